@@ -19,6 +19,7 @@ class Format(StrEnum):
 
     ONNX = "onnx"
     OBJECT = "object"
+    C = "c"
     WASM = "wasm"
     WEB = "web"
 
@@ -26,6 +27,7 @@ class Format(StrEnum):
 _OPTIONS = {
     Format.ONNX: ("lengths", "stateful", "opset"),
     Format.OBJECT: ("target", "cpu", "name", "separate_weights"),
+    Format.C: ("name", "separate_weights"),
     Format.WASM: ("name", "simd"),
     Format.WEB: ("name",),
 }
@@ -43,7 +45,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write; of object, wasm and web the folder.",
+            help="File to write; of all formats but onnx the folder.",
             metavar="PATH",
             show_default="the model's name, with .onnx",
         ),
@@ -70,12 +72,12 @@ def export(
     name: Annotated[
         str | None,
         typer.Option(
-            help="object, wasm: what names of files and functions begin with; web: the title of the page.",
+            help="object, c, wasm: what names of files and functions begin with; web: the title of the page.",
             show_default="MODEL's",
         ),
     ] = None,
     separate_weights: Annotated[
-        bool, typer.Option("--separate-weights", help="object: have the weights in a file of their own.")
+        bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
     simd: Annotated[
         bool, typer.Option("--simd/--no-simd", help="wasm: use vectors, which all browsers have since 2023.")
@@ -83,17 +85,17 @@ def export(
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: ONNX, machine code with a C header, WebAssembly, or a page.
+    """Write a trained model for other programs: ONNX, machine code, C source, WebAssembly, or a page.
 
     An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
     vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
     its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
     model.chord.onnx.
 
-    An object file computes one step of the model after the other, on any of many processors, without an
-    operating system or a library. A WebAssembly module does so in browsers and other engines. A page runs
-    the model where one looks on: a classifier shows the words that moved it, a language model writes on, a
-    model of notes composes and plays.
+    Machine code and C source compute one step of the model after the other, without an operating system or a
+    library: machine code on any of many processors, C on all others. A WebAssembly module does so in browsers
+    and other engines. A page runs the model where one looks on: a classifier shows the words that moved it, a
+    language model writes on, a model of notes composes and plays.
     """
     inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     options: dict[str, Any] = {
@@ -140,15 +142,16 @@ def _name(to: Format, model: Path, name: str | None) -> str:
 
 def _files(to: Format, options: Mapping[str, Any]) -> list[str]:
     """Return the names of the files that will be written."""
-    from nabi.shipping import WEB_FILE, object_files, web_assembly_names
+    from nabi.shipping import WEB_FILE, c_files, object_files, web_assembly_names
 
     if to is Format.WASM:
         return web_assembly_names(options["name"])
     if to is Format.WEB:
         return [WEB_FILE]
-    return object_files(
-        options["name"], options["target"], separate_weights=bool(options["separate_weights"])
-    )
+    separate = bool(options["separate_weights"])
+    if to is Format.C:
+        return list(c_files(options["name"], separate_weights=separate))
+    return object_files(options["name"], options["target"], separate_weights=separate)
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> Any:

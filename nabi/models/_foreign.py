@@ -65,6 +65,7 @@ _KEPT = {ending: one for one in (_KERAS, _ONNX) for ending in one.endings}
 # What other programs run, by the name that `export` takes.
 _EXPORTED = {
     "onnx": _ONNX,
+    "c": Format((), export="write_c", door="nabi.shipping"),
     "object": Format((), export="write_object", door="nabi.shipping"),
     "wasm": Format((), export="write_web_assembly", door="nabi.shipping"),
     "web": Format((), export="write_web", door="nabi.shipping"),

@@ -24,6 +24,7 @@ from nabi.shipping._weights_file import HEADER_BYTES, packed_weights
 __all__ = ["multiplications", "object_files", "write_object"]
 
 _DEFAULT = "x86-64"
+_LEVEL = 3  # of optimization; the same for everybody, so that the bytes are
 # Symbols that are no functions: the linker's, and a mark that Microsoft's linker asks for.
 _KNOWN = frozenset({"_fltused"})
 
@@ -82,14 +83,15 @@ def write_object(
     module = model_module(
         program, layout, machine, weights, self_test_of(model, program), apart=separate_weights
     )
-    image = emit_object(module, machine)
+    image = emit_object(module, machine, _LEVEL)
     missing = undefined_symbols(image) - _KNOWN - {f"{program.name}_weights"}
     if missing:
         raise ArgumentError(
             f"target: {chosen.name} has no instructions for what {', '.join(sorted(missing))} compute, which "
             "the equations of this model need"
         )
-    about = _about(program, layout, chosen, machine, image, emit_assembly(module, machine), separate_weights)
+    assembly = emit_assembly(module, machine, _LEVEL)
+    about = _about(program, layout, chosen, machine, image, assembly, separate_weights)
     declared = None
     if separate_weights:
         declared = (
@@ -99,7 +101,7 @@ def write_object(
     text = header(program, constants_of(program, layout, weights), about, weights=declared)
     contents = [image, text.encode(), example(program).encode()]
     if separate_weights:
-        contents += [emit_object(weights_module(program, weights, machine), machine), weights.content]
+        contents += [emit_object(weights_module(program, weights, machine), machine, _LEVEL), weights.content]
     return tuple(write_folder(folder, dict(zip(names, contents, strict=True))))
 
 

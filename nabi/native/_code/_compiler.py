@@ -39,7 +39,7 @@ class Library:
             raise NativeError(f"name: expected a function of the library ({known}), got {name!r}") from None
 
 
-def emit_object(module: object, machine: Machine) -> bytes:
+def emit_object(module: object, machine: Machine, level: int | None = None) -> bytes:
     """Compile a module to an object file.
 
     The code is position-independent: it addresses its constants relative to itself and other functions
@@ -49,6 +49,7 @@ def emit_object(module: object, machine: Machine) -> bytes:
     Args:
         module: an `llvmlite.ir.Module`, or its text.
         machine: the target machine, not necessarily this one.
+        level: LLVM's optimization level; by default that of the environment.
 
     Returns:
         The object file in the machine's format: ELF, Mach-O or COFF.
@@ -57,13 +58,13 @@ def emit_object(module: object, machine: Machine) -> bytes:
         NativeError: if LLVM rejects the module.
     """
     with LOCK, _parsed(module, machine) as parsed:
-        return bytes(_target(machine).emit_object(parsed))
+        return bytes(_target(machine, level).emit_object(parsed))
 
 
-def emit_assembly(module: object, machine: Machine) -> str:
+def emit_assembly(module: object, machine: Machine, level: int | None = None) -> str:
     """Compile a module to readable assembly; arguments and errors as for `emit_object`."""
     with LOCK, _parsed(module, machine) as parsed:
-        return str(_target(machine).emit_assembly(parsed))
+        return str(_target(machine, level).emit_assembly(parsed))
 
 
 def load(image: bytes, names: Sequence[str], symbols: Mapping[str, int]) -> Library:
@@ -162,9 +163,9 @@ def effort() -> int:
     return int(value)
 
 
-def _target(machine: Machine) -> Any:
+def _target(machine: Machine, level: int | None = None) -> Any:
     """Return LLVM's target machine."""
-    return _target_with(machine, effort())
+    return _target_with(machine, effort() if level is None else level)
 
 
 @cache

@@ -26,9 +26,10 @@ __all__ = ["Array", "layer_function"]
 
 # Names that mean something in the functions that are written here.
 _TAKEN = frozenset({
-    "n", "k", "o", "t", "row", "total", "state", "scratch", "input", "if", "do", "in", "for", "int", "float",
-    "else", "auto", "long", "case", "char", "goto", "enum", "void", "short", "union", "const", "break",
-    "each", "while", "return", "static", "double", "signed", "struct", "switch", "extern", "inline", "sizeof", "default",
+    "n", "k", "o", "t", "row", "total", "state", "scratch", "input", "auto", "break", "case", "char", "const",
+    "continue", "default", "do", "double", "each", "else", "enum", "extern", "float", "for", "goto", "if",
+    "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
+    "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
 })  # fmt: skip
 _ASCII = {
     "σ": "sigmoid",

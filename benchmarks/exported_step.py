@@ -1,0 +1,154 @@
+"""Measure one step of an LSTM, from C and from Python, beside peers: `python benchmarks/exported_step.py`.
+
+The object file for this processor is linked with a C compiler; a loop in C calls its step. The Python rows
+are one call for each step. Peers are measured where they are installed: ONNX Runtime (states in and out), and
+torch's LSTMCell and LSTM. Times are the fastest of several rounds, one thread. `--drift` compares 2.6 million
+steps, 30 days at one a second, with float64.
+"""
+
+import argparse
+import ctypes
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import nabi
+from nabi import interchange, layers, models, shipping
+from nabi.native import host
+
+SIZES = ((32, 8), (64, 40), (128, 64))
+_LOOP = """
+#include <stddef.h>
+void m_step(void *state, void *scratch, const float *x, float *y);
+void many(void *state, void *scratch, const float *x, float *y, size_t steps)
+{
+    size_t n;
+    for (n = 0; n < steps; n++)
+        m_step(state, scratch, x, y);
+}
+"""
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
+    parser.add_argument("--rounds", type=int, default=15, help="of which the fastest counts (default 15)")
+    parser.add_argument("--calls", type=int, default=4000, help="steps of a round (default 4000)")
+    parser.add_argument("--drift", action="store_true", help="compare 2.6 million steps with float64")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.drift:
+        print(f"largest difference from float64 in 2,592,000 steps: {drift(2_592_000):.1e}")
+        return
+    print("| LSTM, units/inputs | " + " | ".join(f"{units}/{inputs}" for units, inputs in SIZES) + " |")
+    print("|---|" + "---:|" * len(SIZES))
+    rows: dict[str, list[str]] = {}
+    for units, inputs in SIZES:
+        for name, found in times(units, inputs, arguments.calls, arguments.rounds).items():
+            rows.setdefault(name, []).append(f"{found:.2f} µs")
+    for name, cells in rows.items():
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def times(units: int, inputs: int, calls: int, rounds: int) -> dict[str, float]:
+    """Return microseconds per step, by what runs it."""
+    model = models.Sequential(
+        [layers.LSTM(units, input_shape=(None, inputs), return_sequences=True)], name="m"
+    )
+    x = np.random.default_rng(0).standard_normal(inputs).astype(np.float32)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if shutil.which("gcc"):
+            found["nabi, object file, called from C"] = from_c(model, Path(folder), x, calls, rounds)
+        stream = nabi.Stream(model)
+        found["nabi.Stream, one push from Python"] = fastest(lambda: stream.push(x), calls, rounds)
+        if importlib.util.find_spec("onnxruntime"):
+            found["ONNX Runtime, one call from Python"] = fastest(
+                onnx_step(model, Path(folder), x), calls, rounds
+            )
+    given = torch.from_numpy(x)[None]
+    cell = torch.nn.LSTMCell(inputs, units)
+    module = torch.nn.LSTM(inputs, units)
+    state = torch.zeros(1, units), torch.zeros(1, units)
+    states = torch.zeros(1, 1, units), torch.zeros(1, 1, units)
+    with torch.inference_mode():
+        found["torch.nn.LSTMCell, one call from Python"] = fastest(lambda: cell(given, state), calls, rounds)
+        found["torch.nn.LSTM, one call from Python"] = fastest(
+            lambda: module(given[None], states), calls, rounds
+        )
+    return found
+
+
+def fastest(call: Callable[[], Any], calls: int, rounds: int) -> float:
+    """Return microseconds of a call: the mean of a round, in the fastest round."""
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        best = min(best, time.perf_counter() - start)
+    return best / calls * 1e6
+
+
+def from_c(model: Any, folder: Path, x: Any, calls: int, rounds: int) -> float:
+    """Return microseconds of a step that a loop in C calls."""
+    wide = host().vector_bytes == 64
+    shipping.write_object(model, folder, cpu="x86-64-v4" if wide else "x86-64-v3")
+    (folder / "loop.c").write_text(_LOOP)
+    command = ["gcc", "-O2", "-shared", "-fPIC", "-o", "loop.so", "loop.c", "m.o"]
+    subprocess.run(command, cwd=folder, check=True)
+    library = ctypes.CDLL(str(folder / "loop.so"))
+    memories = [
+        np.zeros(size // 4, np.float32)
+        for size in (library.m_state_bytes(), library.m_scratch_bytes(), 4 * library.m_output_size())
+    ]
+    state, scratch, y = (ctypes.c_void_p(one.ctypes.data) for one in memories)
+    given = ctypes.c_void_p(x.ctypes.data)
+    steps = ctypes.c_size_t(calls)
+    return fastest(lambda: library.many(state, scratch, given, y, steps), 1, rounds) / calls
+
+
+def onnx_step(model: Any, folder: Path, x: Any) -> Callable[[], Any]:
+    """Return a call of ONNX Runtime for one step, whose states go in and out."""
+    import onnxruntime
+
+    path = folder / "m.onnx"
+    interchange.write_onnx(model, path, stateful=True)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    units = model.layers[0].units
+    given = {"input": x[None, None]}
+    given |= {one.name: np.zeros((1, units), np.float32) for one in session.get_inputs()[1:]}
+    return lambda: session.run(None, given)
+
+
+def drift(steps: int) -> float:
+    """Return how far a stream in float32 is from the same equations in float64, in any step."""
+    model = models.Sequential([layers.LSTM(8, input_shape=(None, 2), return_sequences=True)])
+    layer = model.layers[0]
+    kernel, recurrent, bias = (one.detach().numpy().astype(np.float64) for one in layer.weights)
+    time_of_day = np.arange(steps) % 86400 / 86400 * 2 * np.pi
+    x = np.stack([np.sin(time_of_day), np.cos(time_of_day)], 1).astype(np.float32)
+    x += 0.3 * np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
+    found = nabi.Stream(model).run(x)
+    h, c, largest = np.zeros(8), np.zeros(8), 0.0
+    products = x.astype(np.float64) @ kernel + bias
+    for number in range(steps):
+        i, f, g, o = np.split(products[number] + h @ recurrent, 4)
+        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+        largest = max(largest, float(np.abs(h - found[number]).max()))
+    return largest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""A stream gives what the model gives for the sequence that ends there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import nabi
+from nabi import layers, models
+from nabi.errors import ArgumentError, NotFiniteError, ShapeError
+from nabi.ir import Cell
+from nabi.ir.functions import sigmoid, tanh
+from nabi.shipping import step_program
+
+from ..cells.sampling import cells_of_today, make
+from .built import CODES, MODELS, agrees, inputs, outputs, sequential
+
+# What only a call with more inputs can run.
+_WITH_MORE = {"gru-d", "ea-lstm", "phased-lstm"}
+
+
+@pytest.mark.parametrize("name", [name for name in cells_of_today() if name not in _WITH_MORE])
+def test_every_cell(name: str) -> None:
+    model = sequential(layers.RNN(make(name, 8), return_sequences=True), layers.Dense(3))
+    x = inputs(model)
+    assert agrees(nabi.Stream(model).run(x), outputs(model, x))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer(name: str) -> None:
+    model = MODELS[name]()
+    x = inputs(model)
+    stream = nabi.Stream(model)
+    pushed = np.stack([stream.push(one) for one in x])
+    assert agrees(pushed, outputs(model, x))
+    stream.reset()
+    assert np.array_equal(stream.run(x), pushed)
+
+
+class Gated(Cell):
+    """The minimal gated unit (Zhou et al. 2016), as a user writes it."""
+
+    def step(self, x, h):
+        f = sigmoid(self.affine("f", x, h))
+        return (1 - f) * h + f * tanh(self.affine("h", x, h=f * h))
+
+
+def test_a_cell_of_the_user() -> None:
+    model = sequential(layers.RNN(Gated(7)), layers.Dense(1))
+    x = inputs(model)
+    assert agrees(nabi.Stream(model).run(x), outputs(model, x))
+
+
+@settings(max_examples=4)
+@given(
+    units=st.lists(st.integers(1, 37), min_size=1, max_size=2),
+    features=st.integers(1, 19),
+    cell=st.sampled_from(["lstm", "gru", "simple-rnn", "layer-norm-lstm", "peephole-lstm"]),
+)
+def test_any_widths(units: list[int], features: int, cell: str) -> None:
+    stack = [layers.RNN(make(cell, width), return_sequences=True) for width in units]
+    model = sequential(*stack, features=features)
+    x = inputs(model)
+    assert agrees(nabi.Stream(model).run(x), outputs(model, x))
+
+
+def test_the_network_of_a_language_model() -> None:
+    from nabi import LanguageModel
+
+    model = LanguageModel(units=6, embedding_size=5, epochs=1, batch_size=2, window=4)
+    model.fit(["to be or not to be " * 20], verbose=0)
+    codes = np.array([4, 5, 6, 4])
+    network = model.network
+    import torch
+
+    with torch.no_grad():
+        wanted = network(torch.as_tensor(codes)[None], network.start(1))[0][0].numpy()
+    assert agrees(nabi.Stream(model).run(codes), wanted)
+
+
+def test_many_streams_and_their_states() -> None:
+    model = sequential(layers.GRU(6, name="gru"), layers.Dense(2))
+    x = np.stack([inputs(model, seed=seed) for seed in range(3)])
+    stream = nabi.Stream(model, streams=3)
+    found = stream.run(x)
+    for row, wanted in zip(x, found, strict=True):
+        assert np.array_equal(nabi.Stream(model).run(row), wanted)
+    kept = stream.state
+    assert {name: state.shape for name, state in kept.items()} == {"gru/h": (3, 6)}
+    one = stream.push(x[:, 0])
+    stream.push(x[:, 1])
+    stream.state = kept
+    assert np.array_equal(stream.push(x[:, 0]), one)
+    stream.reset(1)
+    again = stream.push(x[:, 0])
+    assert np.array_equal(again[1], found[1, 0])
+    assert not np.array_equal(again[0], found[0, 0])
+
+
+def test_declared_states_are_the_beginning() -> None:
+    """RWKV-4 begins with the largest exponent so far, which is below all numbers."""
+    model = sequential(layers.RNN(make("rwkv-4", 4)))
+    stream = nabi.Stream(model)
+    before = stream.state
+    assert any(state.any() for state in before.values())
+    stream.run(inputs(model))
+    stream.reset()
+    assert all(np.array_equal(stream.state[name], before[name]) for name in before)
+
+
+def test_what_is_refused() -> None:
+    model = sequential(
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GlobalMaxPooling1D()
+    )
+    with pytest.raises(ArgumentError, match=r"bidirectional.*from both ends.*global_max.*whole sequence"):
+        nabi.Stream(model)
+    with pytest.raises(ArgumentError, match="padding='valid' reads later steps"):
+        nabi.Stream(sequential(layers.Conv1D(3, 2)))
+    with pytest.raises(ArgumentError, match="from the last step to the first"):
+        nabi.Stream(sequential(layers.LSTM(3, go_backwards=True)))
+    with pytest.raises(ArgumentError, match="no input shape yet"):
+        nabi.Stream(models.Sequential([layers.LSTM(3)]))
+    with pytest.raises(ArgumentError, match="its function is torch code"):
+        nabi.Stream(sequential(layers.Lambda(lambda x: x)))
+    with pytest.raises(ArgumentError, match="streams: expected a whole number of at least 1, got 0"):
+        nabi.Stream(sequential(layers.LSTM(3)), streams=0)
+    broken = sequential(layers.LSTM(3, name="gate"))
+    broken.weights[0].data[0, 0] = np.nan
+    with pytest.raises(NotFiniteError, match="the weights of gate contain NaN"):
+        step_program(broken)
+
+
+def test_bad_steps() -> None:
+    stream = nabi.Stream(sequential(layers.LSTM(3)))
+    with pytest.raises(ShapeError, match=r"x: expected the shape \(5,\), got \(4,\)"):
+        stream.push(np.zeros(4))
+    with pytest.raises(ShapeError, match="x: expected the shape"):
+        stream.run(np.zeros(5))
+    with pytest.raises(ArgumentError, match=r"state: expected names among lstm.*, got 'h'"):
+        stream.state = {"h": np.zeros(3)}
+    codes = nabi.Stream(MODELS["codes"]())
+    with pytest.raises(ArgumentError, match=f"x: expected codes from 0 to {CODES - 1}, got {CODES}"):
+        codes.push(CODES)
+    with pytest.raises(ArgumentError, match="x: expected codes"):
+        codes.run([0, 1.5])
