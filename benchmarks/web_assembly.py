@@ -4,9 +4,9 @@
     python benchmarks/web_assembly.py --models lstm-64-40 --scalar
 
 Each model is exported as `nabi export --to wasm` does it, and timed in a process of Node by its own loader:
-the shortest of many runs of a thousand steps, from an array in JavaScript to the outputs, so that a busy machine
-disturbs little. Beside it are the bytes of the module beyond its weights, and how long compiling and starting
-it takes. "scalar" is the module without vectors.
+the shortest of many runs of a thousand steps, from an array in JavaScript to the outputs, so that a busy
+machine disturbs little. Beside it are the bytes of the module beyond its weights, and how long it takes to
+compile and start. "no" stands for the module without vectors.
 """
 
 import argparse

@@ -19,6 +19,7 @@ import nabi
 from nabi import layers, models
 from nabi.data import NABIYA, Vocabulary, encode_notes
 from nabi.errors import ArgumentError, OutputError
+from nabi.models._task._written_text import Joiner
 from nabi.shipping import write_web
 from nabi.utils import set_random_seed
 
@@ -75,6 +76,26 @@ def test_texts_are_cut_as_in_python(tmp_path: Path) -> None:
     for vocabulary, rows in zip(vocabularies, found, strict=True):
         for text, codes in zip(given["texts"], rows, strict=True):
             assert codes == [token.code for token in vocabulary.tokens(text)], (vocabulary, text)
+
+
+@needs_node
+def test_words_are_put_together_as_in_python(tmp_path: Path) -> None:
+    vocabularies = [Vocabulary.learn(SENTENCES, "words"), Vocabulary.learn(SENTENCES, "pieces", size=60)]
+    draw = np.random.default_rng(1)
+    rows = [draw.integers(4, len(one), 300).tolist() for one in vocabularies]
+    given = {"vocabularies": [one.to_dict() for one in vocabularies], "rows": rows}
+    program = """
+        const { Joiner, Vocabulary } = await import(`${source}/words.mjs`);
+        const texts = given.vocabularies.map((one, at) => {
+          const joiner = new Joiner(new Vocabulary(one), "x");
+          return given.rows[at].map((code) => joiner.text(code));
+        });
+        console.log(JSON.stringify(texts));
+    """
+    found = in_node(program, given, tmp_path)
+    for vocabulary, codes, pieces in zip(vocabularies, rows, found, strict=True):
+        joiner = Joiner(vocabulary, "x")
+        assert pieces == [joiner.text(code) for code in codes]
 
 
 @needs_node
