@@ -36,7 +36,8 @@ const TEXTS = {
     footer: "nabi로 만들었습니다. 모델은 이 파일 안에 있고 네트워크가 필요 없습니다.",
   },
 };
-const AHEAD = 0.6;
+// Seconds that are composed before they are heard: a page in the background is woken once a second.
+const AHEAD = 1.2;
 const { keys: KEYS, lowest: LOWEST } = facts;
 
 const stream = (await modelOf(0)).stream();
@@ -46,6 +47,7 @@ let synthesizer = null;
 let logits = null;
 let frames = 0;
 let playing = false;
+let hasEnded = false;
 let sounding = new Map(); // the note of each key that sounds
 let pending = [];
 let clock = []; // when each frame begins
@@ -63,6 +65,7 @@ function begin() {
   stream.reset();
   read([]);
   frames = 0;
+  hasEnded = false;
   roll.notes = [];
   sounding = new Map();
   clock = [];
@@ -110,9 +113,7 @@ function tick() {
     const sounds = compose();
     if (sounds === null) {
       for (const key of sounding.keys()) synthesizer.stop(key + LOWEST, at);
-      finish();
-      byId("said").textContent = say("ended");
-      pause();
+      hasEnded = true; // once it is heard
       return;
     }
     clock.push(at);
@@ -123,13 +124,14 @@ function tick() {
   setTimeout(tick, 100);
 }
 
-function finish() {
-  logits = null;
-  frames = 0;
-}
-
 function show() {
   if (!playing) return;
+  if (hasEnded && clock.at(-1) + 0.5 < synthesizer.now) {
+    logits = null;
+    byId("said").textContent = say("ended");
+    pause();
+    return;
+  }
   const started = clock.findIndex((at) => at > synthesizer.now);
   const place = started < 0 ? clock.length : started;
   const shown = frames - (clock.length - place);

@@ -33,7 +33,7 @@ const TEXTS = {
     footer: "nabi로 만들었습니다. 모델은 이 파일 안에 있고, 입력한 글은 밖으로 나가지 않습니다.",
   },
 };
-const [START, SHOWN, LONGEST] = [1, 8, 4000];
+const [START, SHOWN, LONGEST, PAUSE] = [1, 8, 4000, 150];
 
 const vocabulary = new Vocabulary(facts.vocabulary);
 const stream = (await modelOf(0)).stream();
@@ -44,6 +44,7 @@ let unknown = [];
 let writing = false;
 let written = 0;
 let hasBegun = false;
+let typing = null; // the timer of what was typed and is not read yet
 
 function read(code) {
   logits = Float64Array.from(stream.step(code));
@@ -52,6 +53,8 @@ function read(code) {
 }
 
 function begin() {
+  clearTimeout(typing);
+  typing = null;
   const start = byId("start").value;
   const tokens = vocabulary.tokens(start);
   unknown = [...new Set(tokens.filter(({ code }) => code === UNKNOWN).map(({ text }) => text))];
@@ -115,7 +118,7 @@ function goOn(code) {
 }
 
 function choose(code) {
-  if (writing) return;
+  if (writing || typing !== null) return;
   if (!goOn(code)) begin();
   showNext();
   byId("next").querySelector("button")?.focus();
@@ -124,7 +127,7 @@ function choose(code) {
 async function write() {
   writing = true;
   byId("write").textContent = say("stop");
-  if (!hasBegun) begin();
+  if (!hasBegun || typing !== null) begin();
   const end = written + LONGEST;
   while (writing && written < end) {
     const temperature = Number(byId("temperature").value);
@@ -152,7 +155,8 @@ byId("clear").addEventListener("click", () => {
 });
 byId("start").addEventListener("input", () => {
   writing = false;
-  begin();
+  clearTimeout(typing);
+  typing = setTimeout(begin, PAUSE);
 });
 byId("temperature").addEventListener("input", ({ target }) => (byId("shown").value = target.value));
 byId("shown").value = byId("temperature").value;
