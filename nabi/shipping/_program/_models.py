@@ -7,6 +7,7 @@ import numpy as np
 
 from nabi import layers, models
 from nabi._public import public
+from nabi.data import KEYS
 from nabi.errors import ArgumentError
 from nabi.shipping._program._equation_layer import Equations, UnshippableError, equation_layer
 from nabi.shipping._program._instructions import Lookup, Product, Value
@@ -24,8 +25,9 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     model gives for the sequence that ends there. Layers that do something in training only are left out.
 
     Args:
-        model: a built Sequential or functional model with one input and one output, or a `LanguageModel`,
-            whose step gives logits.
+        model: a built Sequential or functional model with one input and one output; a `LanguageModel`, whose
+            step reads a code and gives logits; a `NoteModel` without labels, whose step reads a frame of 88
+            keys and gives logits; or a `TextClassifier` that reads in one direction.
         name: of the program, a C identifier; by default the name of the model.
 
     Raises:
@@ -40,6 +42,10 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     walk = _Walk()
     if isinstance(model, models.LanguageModel):
         label, entry = "language", walk.language(model)
+    elif isinstance(model, models.NoteModel):
+        label, entry = "notes", walk.notes(model)
+    elif isinstance(model, models.TextClassifier):
+        label, entry = "classifier", walk.model(model.network)
     else:
         label, entry = str(getattr(model, "name", "model")), walk.model(model)
     walk.finish(label)
@@ -165,9 +171,7 @@ class _Walk:
         title = f"Embedding of {table.shape[0]} codes in {table.shape[1]} features"
         lookup = Lookup(table, x, y)
         self._add(StepLayer("embedding", title, ("y = the row of E that x names",), (lookup,), (), y))
-        value = y
-        for layer in network.recurrent.rnns:
-            value = self._call(layer, [value])
+        value = self._stack(network, y)
         if network.projection is not None:
             value = self._call(network.projection, [value])
         matrix, bias = (_array(one) for one in network.readout_weights())
@@ -177,6 +181,23 @@ class _Walk:
 
         text = f"Dense of {len(bias)} units"
         self._add(equation_layer("readout", text, ["y = W x + b"], [value], write))
+        return x
+
+    def notes(self, model: Any) -> Value:
+        """Write the network of a model of notes: from a frame to the logits of the keys, each by itself."""
+        network = model.network
+        if network.labels is not None:
+            raise ArgumentError(
+                f"model: a model of notes with labels ({', '.join(model.labels)}) reads one, too"
+            )
+        x = Value("x", KEYS, "input")
+        value = self._stack(network, self._call(network.frames, [x]))
+        self._call(network.readout, [value])
+        return x
+
+    def _stack(self, network: Any, x: Value) -> Value:
+        for layer in network.recurrent.rnns:
+            x = self._call(layer, [x])
         return x
 
 
