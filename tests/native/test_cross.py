@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nabi.native import OTHER_MACHINES, Machine, emit_assembly
+from nabi.native import OTHER_MACHINES, Machine, emit_assembly, section_sizes, undefined_symbols
 from nabi.native._code._compiler import emit_object
 
 from .machines import called_by
@@ -79,3 +79,40 @@ def test_a_machine_without_fused_multiply_add_is_seen():
     text = products(machine, "float32")
     assert "fmaf" in called_by(text, machine)
     assert re.search(r"\bcall\w*\s+fmaf", emit_assembly(text, machine))
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        OTHER_MACHINES["aarch64-linux"],
+        OTHER_MACHINES["arm64-macos"],
+        OTHER_MACHINES["x86_64-windows-avx2"],
+        Machine("thumbv7em-none-eabihf", "cortex-m4", "", 4, 32),
+        Machine("riscv32-unknown-none-elf", "generic-rv32", "+m,+f", 4, 32),
+    ],
+    ids=lambda machine: machine.triple,
+)
+def test_what_is_in_an_object_file(machine: Machine) -> None:
+    """In files of 64 and of 32 bits: what it calls, and how large its parts are."""
+    image = emit_object(
+        """
+        @table = constant [5 x i32] [i32 1, i32 2, i32 3, i32 4, i32 5]
+        declare i32 @elsewhere(i32)
+        define i32 @here(i32 %a) nounwind {
+          %b = call i32 @elsewhere(i32 %a)
+          %c = add i32 %b, 1
+          ret i32 %c
+        }
+        """,
+        machine,
+    )
+    assert undefined_symbols(image) == {"elsewhere"}
+    sizes = section_sizes(image)
+    assert any("text" in name and 0 < size < 64 for name, size in sizes.items())
+    assert any(
+        name.strip("_.").startswith(("rodata", "rdata", "const")) and size == 20
+        for name, size in sizes.items()
+    )
+    for end in (10, 40, len(image) // 2):
+        with pytest.raises(ValueError, match="image: expected"):
+            section_sizes(image[:end])

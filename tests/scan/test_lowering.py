@@ -441,3 +441,13 @@ def test_onnx_stores_what_is_computed_once(cell: Cell, tmp_path: Any) -> None:
     x = torch.randn(B, T, D).numpy()
     (found,) = session.run(None, {session.get_inputs()[0].name: x})
     np.testing.assert_allclose(found, model.predict(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["retnet", "gla", "mamba-2", "rwkv-6"])
+def test_values_of_weights_with_axes_are_computed_once(name: str) -> None:
+    from nabi import cells
+
+    layer = layers.RNN(cells.get(name)(8))
+    layer.build((None, None, D))
+    program, weights, _ = lowered(layer.program(), layer.cell_parameters())
+    assert [tuple(one.shape) for one in weights] == [family.shape for family in program.families]

@@ -103,6 +103,11 @@ MODELS: dict[str, Callable[[], Any]] = {
         layers.PReLU(shared_axes=[1]),
         layers.Softmax(),
     ),
+    "pooling": lambda: sequential(
+        layers.SimpleRNN(9, return_sequences=True),
+        layers.GlobalAveragePooling1D(),
+    ),
+    "largest": lambda: sequential(layers.GRU(5, return_sequences=True), layers.GlobalMaxPooling1D()),
     "stacks": lambda: sequential(
         layers.TimeDistributed(layers.Dense(7, activation="tanh")),
         layers.RNN([layers.LSTMCell(6), layers.LSTMCell(5)]),

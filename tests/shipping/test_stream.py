@@ -1,13 +1,16 @@
 """A stream gives what the model gives for the sequence that ends there."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings, strategies as st
 
 import nabi
 from nabi import layers, models
 from nabi.errors import ArgumentError, NotFiniteError, ShapeError
-from nabi.ir import Cell
+from nabi.ir import Cell, initial
 from nabi.ir.functions import sigmoid, tanh
 from nabi.shipping import step_program
 
@@ -39,7 +42,7 @@ def test_every_layer(name: str) -> None:
 class Gated(Cell):
     """The minimal gated unit (Zhou et al. 2016), as a user writes it."""
 
-    def step(self, x, h):
+    def step(self, x: Any, h: Any) -> Any:
         f = sigmoid(self.affine("f", x, h))
         return (1 - f) * h + f * tanh(self.affine("h", x, h=f * h))
 
@@ -70,8 +73,6 @@ def test_the_network_of_a_language_model() -> None:
     model.fit(["to be or not to be " * 20], verbose=0)
     codes = np.array([4, 5, 6, 4])
     network = model.network
-    import torch
-
     with torch.no_grad():
         wanted = network(torch.as_tensor(codes)[None], network.start(1))[0][0].numpy()
     assert agrees(nabi.Stream(model).run(codes), wanted)
@@ -107,11 +108,32 @@ def test_declared_states_are_the_beginning() -> None:
     assert all(np.array_equal(stream.state[name], before[name]) for name in before)
 
 
+class Learned(Cell):
+    """Weights that are computed from others, values of weights alone, and states that begin as learned."""
+
+    states = ("h", "c")
+
+    def initial_state(self, name: str) -> Any:
+        return initial.Learned(initial.Normal()) if name == "h" else -2.5
+
+    def step(self, x: Any, h: Any, c: Any) -> Any:
+        decay = sigmoid(self.parameter("nu", init=initial.Normal()))
+        c = decay * c + (1 - decay) * tanh(self.affine("c", x, h))
+        return tanh(c) * sigmoid(self.affine("o", x, h)), c
+
+
+def test_what_a_cell_declares() -> None:
+    model = sequential(layers.RNN(Learned(5), name="rnn"), layers.Dense(1))
+    x = inputs(model)
+    stream = nabi.Stream(model)
+    assert stream.state["rnn/h"].any()
+    assert (stream.state["rnn/c"] == -2.5).all()
+    assert agrees(stream.run(x), outputs(model, x))
+
+
 def test_what_is_refused() -> None:
-    model = sequential(
-        layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GlobalMaxPooling1D()
-    )
-    with pytest.raises(ArgumentError, match=r"bidirectional.*from both ends.*global_max.*whole sequence"):
+    model = sequential(layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.MaxPooling1D(2))
+    with pytest.raises(ArgumentError, match=r"bidirectional.*from both ends.*max_pooling.*fewer steps"):
         nabi.Stream(model)
     with pytest.raises(ArgumentError, match="padding='valid' reads later steps"):
         nabi.Stream(sequential(layers.Conv1D(3, 2)))
@@ -142,3 +164,23 @@ def test_bad_steps() -> None:
         codes.push(CODES)
     with pytest.raises(ArgumentError, match="x: expected codes"):
         codes.run([0, 1.5])
+
+
+def test_ready_systems() -> None:
+    texts, labels = ["good", "bad", "so good", "so bad"] * 3, ["a", "b"] * 6
+    one_way = nabi.TextClassifier(units=3, embedding_size=3, epochs=1, bidirectional=False)
+    with pytest.raises(ArgumentError, match="TextClassifier has no network yet; fit it first"):
+        nabi.Stream(one_way)
+    one_way.fit(texts, labels, verbose=0)
+    codes = np.array([4, 5, 3])
+    assert agrees(nabi.Stream(one_way).run(codes)[-1], one_way.model.predict(codes[None], verbose=0)[0])
+    notes = nabi.NoteModel(units=5, epochs=1)
+    notes.fit([[[60], [62, 65], [60], []] * 4] * 3, verbose=0)
+    x = (np.random.default_rng(0).random((4, 88)) < 0.05).astype(np.float32)
+    with torch.no_grad():
+        wanted = notes.network(torch.as_tensor(x)[None], notes.network.start(1))[0][0].numpy()
+    assert agrees(nabi.Stream(notes).run(x), wanted)
+    both_ways = nabi.TextClassifier(units=3, embedding_size=3, epochs=1, bidirectional=True)
+    both_ways.fit(texts, labels, verbose=0)
+    with pytest.raises(ArgumentError, match="classifier cannot go step by step: bidirectional"):
+        nabi.Stream(both_ways)

@@ -12,13 +12,13 @@ from nabi._public import public
 from nabi._version import __version__
 from nabi.shipping._c._mathematics import functions_for, number
 from nabi.shipping._c._step import Array, layer_function
-from nabi.shipping._code._functions import constants_of, scratch_bytes
+from nabi.shipping._code._functions import SelfTest, constants_of, scratch_bytes
 from nabi.shipping._export_object import multiplications
 from nabi.shipping._folder import check_folder, write_folder
 from nabi.shipping._header import example, header
 from nabi.shipping._memory import Layout, lay_out
 from nabi.shipping._program import Map, Numbers, StepProgram, step_program
-from nabi.shipping._self_test import SelfTest, self_test_of
+from nabi.shipping._self_test import self_test_of
 from nabi.shipping._weights_file import packed_weights
 
 __all__ = ["c_files", "write_c"]
