@@ -13,14 +13,17 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 
 import nabi
 from nabi import layers, models
 from nabi.data import NABIYA, Vocabulary, encode_notes
 from nabi.errors import ArgumentError, OutputError
+from nabi.models._notes._network import NoteSteps
 from nabi.models._task._written_text import Joiner
 from nabi.shipping import write_web
+from nabi.shipping._web._pages._notes import chain_of
 from nabi.utils import set_random_seed
 
 from .browser import Browser, needs_browser
@@ -352,6 +355,30 @@ def test_a_model_of_notes_composes_and_is_heard(
     browser.wait("/[1-9]\\d* beats, [1-9]/.test(document.getElementById('said').textContent)")
     browser.value("document.getElementById('anew').click()")
     assert browser.value("document.getElementById('play').textContent") == "Compose"
+    assert not browser.errors
+
+
+@needs_browser
+def test_a_model_of_notes_composes_like_the_label_that_is_chosen(
+    browser: Browser, folder: Path, torch_only: None
+) -> None:
+    pieces = [[(60 + at % 12,) for at in range(24)] for _ in range(4)]
+    model = models.NoteModel(units=8, embedding_size=8, window=8, epochs=1)
+    model.fit(pieces, labels=["Bach", "Kim", "Bach", "Kim"], verbose=0)
+    steps = NoteSteps(model.network, 1)
+    logits, states = steps.start(torch.zeros(0, 88))
+    expected = [logits, steps.step([39, 43], states)[0]]
+    stream = nabi.Stream(chain_of(model.network, 2))
+    for row, keys in zip(expected, ([], [39, 43]), strict=True):
+        x = np.zeros(90)
+        x[[*keys, 89]] = 1.0
+        assert np.abs(stream.push(x) - row.numpy()).max() < 1e-5
+    opened(browser, model, folder)
+    assert browser.value("[...document.getElementById('label').options].map((one) => one.text)") == [
+        "Bach",
+        "Kim",
+    ]
+    assert browser.value("document.getElementById('choice').getClientRects().length") == 1
     assert not browser.errors
 
 

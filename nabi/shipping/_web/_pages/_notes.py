@@ -13,7 +13,7 @@ from nabi.shipping._self_test import self_test_of
 from nabi.shipping._web._module import WebModule
 from nabi.shipping._web._page import Page
 
-__all__ = ["is_song", "notes_page", "song_page"]
+__all__ = ["chain_of", "is_song", "notes_page", "song_page"]
 
 _WINDOW = 4
 
@@ -28,8 +28,7 @@ def notes_page(model: models.NoteModel, name: str) -> Page:
         raise ArgumentError("model: the model of notes has not learnt from pieces yet; fit it first")
     network = model.network
     labels = [str(label) for label in model.labels]
-    stack = [_frames(network), *network.recurrent.rnns, network.readout]
-    chain = models.Sequential([layers.InputLayer((None, KEYS + len(labels))), *stack], name="notes")
+    chain = chain_of(network, len(labels))
     program = step_program(chain)
     module = WebModule(program, self_test_of(chain, program))
     coupling = network.coupling()
@@ -45,16 +44,22 @@ def notes_page(model: models.NoteModel, name: str) -> Page:
     return Page("notes", name, [module], facts, parts, scripts=("keys.mjs", "sound.mjs"))
 
 
-def _frames(network: Any) -> layers.Dense:
-    """Return the first layer of the network, which reads keys and, behind them, one of the labels."""
-    dense = network.frames
-    if network.labels is None:
-        return dense  # type: ignore[no-any-return]
-    kernel = torch.cat([dense.kernel, network.labels.embeddings]).detach()
-    joined = layers.Dense(kernel.shape[1], name="frames")
-    joined.build((None, None, len(kernel)))
-    joined.set_weights([_array(kernel), _array(dense.bias)])
-    return joined
+def chain_of(network: Any, labels: int) -> models.Sequential:
+    """Return the network as a model that reads the keys of a frame and, behind them, which label it has.
+
+    Args:
+        network: of a model of notes.
+        labels: how many labels there are.
+    """
+    first = network.frames
+    if labels:
+        kernel = torch.cat([first.kernel, network.labels.embeddings]).detach()
+        joined = layers.Dense(kernel.shape[1], name="frames")
+        joined.build((None, None, len(kernel)))
+        joined.set_weights([_array(kernel), _array(first.bias)])
+        first = joined
+    stack = [layers.InputLayer((None, KEYS + labels)), first, *network.recurrent.rnns, network.readout]
+    return models.Sequential(stack, name="notes")
 
 
 def is_song(model: Any) -> bool:
