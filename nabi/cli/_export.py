@@ -1,15 +1,15 @@
 """`nabi export`: a trained model for other programs, as a file or as machine code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP, load_with_cells
+from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.errors import ArgumentError
 
 __all__ = ["export"]
 
@@ -20,6 +20,15 @@ class Format(StrEnum):
     ONNX = "onnx"
     OBJECT = "object"
     C = "c"
+
+
+class Weights(StrEnum):
+    """What weights are stored as."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 def export(
@@ -61,6 +70,10 @@ def export(
         str | None,
         typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
     ] = None,
+    weights: Annotated[
+        Weights | None,
+        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+    ] = None,
     separate_weights: Annotated[
         bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
@@ -79,7 +92,7 @@ def export(
     """
     inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
-    of_object: dict[str, Any] = {"target": target, "cpu": cpu}
+    of_object: dict[str, Any] = {"target": target, "cpu": cpu, "weights": weights and str(weights)}
     of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
     if to is Format.ONNX:
         _refuse_options(to, {**of_object, **of_both})
@@ -97,7 +110,7 @@ def export(
         # Whether nabi wrote what is there, the header says, which is read when the files are written.
         check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
         options = {**of_object, **of_both, "name": label, "overwrite": overwrite or None}
-    found = _load(model, cell or ())
+    found = load_any(model, cell or ())
     import nabi
 
     given = {key: value for key, value in options.items() if value is not None}
@@ -114,22 +127,3 @@ def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
     given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
     if given:
         raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> Any:
-    """Read a model of any kind."""
-    from nabi import models
-    from nabi.cli._cell import find_class
-    from nabi.files import READERS, read_model_file
-
-    kind = read_model_file(path).kind
-    reader = READERS.get(kind, "")
-    if kind == "model":
-        classes = {found.__name__: found for found in map(find_class, own_cells)}
-        try:
-            return models.load_model(path, classes, compile=False)
-        except UnknownNameError as problem:
-            raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
-    if not (reader.startswith("nabi.") and reader.endswith(".load")):
-        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
-    return load_with_cells(reader.split(".")[1], path, own_cells)
