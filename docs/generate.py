@@ -18,8 +18,9 @@ nabi has {count} cells, in {families} families. Each family has a page with its 
 each comes from, and what it is good for. These pages are generated from the cells by
 `python docs/generate.py`, so they always match the code that runs.
 
-In the equations `x` is the input, the first state (`h` or `y`) the output and `c` the cell state; ∘ is the
-element-wise product. The weight counts are for 10 units and an input of width 3. `nabi list FAMILY` describes
+In the equations `x` is the input, `h` or `y` the output, which is the first state or none of them, and `c`
+the cell state; ∘ is the element-wise product. The weight counts are for 10 units and an input of width 3 (5
+for cells of maps). `nabi list FAMILY` describes
 a family, `nabi show NAME --as picture` draws a cell, and `nabi.cells` contains all of them. Any name works
 wherever a cell is chosen: in `nabi train --cell`, in `nabi bench`, in the ready systems and, as
 `layers.RNN(cells.get(NAME)(units))`, in models. Where a description says how weights start, they start so
@@ -36,12 +37,14 @@ Some names have several definitions:
   old state; in the other two, before it.
 """
 SETTINGS = {"projected-lstm": {"projection": 4}}
+INPUTS = {"conv-lstm": 5, "conv-gru": 5, "pred-rnn": 5}
+"""The widths of inputs where they are not 3: five positions of one channel, beside two of each state."""
 
 
 def sample(name: str) -> Cell:
     """Return a cell of 10 units."""
     kind = cells.get(name)
-    return kind(10, **{**kind.needed_settings(10, 3), **SETTINGS.get(name, {})})
+    return kind(10, **{**kind.needed_settings(10, INPUTS.get(name, 3)), **SETTINGS.get(name, {})})
 
 
 def described(cell: Cell) -> str:
@@ -56,9 +59,9 @@ def described(cell: Cell) -> str:
     return "\n\n".join([*paragraphs, *(["\n".join(lines)] if lines else [])])
 
 
-def section(title: str, cell: Cell) -> str:
+def section(title: str, cell: Cell, inputs: int = 3) -> str:
     """Return the part of a page about one cell."""
-    program = cell.program(3)
+    program = cell.program(inputs)
     lines = " \\\\\n".join(latex.equations(program))
     families = ", ".join(f"`{f.name}` {' × '.join(map(str, f.shape))}" for f in program.families)
     return (
@@ -75,7 +78,7 @@ def family_page(family: str) -> str:
     links = ", ".join(f"[{name}](#{name})" for name in names)
     parts = [f"# {cells.families()[family]}\n\n[All cells](../cells.md). On this page: {links}.\n"]
     for name in names:
-        parts.append(section(f"`{name}`", sample(name)))
+        parts.append(section(f"`{name}`", sample(name), INPUTS.get(name, 3)))
         if name == "peephole-lstm":
             parts.append(section("`peephole-lstm`, full", cells.PeepholeLSTM(10, full=True)))
     return "\n".join(parts)

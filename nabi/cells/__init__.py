@@ -9,11 +9,13 @@ from nabi.ir import Cell
 if TYPE_CHECKING:
     from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
     from nabi.cells._clockwork import ClockworkRNN
+    from nabi.cells._convolutional import ConvGRU, ConvLSTM, MapCell, PredRNN
     from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
     from nabi.cells._delayed import NARX, TauGRU
     from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
     from nabi.cells._earlier_inputs import QRNN, RWKV4, TypedGRU, TypedLSTM
     from nabi.cells._exponential import SLSTM, Aaren
+    from nabi.cells._fast_learners import FFM, GSA, TTT, DeltaProduct, GateLoop, Titans
     from nabi.cells._few_gates import (
         ATR,
         CFN,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
     from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
     from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, MinGRU, MinLSTM, TypedRNN
+    from nabi.cells._liquid import LTC
     from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
     from nabi.cells._lstm_ablation import (
         FullGateRecurrenceLSTM,
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
         ParaLSTM,
         ResidualLSTM,
     )
+    from nabi.cells._mass import MCLSTM
     from nabi.cells._matrix import (
         GLA,
         HGRN2,
@@ -79,6 +83,8 @@ if TYPE_CHECKING:
     from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
     from nabi.cells._simple import IndRNN, SimpleRNN
     from nabi.cells._spiking import ALIF, LIF
+    from nabi.cells._stack import StackRNN
+    from nabi.cells._state_space import S4D, Longhorn, Mamba, Mamba3
     from nabi.cells._structured import (
         GORU,
         RUM,
@@ -86,6 +92,7 @@ if TYPE_CHECKING:
         EchoState,
         ExpRNN,
         GatedAntisymmetricRNN,
+        HouseholderRNN,
         LipschitzRNN,
         ScoRNN,
     )
@@ -99,6 +106,7 @@ if TYPE_CHECKING:
         RecurrentDropout,
         Residual,
         SkipRNN,
+        WeightDrop,
         WeightNorm,
         Wrapper,
         Zoneout,
@@ -109,6 +117,12 @@ else:
         {
             "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
             "nabi.cells._clockwork": ["ClockworkRNN"],
+            "nabi.cells._convolutional": ["ConvGRU", "ConvLSTM", "MapCell", "PredRNN"],
+            "nabi.cells._fast_learners": ["FFM", "GSA", "TTT", "DeltaProduct", "GateLoop", "Titans"],
+            "nabi.cells._liquid": ["LTC"],
+            "nabi.cells._mass": ["MCLSTM"],
+            "nabi.cells._stack": ["StackRNN"],
+            "nabi.cells._state_space": ["S4D", "Longhorn", "Mamba", "Mamba3"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
             "nabi.cells._delayed": ["NARX", "TauGRU"],
             "nabi.cells._delta": ["KDA", "DeltaNet", "GatedDeltaNet"],
@@ -204,6 +218,7 @@ else:
                 "EchoState",
                 "ExpRNN",
                 "GatedAntisymmetricRNN",
+                "HouseholderRNN",
                 "LipschitzRNN",
                 "ScoRNN",
             ],
@@ -217,6 +232,7 @@ else:
                 "RecurrentDropout",
                 "Residual",
                 "SkipRNN",
+                "WeightDrop",
                 "WeightNorm",
                 "Wrapper",
                 "Zoneout",
@@ -232,6 +248,7 @@ __all__ = [
     "CTRNN",
     "DSGU",
     "EALSTM",
+    "FFM",
     "FSRNN",
     "GILR",
     "GILRLSTM",
@@ -243,6 +260,7 @@ __all__ = [
     "GRU3",
     "GRU2014",
     "GRUD",
+    "GSA",
     "HGRN",
     "HGRN2",
     "IRNN",
@@ -253,7 +271,9 @@ __all__ = [
     "LMU",
     "LRU",
     "LSTM",
+    "LTC",
     "M2RNN",
+    "MCLSTM",
     "MGU",
     "MGU1",
     "MGU2",
@@ -277,6 +297,7 @@ __all__ = [
     "RWKV5",
     "RWKV6",
     "RWKV7",
+    "S4D",
     "S5",
     "SCRN",
     "SGRN",
@@ -285,6 +306,7 @@ __all__ = [
     "SRU",
     "STAR",
     "TLSTM",
+    "TTT",
     "UGRNN",
     "URLSTM",
     "WMCLSTM",
@@ -295,8 +317,11 @@ __all__ = [
     "CfC",
     "ClockworkRNN",
     "CoRNN",
+    "ConvGRU",
+    "ConvLSTM",
     "CoupledLSTM",
     "DeltaNet",
+    "DeltaProduct",
     "DeltaRNN",
     "Dilated",
     "EchoState",
@@ -305,11 +330,13 @@ __all__ = [
     "FastRNN",
     "FullGateRecurrenceLSTM",
     "GRULecture",
+    "GateLoop",
     "GatedAntisymmetricRNN",
     "GatedDeltaNet",
     "HiPPO",
     "Highway",
     "HighwayLSTM",
+    "HouseholderRNN",
     "HyperLSTM",
     "IndRNN",
     "IndyGRU",
@@ -324,7 +351,11 @@ __all__ = [
     "LinOSS",
     "LinearTransformer",
     "LipschitzRNN",
+    "Longhorn",
+    "Mamba",
     "Mamba2",
+    "Mamba3",
+    "MapCell",
     "MatrixCell",
     "MatrixLSTM",
     "MemoryControllerLSTM",
@@ -351,6 +382,7 @@ __all__ = [
     "ParaLSTM",
     "PeepholeLSTM",
     "PhasedLSTM",
+    "PredRNN",
     "ProjectedLSTM",
     "RecurrentDropout",
     "Residual",
@@ -359,12 +391,15 @@ __all__ = [
     "ScoRNN",
     "SimpleRNN",
     "SkipRNN",
+    "StackRNN",
     "StatisticalRU",
     "TauGRU",
+    "Titans",
     "TypedGRU",
     "TypedLSTM",
     "TypedRNN",
     "UnICORNN",
+    "WeightDrop",
     "WeightNorm",
     "Wrapper",
     "Zoneout",

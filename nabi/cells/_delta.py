@@ -27,7 +27,7 @@ class DeltaNet(MatrixCell):
         """Return what is kept of the state; all of it."""
         return S
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = T + β k ⊗ (v - Tᵀ k)`, where `T` is what is kept of the state."""
         q, k = (unit(silu(self.key(gate, x))) for gate in ("q", "k"))
         v, beta = silu(self.value("v", x)), sigmoid(self.of_head("b", x)) * (2 if self.negative else 1)

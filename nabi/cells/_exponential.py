@@ -20,13 +20,14 @@ class Aaren(Cell):
     far, with a state of fixed size. One head.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "a", "c", "m")
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("a", "c", "m")
 
     def state_width(self, name: str) -> int:
         """Return 1 for the sum of weights c and the largest score m."""
         return 1 if name in "cm" else self.units
 
-    def step(self, x: Node, h: Node, a: Node, c: Node, m: Node) -> Any:
+    def step(self, x: Node, a: Node, c: Node, m: Node) -> Any:
         """a is the weighted sum of values, c that of the weights; m keeps both in range."""
         score = self.diagonal("q", "k", self.linear("k", "x", x))
         e_t = total(score) / self.units**0.5

@@ -106,9 +106,9 @@ class IntersectionRNN(Cell):
     one.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("y", "h")
+    output: ClassVar[str] = "y"
 
-    def step(self, x: Node, y: Node, h: Node) -> Any:
+    def step(self, x: Node, h: Node) -> Any:
         """Compute the output y, gated along the depth, and the state h, gated along time."""
         u_t = sigmoid(self.affine("u", x, h, init={"b": 1.0}))
         y_t = u_t * as_wide(self, "s", x) + (1 - u_t) * relu(self.affine("y", x, h))

@@ -36,13 +36,14 @@ class SRU(Cell):
 
     highway_bias: float = dataclasses.field(default=0.0, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("h", "c")
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("c",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("highway_bias", _checks.real("highway_bias", self.highway_bias, most=50))
 
-    def step(self, x: Node, h: Node, c: Node) -> Any:
+    def step(self, x: Node, c: Node) -> Any:
         """f is the share of the old cell, r that of the new one in the output; both see the old cell."""
         f_t = sigmoid(self.affine("f", x) + self.diagonal("f", "c", c, init=0.0))
         start = {"b": self.highway_bias}
@@ -70,9 +71,10 @@ class GILRLSTM(Cell):
     Good for long signals: both states are linear in themselves.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "c", "s")
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("c", "s")
 
-    def step(self, x: Node, h: Node, c: Node, s: Node) -> Any:
+    def step(self, x: Node, c: Node, s: Node) -> Any:
         """s is the linear surrogate of the output; the gates read its old value."""
         g_t = sigmoid(self.affine("g", x))
         s_t = g_t * s + (1 - g_t) * tanh(self.affine("s", x))

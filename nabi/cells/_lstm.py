@@ -7,7 +7,15 @@ from nabi import _checks
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation, maximum, minimum, norm
 
-__all__ = ["LSTM", "CoupledLSTM", "LayerNormLSTM", "PeepholeLSTM", "ProjectedLSTM", "ZoneoutLSTM"]
+__all__ = [
+    "LSTM",
+    "CoupledLSTM",
+    "LayerNormLSTM",
+    "PeepholeLSTM",
+    "ProjectedLSTM",
+    "SeeingLSTM",
+    "ZoneoutLSTM",
+]
 
 
 class LSTM(Cell):
@@ -34,7 +42,25 @@ class LSTM(Cell):
         return o_t * f(c_t), c_t
 
 
-class PeepholeLSTM(LSTM):
+class SeeingLSTM(LSTM):
+    """The base of LSTMs whose gates see the cell state, each in a way that `look` says."""
+
+    def look(self, gate: str, x: Node, h: Node, c: Node) -> Node:
+        """Return a gate's sum, with what it sees of the cell; that of an LSTM here."""
+        return self.affine(gate, x, h)
+
+    def step(self, x: Node, h: Node, c: Node) -> Any:
+        """Compute an LSTM step; i and f see the old cell, o the new one."""
+        gate, f = activation(self.recurrent_activation), activation(self.activation)
+        i_t = gate(self.look("i", x, h, c))
+        f_t = gate(self.look("f", x, h, c))
+        g_t = f(self.affine("c", x, h))
+        c_t = f_t * c + i_t * g_t
+        o_t = gate(self.look("o", x, h, c_t))
+        return o_t * f(c_t), c_t
+
+
+class PeepholeLSTM(SeeingLSTM):
     """LSTM whose gates also see the cell state (Gers, Schraudolph and Schmidhuber 2002).
 
     The weights on the cell are diagonal, as in the paper, in TensorFlow 1 and in ONNX; with `full=True` they
@@ -51,16 +77,6 @@ class PeepholeLSTM(LSTM):
         if self.full:
             return self.affine(gate, x, h, c=c)
         return self.affine(gate, x, h) + self.diagonal(gate, "c", c)
-
-    def step(self, x: Node, h: Node, c: Node) -> Any:
-        """Compute an LSTM step; i and f see the old cell, o the new one."""
-        gate, f = activation(self.recurrent_activation), activation(self.activation)
-        i_t = gate(self.look("i", x, h, c))
-        f_t = gate(self.look("f", x, h, c))
-        g_t = f(self.affine("c", x, h))
-        c_t = f_t * c + i_t * g_t
-        o_t = gate(self.look("o", x, h, c_t))
-        return o_t * f(c_t), c_t
 
 
 class CoupledLSTM(LSTM):

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from nabi.cells._lstm import LSTM, PeepholeLSTM
+from nabi.cells._lstm import LSTM, PeepholeLSTM, SeeingLSTM
 from nabi.cells._ungated import integrate
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation, sigmoid, tanh
@@ -67,7 +67,7 @@ class MultiplicativeLSTM(LSTM):
         return o_t * f(c_t), c_t
 
 
-class WMCLSTM(LSTM):
+class WMCLSTM(SeeingLSTM):
     """LSTM with working memory connections: gates read the cell through tanh (Landi et al. 2021).
 
     Good for long lags, where peepholes are unstable: the cell is squashed before it enters a gate.
@@ -76,16 +76,6 @@ class WMCLSTM(LSTM):
     def look(self, gate: str, x: Node, h: Node, c: Node) -> Node:
         """Return a gate's sum with its working memory connection."""
         return self.affine(gate, x, h) + tanh(self.affine(gate, bias="c", c=c))
-
-    def step(self, x: Node, h: Node, c: Node) -> Any:
-        """i and f see the old cell, o the new one."""
-        gate, f = activation(self.recurrent_activation), activation(self.activation)
-        i_t = gate(self.look("i", x, h, c))
-        f_t = gate(self.look("f", x, h, c))
-        g_t = f(self.affine("c", x, h))
-        c_t = f_t * c + i_t * g_t
-        o_t = gate(self.look("o", x, h, c_t))
-        return o_t * f(c_t), c_t
 
 
 class MemoryControllerLSTM(Cell):
@@ -101,9 +91,10 @@ class MemoryControllerLSTM(Cell):
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
 
-    states: ClassVar[tuple[str, ...]] = ("h", "v", "c")
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("v", "c")
 
-    def step(self, x: Node, h: Node, v: Node, c: Node) -> Any:
+    def step(self, x: Node, v: Node, c: Node) -> Any:
         """The gates read v, and nothing in the loop reads the output h."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         i_t = gate(self.affine("i", x, v))

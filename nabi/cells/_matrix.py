@@ -67,7 +67,8 @@ class MatrixCell(Cell):
     heads: int = dataclasses.field(default=1, kw_only=True)
     keys: int | None = dataclasses.field(default=None, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S")
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("S",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,9 +134,9 @@ class LinearTransformer(MatrixCell):
     The plainest of the family: what was written stays. For short sequences, and to compare others with.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S", "n")
+    states: ClassVar[tuple[str, ...]] = ("S", "n")
 
-    def step(self, x: Node, h: Node, S: Node, n: Node) -> Any:
+    def step(self, x: Node, S: Node, n: Node) -> Any:
         """`S_t = S_{t-1} + k ⊗ v`, `n_t = n_{t-1} + k`, `y = Sᵀ q / (n · q)` with `q, k = elu(·) + 1`."""
         q, k, v = elu(self.key("q", x)) + 1, elu(self.key("k", x)) + 1, self.value("v", x)
         S_t = S + outer(k, v)
@@ -150,9 +151,9 @@ class RetNet(MatrixCell):
     out. For language models with a fixed memory length in every head.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S", "t")
+    states: ClassVar[tuple[str, ...]] = ("S", "t")
 
-    def step(self, x: Node, h: Node, S: Node, t: Node) -> Any:
+    def step(self, x: Node, S: Node, t: Node) -> Any:
         """`S_t = γ S_{t-1} + k ⊗ v`, the output normalised head by head and gated."""
         half = self.rows // 2
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
@@ -189,7 +190,7 @@ class GLA(MatrixCell):
         self._keep("rank", _checks.whole("rank", self.rank))
         self._keep("sharpness", _checks.real("sharpness", self.sharpness, above=0))
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = diag(α) S_{t-1} + k ⊗ v`."""
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
         low = self.linear("r", "r", x, units=self.rank)
@@ -215,7 +216,7 @@ class HGRN2(MatrixCell):
         super().__post_init__()
         self._keep("bound", _checks.real("bound", self.bound, least=0, below=1))
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = diag(f) S_{t-1} + (1 - f) ⊗ i`."""
         q, f = silu(self.key("q", x)), self.bound + (1 - self.bound) * sigmoid(self.key("f", x))
         i = silu(self.value("i", x))
@@ -226,20 +227,54 @@ class HGRN2(MatrixCell):
 class Mamba2(MatrixCell):
     """State space duality, Mamba-2 (Dao and Gu 2024), step by step: one decay a head, keys for all heads.
 
-    The short convolution in front of it is a layer of its own. For language models beside attention.
+    Values, keys and queries go through a short convolution over time; the state `u` holds the earlier ones.
+    For language models beside attention.
+
+    Args:
+        convolution: steps that the convolution reads, 4 by default, as in the paper; 1 for none.
     """
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
-        """`S_t = a S_{t-1} + B ⊗ (Δ x)` with `a = exp(-exp(A) Δ)`, `y = Sᵀ C + D x`."""
-        v = silu(self.value("v", x))
-        B, C = (split(silu(self.linear(g, "k", x, units=self.rows)), 1, self.rows) for g in ("B", "C"))
+    convolution: int = dataclasses.field(default=4, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._keep("convolution", _checks.whole("convolution", self.convolution))
+        self._keep("states", ("S", "u") if self.convolution > 1 else ("S",))
+        super().__post_init__()
+
+    def state_width(self, name: str) -> int:
+        """Return the width of values, keys and queries for u."""
+        return self.units + 2 * self.rows if name == "u" else super().state_width(name)
+
+    def delays(self) -> dict[str, int]:
+        """What goes into the convolution is kept for some steps."""
+        return {"u": self.convolution - 1} if self.convolution > 1 else {}
+
+    def convolved(self, new: Node, *u: Node) -> Any:
+        """Return the convolution over time, number by number, of what is new and of the past."""
+        past = [self.delay(u[0], steps) for steps in range(1, self.convolution)] if u else []
+        drawn = initial.Uniform(-(self.convolution**-0.5), self.convolution**-0.5)
+        if not past:
+            return new
+        found: Any = self.parameter("b_u", new.width, init=drawn) if self.use_bias else 0.0
+        for steps, value in enumerate([new, *past]):
+            found = found + self.gain(f"c{steps}", "u", new.width, init=drawn) * value
+        return found
+
+    def step(self, x: Node, S: Node, *u: Node) -> Any:
+        """`S_t = a S_{t-1} + B ⊗ (Δ v)` with `a = exp(-exp(A) Δ)`, `y = Sᵀ C + D v`."""
+        keys, stop = (self.linear(g, "k", x, units=self.rows) for g in ("B", "C")), self.units + self.rows
+        new = join(self.linear("v", "v", x), *keys)
+        c = silu(self.convolved(new, *u))
+        v = split(part(c, 0, self.units), self.heads, self.values)
+        B, C = (split(part(c, at, at + self.rows), 1, self.rows) for at in (self.units, stop))
         delta = softplus(self.of_head("d", x, bias=STEPS))
         a = exp(-exp(self.gain("A", "d", self.heads, init=SPEEDS)) * delta)
         S_t = a * S + outer(B, delta * v)
         y = read(S_t, C) + self.gain("D", "d", self.heads) * v
         # One number a row, so that the gated output has mean square 1 over all units.
         y = flat(y) * silu(self.linear("o", "v", x))
-        return self.gain("o", "v") * (y / (total(y * y) * (1 / self.units) + 1e-5) ** 0.5), S_t
+        y = self.gain("o", "v") * (y / (total(y * y) * (1 / self.units) + 1e-5) ** 0.5)
+        return y, S_t, *([new] if u else [])
 
 
 class MatrixLSTM(MatrixCell):
@@ -249,9 +284,9 @@ class MatrixLSTM(MatrixCell):
     no product with its own output, so it cannot count.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S", "n", "m")
+    states: ClassVar[tuple[str, ...]] = ("S", "n", "m")
 
-    def step(self, x: Node, h: Node, S: Node, n: Node, m: Node) -> Any:
+    def step(self, x: Node, S: Node, n: Node, m: Node) -> Any:
         """`S_t = f S_{t-1} + i k ⊗ v`, `h = σ(o) ∘ Sᵀ q / max(|n · q|, e^-m)`."""
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
         log_i = self.of_head("i", x, weights=0.0, bias=initial.Normal(0.0, 0.1))
@@ -270,7 +305,7 @@ class M2RNN(MatrixCell):
     Not linear in its state, so it tracks states where the others cannot.
     """
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = f S_{t-1} + (1 - f) tanh(S_{t-1} W + k ⊗ v)`."""
         q, k, v = self.key("q", x), self.key("k", x), self.value("v", x)
         f = sigmoid(self.of_head("f", x))

@@ -57,6 +57,7 @@ _FAMILIES: dict[str, Family] = {
             "mi-lstm": "MILSTM",
             "wmc-lstm": "WMCLSTM",
             "memory-controller-lstm": "MemoryControllerLSTM",
+            "mc-lstm": "MCLSTM",
             "residual-lstm": "ResidualLSTM",
             "highway-lstm": "HighwayLSTM",
             "on-lstm": "ONLSTM",
@@ -149,12 +150,28 @@ _FAMILIES: dict[str, Family] = {
             "rwkv-5": "RWKV5",
             "rwkv-6": "RWKV6",
             "rwkv-7": "RWKV7",
+            "delta-product": "DeltaProduct",
+            "gsa": "GSA",
+            "titans": "Titans",
+            "ttt": "TTT",
+            "gate-loop": "GateLoop",
+        },
+    ),
+    "state-space": Family(
+        "State space models, and other traces that decay and turn",
+        {
+            "s4d": "S4D",
+            "mamba": "Mamba",
+            "mamba-3": "Mamba3",
+            "longhorn": "Longhorn",
+            "ffm": "FFM",
         },
     ),
     "irregular": Family(
         "Gaps in time, missing values and fixed attributes",
         {
             "cfc": "CfC",
+            "ltc": "LTC",
             "ct-rnn": "CTRNN",
             "ode-rnn": "ODERNN",
             "t-lstm": "TLSTM",
@@ -197,7 +214,17 @@ _FAMILIES: dict[str, Family] = {
             "sco-rnn": "ScoRNN",
             "goru": "GORU",
             "rum": "RUM",
+            "householder-rnn": "HouseholderRNN",
             "echo-state": "EchoState",
+        },
+    ),
+    "maps": Family(
+        "Maps and stacks: convolutions in place of products, a memory beside the state",
+        {
+            "conv-lstm": "ConvLSTM",
+            "conv-gru": "ConvGRU",
+            "pred-rnn": "PredRNN",
+            "stack-rnn": "StackRNN",
         },
     ),
     "linear": Family(
@@ -232,6 +259,7 @@ _WRAPPERS = {
     "recurrent-dropout": "RecurrentDropout",
     "residual": "Residual",
     "skip": "SkipRNN",
+    "weight-drop": "WeightDrop",
     "weight-norm": "WeightNorm",
     "zoneout": "Zoneout",
 }
@@ -244,7 +272,7 @@ def get(name: str) -> type[Cell]:
 
     A name in brackets after that of a wrapper is a wrapped cell: `get("zoneout(gru)")(64, rate=0.2)` is
     `Zoneout(GRU(64), rate=0.2)`. The wrappers are attention-window, dilated, highway, layer-norm,
-    recurrent-dropout, residual, skip, weight-norm and zoneout.
+    recurrent-dropout, residual, skip, weight-drop, weight-norm and zoneout.
 
     Raises:
         UnknownNameError: the name is unknown; the message suggests the closest one.

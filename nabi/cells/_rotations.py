@@ -40,7 +40,8 @@ class LRU(Cell):
     largest: float = dataclasses.field(default=0.999, kw_only=True)
     phase: float = dataclasses.field(default=2 * pi, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("y", "re", "im")
+    output: ClassVar[str] = "y"
+    states: ClassVar[tuple[str, ...]] = ("re", "im")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,7 +58,7 @@ class LRU(Cell):
         gamma = tuple(0.5 * log(1 - square) for square in squares)
         return initial.Values(nu), initial.Values(tuple(map(log, angles))), initial.Values(gamma)
 
-    def step(self, x: Node, y: Node, re: Node, im: Node) -> Any:
+    def step(self, x: Node, re: Node, im: Node) -> Any:
         """`s_t = λ s_{t-1} + γ B x_t` with `λ = exp(-e^ν + i e^θ)`; the output is `Re(C s_t) + D x_t`."""
         nu, theta, gamma = (
             self.parameter(name, init=value)
@@ -86,7 +87,8 @@ class S5(Cell):
     smallest_step: float = dataclasses.field(default=0.001, kw_only=True)
     largest_step: float = dataclasses.field(default=0.1, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("y", "re", "im")
+    output: ClassVar[str] = "y"
+    states: ClassVar[tuple[str, ...]] = ("re", "im")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,7 +96,7 @@ class S5(Cell):
         least = self.smallest_step
         self._keep("largest_step", _checks.real("largest_step", self.largest_step, least=least))
 
-    def step(self, x: Node, y: Node, re: Node, im: Node) -> Any:
+    def step(self, x: Node, re: Node, im: Node) -> Any:
         """`s_t = e^{ΛΔ} s_{t-1} + Λ⁻¹ (e^{ΛΔ} - 1) B x_t`; the output is `Re(C s_t) + D x_t`."""
         steps = initial.Uniform(log(self.smallest_step), log(self.largest_step))
         real = self.parameter("Lambda_re", init=-0.5)
@@ -137,13 +139,14 @@ class HGRN(Cell):
 
     lower_bound: float = dataclasses.field(default=0.0, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("y", "re", "im")
+    output: ClassVar[str] = "y"
+    states: ClassVar[tuple[str, ...]] = ("re", "im")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("lower_bound", _checks.real("lower_bound", self.lower_bound, least=0, below=1))
 
-    def step(self, x: Node, y: Node, re: Node, im: Node) -> Any:
+    def step(self, x: Node, re: Node, im: Node) -> Any:
         """f is the share of the turned old state; the output reads both parts, normalised and gated."""
         theta = self.parameter("theta", init=_rotary_angles)
         f_t = self.lower_bound + (1 - self.lower_bound) * sigmoid(self.affine("f", x))
@@ -180,9 +183,10 @@ class LinOSS(Cell):
 
     implicit: bool = dataclasses.field(default=True, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("y", "u", "z")
+    output: ClassVar[str] = "y"
+    states: ClassVar[tuple[str, ...]] = ("u", "z")
 
-    def step(self, x: Node, y: Node, u: Node, z: Node) -> Any:
+    def step(self, x: Node, u: Node, z: Node) -> Any:
         """The velocity changes by the input less the springs' force; the output is `C u_t + D x_t`."""
         stiffness = relu(self.parameter("a", init=initial.Uniform(0, 1)))
         delta = sigmoid(self.parameter("delta", init=initial.Uniform(0, 1)))

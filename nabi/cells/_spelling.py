@@ -28,7 +28,11 @@ def wrapped(wrapper: type[Wrapper], kind: type[Cell]) -> type[Cell]:
         return wrapper(kind(units, **{n: v for n, v in arguments.items() if n not in own}), **mine)
 
     name = f"{wrapper.__name__}({kind.__name__})"
-    found = type(name, (wrapper,), {"__new__": make, "__doc__": wrapper.__doc__, "__module__": __name__})
+    members: dict[str, Any] = {"__new__": make, "__doc__": wrapper.__doc__, "__module__": __name__}
+    # What a kind of cell needs is asked before there is a cell.
+    for asked in ("known_inputs", "needed_inputs", "needed_settings"):
+        members[asked] = staticmethod(getattr(kind, asked))
+    found = type(name, (wrapper,), members)
     found.__dataclass_fields__ = {**others, **own}  # type: ignore[attr-defined]
     return _MADE.setdefault((wrapper, kind), found)
 

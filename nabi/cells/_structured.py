@@ -16,6 +16,7 @@ __all__ = [
     "EchoState",
     "ExpRNN",
     "GatedAntisymmetricRNN",
+    "HouseholderRNN",
     "LipschitzRNN",
     "ScoRNN",
 ]
@@ -222,6 +223,33 @@ class RUM(Cell):
         turned = h + ((cosine - 1) * on_a - sine * on_b) * a + (sine * on_a + (cosine - 1) * on_b) * b
         n_t = relu(e_t + turned)
         return u_t * h + (1 - u_t) * n_t
+
+
+class HouseholderRNN(Cell):
+    """Network of an orthogonal matrix, a product of reflections (Mhammedi, Hellicar, Rahman and Bailey 2017).
+
+    Good for copying over long lags at little cost: `reflections` vectors take the place of the matrix.
+
+    Args:
+        reflections: how many, from 1 to the number of units, which reach every such matrix; 4 by default, or
+            as many as units where these are fewer.
+    """
+
+    reflections: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reflections is not None:
+            reflections = _checks.whole("reflections", self.reflections, 1, self.units, otherwise=" or None")
+            self._keep("reflections", reflections)
+
+    def step(self, x: Node, h: Node) -> Any:
+        """`h_t = leaky_relu(H_1 ... H_m h_{t-1} + W x_t + b)` with `H = I - 2 u uᵀ / (u · u)`."""
+        r = [h]
+        for reflection in range(self.reflections or min(self.units, 4), 0, -1):
+            u = self.gain(f"u{reflection}", "h", init=initial.Normal())
+            r.append(r[-1] - (2 * total(u * r[-1]) / total(u * u)) * u)
+        return activation("leaky_relu")(self.affine("h", x) + r[-1])
 
 
 class EchoState(Cell):

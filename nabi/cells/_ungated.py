@@ -69,13 +69,14 @@ class SCRN(Cell):
     use_bias: bool = dataclasses.field(default=False, kw_only=True)
     alpha: float = dataclasses.field(default=0.95, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("y", "h", "s")
+    output: ClassVar[str] = "y"
+    states: ClassVar[tuple[str, ...]] = ("h", "s")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("alpha", _checks.real("alpha", self.alpha, least=0, most=1))
 
-    def step(self, x: Node, y: Node, h: Node, s: Node) -> Any:
+    def step(self, x: Node, h: Node, s: Node) -> Any:
         """Compute the context s, the hidden layer h, and the sum of their products that is read."""
         s_t = (1 - self.alpha) * self.affine("s", x) + self.alpha * s
         h_t = sigmoid(self.affine("h", x, h, s=s_t))
@@ -141,11 +142,12 @@ class StatisticalRU(Cell):
     itself in a step, as in the paper.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("y", "m1", "m2", "m3", "m4", "m5")
+    output: ClassVar[str] = "y"
+    states: ClassVar[tuple[str, ...]] = ("m1", "m2", "m3", "m4", "m5")
 
     rates: ClassVar[tuple[float, ...]] = (0.0, 0.25, 0.5, 0.9, 0.99)
 
-    def step(self, x: Node, y: Node, *means: Node) -> Any:
+    def step(self, x: Node, *means: Node) -> Any:
         """Compute the summary r, the statistics p, their averages m1 to m5, and the output."""
         r_t = relu(self.affine("r", *means))
         p_t = relu(self.affine("p", x, r=r_t))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Node, Noise, derived
-from nabi.ir.functions import exp, maximum, minimum, norm, sigmoid, straight_through, tanh, total
+from nabi.ir.functions import exp, maximum, minimum, norm, sigmoid, split, straight_through, tanh, total
 
 __all__ = [
     "AttentionWindow",
@@ -16,6 +16,7 @@ __all__ = [
     "RecurrentDropout",
     "Residual",
     "SkipRNN",
+    "WeightDrop",
     "WeightNorm",
     "Wrapper",
     "Zoneout",
@@ -25,11 +26,14 @@ __all__ = [
 class Wrapper(Cell):
     """The base of cells that are made from another cell, whose states, names and weights they keep.
 
+    What the cell reads beside `x`, such as `delta`, the wrapped one reads too and hands on to it. An output
+    that is none of the cell's states is the output of the wrapped one as well.
+
     Args:
         cell: the cell, such as `GRU(64)`.
 
     Raises:
-        ArgumentError: `cell` is no cell, or its output is none of its states.
+        ArgumentError: `cell` is no cell.
     """
 
     units: int = dataclasses.field(init=False, repr=False, default=1)
@@ -39,37 +43,66 @@ class Wrapper(Cell):
     cell: Cell
 
     own_states: ClassVar[tuple[str, ...]] = ()
-    """States that it adds before those of the cell."""
+    """States that it adds before those of the cell; where the cell has the name, with `own_` before it."""
+    own_output: ClassVar[str] = ""
+    """The name of an output that it makes of the cell's; empty if it is the cell's."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.cell, Cell):
             raise ArgumentError(f"cell: expected a cell such as GRU(64), got {_checks.short(self.cell)}")
-        if self.cell.output:
-            raise ArgumentError(
-                f"cell: expected a cell whose output is its first state, got {self.cell!r}, whose output is "
-                f"{self.cell.output}"
-            )
-        self._keep("units", self.cell.units)
-        self._keep("use_bias", self.cell.use_bias)
-        self._keep("states", (*self.own_states, *self.cell.states))
+        cell = self.cell
+        added = tuple(self._free(name) for name in self.own_states)
+        self._keep("units", cell.units)
+        self._keep("use_bias", cell.use_bias)
+        self._keep("states", (*added, *cell.states))
+        self._keep("output", self._free(self.own_output) if self.own_output else cell.output)
+        both = dict.fromkeys((*cell.sequence_inputs, *type(self).sequence_inputs))
+        self._keep("sequence_inputs", tuple(both))
         super().__post_init__()
 
+    def _free(self, name: str) -> str:
+        """Return a name that no state of the cell has."""
+        return self._free(f"own_{name}") if name in self.cell.states else name
+
     def state_width(self, name: str) -> int:
-        """Return the width that a state has in the cell; that of its output for the state `y`."""
-        return self.cell.output_width if name == "y" else self.cell.state_width(name)
+        """Return the width that a state has in the cell, and that of the cell's output for what is added."""
+        return self.cell.state_width(name) if name in self.cell.states else self.cell.output_width
+
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return the axes that a state has in the cell; none for one that is added."""
+        return self.cell.state_shape(name) if name in self.cell.states else ()
 
     def initial_state(self, name: str) -> Any:
         """Return what the cell starts a state with; 0 for one that is added."""
         return self.cell.initial_state(name) if name in self.cell.states else 0.0
 
+    def step_inputs(self) -> dict[str, Any]:
+        """Return the further inputs of the cell, and those that the step of the wrapper names itself."""
+        return {**self.cell.step_inputs(), **super().step_inputs()}
+
+    def input_width(self, name: str, input_size: int) -> int | None:
+        """Return the width that a further input has in the cell."""
+        if name in self.cell.step_inputs():
+            return self.cell.input_width(name, input_size)
+        return super().input_width(name, input_size)
+
     def run(self, x: Node, *states: Node) -> tuple[Node, ...]:
-        """Return the new states of the cell, always as a tuple."""
-        found = self.inner(self.cell, x, *states)
+        """Return the new states of the cell, always as a tuple; an output that is no state comes first."""
+        given = self._trace().part.further
+        further = {name: given[name] for name in self.cell.step_inputs() if name in given}
+        found = self.inner(self.cell, x, *states, **further)
         return found if isinstance(found, tuple) else (found,)
+
+    def outcome(self, x: Node, *states: Node) -> tuple[Node, tuple[Node, ...]]:
+        """Return the cell's output, its first state or not, and its new states."""
+        found = self.run(x, *states)
+        return found[0], found[1:] if self.cell.output else found
 
 
 class Zoneout(Wrapper):
     """A cell whose units keep their old state at random (Krueger et al. 2017).
+
+    An output that is no state stays as the cell computes it.
 
     Args:
         cell: the cell.
@@ -89,20 +122,29 @@ class Zoneout(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = self.rate if isinstance(self.rate, (tuple, list)) else (self.rate,) * len(self.states)
-        if len(given) != len(self.states):
-            raise ArgumentError(f"rate: expected one for each of {', '.join(self.states)}, got {self.rate!r}")
+        names = self.cell.present_states
+        given = self.rate if isinstance(self.rate, (tuple, list)) else (self.rate,) * len(names)
+        if len(given) != len(names):
+            raise ArgumentError(f"rate: expected one for each of {', '.join(names)}, got {self.rate!r}")
         rates = tuple(_checks.rate("rate", one) for one in given)
         self._keep("rate", rates if isinstance(self.rate, (tuple, list)) else rates[0])
 
     def step(self, x: Node, *states: Node) -> Any:
-        """`s_t = m ∘ s_{t-1} + (1 - m) ∘ s̃_t` for every state."""
-        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(states)
-        found = []
-        for name, rate, old, new in zip(self.states, rates, states, self.run(x, *states), strict=True):
-            kept = self.keep(name, self.state_width(name), rate)
-            found.append(kept * old + (1 - kept) * new)
-        return tuple(found)
+        """`s_t = m ∘ s_{t-1} + (1 - m) ∘ s̃_t` for every state; what `delays` keep of the past stays."""
+        names = self.cell.present_states
+        given = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(names)
+        rates = dict(zip(names, given, strict=True))
+        made = self.outcome(x, *states)
+        mixed: list[Node] = []
+        for name, old, new in zip(self.states, states, made[1], strict=True):
+            if name not in rates:
+                mixed.append(new)
+                continue
+            kept = self.keep(name, self.state_width(name), rates[name])
+            axes = self.state_shape(name)
+            kept = split(kept, *axes) if axes and isinstance(kept, Node) else kept
+            mixed.append(kept * old + (1 - kept) * new)
+        return (made[0], *mixed) if self.output else tuple(mixed)
 
 
 class RecurrentDropout(Wrapper):
@@ -166,43 +208,68 @@ class WeightNorm(Wrapper):
             return self.run(x, *states)
 
 
+class WeightDrop(Wrapper):
+    """A cell whose matrices on states lose weights at random in training (Merity, Keskar and Socher 2018).
+
+    DropConnect, as in the AWD-LSTM: one draw for all sequences and steps of a call, so a weight that is
+    dropped is missing throughout. Matrices that the cell computes in a way of its own stay as they are.
+
+    Args:
+        cell: the cell.
+        rate: probability that a weight is dropped in training, in [0, 1); 0.5 by default, as in the paper.
+    """
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("rate", _checks.rate("rate", self.rate))
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step with weights that are 0 at random."""
+        with self.changing(weight=derived.Dropped(self.rate), only_states=True):
+            return self.run(x, *states)
+
+
 class Residual(Wrapper):
     """A cell whose output is added to its input (He et al. 2016; Wu et al. 2016): `y_t = h_t + x_t`.
 
-    The output is the state `y`, which the equations do not read: the cell goes on with its own.
+    The output `y` is no state: the cell goes on with its own.
 
     Raises:
         CellError: the input is not as wide as the cell's output (raised by `program`).
     """
 
-    own_states: ClassVar[tuple[str, ...]] = ("y",)
+    own_output: ClassVar[str] = "y"
 
-    def step(self, x: Node, y: Node, *states: Node) -> Any:
+    def step(self, x: Node, *states: Node) -> Any:
         """Add the input to the cell's output."""
-        found = self.run(x, *states)
-        return found[0] + x, *found
+        made = self.outcome(x, *states)
+        return made[0] + x, *made[1]
 
 
 class Highway(Wrapper):
     """A cell with a gate that carries its input past it (Srivastava et al. 2015; Zilly et al. 2017).
 
-    `y_t = k ∘ h_t + (1 - k) ∘ x_t` with `k = σ(W x_t + b)`; the output is the state `y`, as in `Residual`.
+    `y_t = k ∘ h_t + (1 - k) ∘ x_t` with `k = σ(W x_t + b)`; the output `y` is no state, as in `Residual`.
 
     Raises:
         CellError: the input is not as wide as the cell's output (raised by `program`).
     """
 
-    own_states: ClassVar[tuple[str, ...]] = ("y",)
+    own_output: ClassVar[str] = "y"
 
-    def step(self, x: Node, y: Node, *states: Node) -> Any:
+    def step(self, x: Node, *states: Node) -> Any:
         """Mix the input and the cell's output."""
-        found = self.run(x, *states)
+        made = self.outcome(x, *states)
         k = sigmoid(self.affine("k", bias="y", v=x, units=self.cell.output_width))
-        return k * found[0] + (1 - k) * x, *found
+        return k * made[0] + (1 - k) * x, *made[1]
 
 
 class Dilated(Wrapper):
     """A cell that goes on from its states of some steps ago (Chang et al. 2017): `h_t = cell(x_t, h_{t-d})`.
+
+    What the cell calls the input before is that of `d` steps ago, too, and `delta` the time since then.
 
     Args:
         cell: the cell.
@@ -227,7 +294,8 @@ class Dilated(Wrapper):
 
     def step(self, x: Node, *states: Node) -> Any:
         """Compute the cell's step from older states."""
-        return self.run(x, *(self.delay(state, self.dilation) for state in states))
+        with self.changing(stride=self.dilation):
+            return self.run(x, *(self.delay(state, self.dilation) for state in states))
 
 
 class AttentionWindow(Wrapper):
@@ -242,25 +310,22 @@ class AttentionWindow(Wrapper):
     """
 
     window: int = 8
-    own_states: ClassVar[tuple[str, ...]] = ("y", "a", "m")
+    own_states: ClassVar[tuple[str, ...]] = ("a", "m")
+    own_output: ClassVar[str] = "y"
 
     def __post_init__(self) -> None:
         self._keep("window", _checks.whole("window", self.window))
         super().__post_init__()
 
-    def state_width(self, name: str) -> int:
-        """Return the width of the output for `y`, the found values `a` and the window `m`."""
-        return self.cell.output_width if name in ("y", "a", "m") else self.cell.state_width(name)
-
     def delays(self) -> dict[str, int]:
         """The last outputs are a delay line."""
-        return {"m": self.window}
+        return {self._free("m"): self.window}
 
-    def step(self, x: Node, y: Node, a: Node, m: Node, *states: Node) -> Any:
+    def step(self, x: Node, a: Node, m: Node, *states: Node) -> Any:
         """Compute the cell's step on the input with what was found, and look into the window again."""
         width = self.cell.output_width
         mixed = self.affine("m", bias="v", v=x, a=a, units=x.width)
-        new = self.run(mixed, *states)
+        last, new = self.outcome(mixed, *states)
         letters: dict[str, Any] = {
             f"q{name}": state for name, state in zip(self.cell.states, new, strict=True)
         }
@@ -274,8 +339,8 @@ class AttentionWindow(Wrapper):
         shares = [exp(score - highest) for score in scores]
         mixed_past: Any = sum(share * value for share, value in zip(shares, past, strict=True))
         found = mixed_past / sum(shares)
-        output = self.affine("y", bias="y", r=new[0], s=found, units=width)
-        return output, found, new[0], *new
+        output = self.affine("y", bias="y", r=last, s=found, units=width)
+        return output, found, last, *new
 
 
 class SkipRNN(Wrapper):
@@ -283,7 +348,8 @@ class SkipRNN(Wrapper):
 
     `u`, the inclination to update, is rounded to 0 or 1, with the derivative of a straight line. At a skipped
     step all states stay, and `u` grows until the next update. The state `w` is `1 - u`, so that the first
-    step is an update. The sum of `w < 0.5` over time is the number of updates that follow.
+    step is an update. The sum of `w < 0.5` over time is the number of updates that follow. An output that is
+    no state of the cell becomes one, since it stays, too.
 
     Args:
         cell: the cell.
@@ -291,18 +357,21 @@ class SkipRNN(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._keep("states", (*self.states, "w"))
+        kept = (self.output,) if self.output else ()
+        self._keep("states", (*kept, *self.states, self._free("w")))
+        self._keep("output", "")
 
     def state_width(self, name: str) -> int:
         """Return 1 for w, and the width that a state has in the cell."""
-        return 1 if name == "w" else self.cell.state_width(name)
+        return 1 if name == self.states[-1] else super().state_width(name)
 
     def step(self, x: Node, *states: Node) -> Any:
         """`h_t = b ∘ h̃_t + (1 - b) ∘ h_{t-1}` for every state, with `b = round(u)`."""
         *old, w = states
         u = total(1 - w)
         b = straight_through(u > 0.5, u)
-        new = [b * after + (1 - b) * before for before, after in zip(old, self.run(x, *old), strict=True)]
+        found = self.run(x, *(old[1:] if self.cell.output else old))
+        new = [b * after + (1 - b) * before for before, after in zip(old, found, strict=True)]
         delta = total(sigmoid(self.affine("u", bias="u", r=new[-1], units=1)))
         u_t = b * delta + (1 - b) * (u + minimum(delta, 1 - u))
         return *new, 1 - u_t

@@ -1,15 +1,15 @@
 """`nabi export`: a trained model for other programs, as a file, as machine code, or as a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP, load_with_cells
+from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.errors import ArgumentError
 
 __all__ = ["export"]
 
@@ -26,12 +26,21 @@ class Format(StrEnum):
 
 _OPTIONS = {
     Format.ONNX: ("lengths", "stateful", "opset"),
-    Format.OBJECT: ("target", "cpu", "name", "separate_weights"),
+    Format.OBJECT: ("target", "cpu", "weights", "name", "separate_weights"),
     Format.C: ("name", "separate_weights"),
     Format.WASM: ("name", "simd"),
     Format.WEB: ("name",),
 }
 """The options of each format."""
+
+
+class Weights(StrEnum):
+    """What weights are stored as."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 def export(
@@ -76,6 +85,10 @@ def export(
             show_default="MODEL's",
         ),
     ] = None,
+    weights: Annotated[
+        Weights | None,
+        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+    ] = None,
     separate_weights: Annotated[
         bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
@@ -100,7 +113,8 @@ def export(
     inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     options: dict[str, Any] = {
         "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,
-        "cpu": cpu, "name": name, "separate_weights": separate_weights or None, "simd": simd and None,
+        "cpu": cpu, "weights": weights and str(weights), "name": name,
+        "separate_weights": separate_weights or None, "simd": simd and None,
     }  # fmt: skip
     _refuse_options(to, options)
     if to is Format.ONNX:
@@ -112,7 +126,7 @@ def export(
         # Whether nabi wrote what is there, a file in the folder says, which is read below.
         check_outputs({"--out": [place / one for one in _files(to, options)]}, inputs, overwrite=True)
         options["overwrite"] = overwrite or None
-    found = _load(model, cell or ())
+    found = load_any(model, cell or ())
     import nabi
 
     given = {key: value for key, value in options.items() if value is not None}
@@ -152,22 +166,3 @@ def _files(to: Format, options: Mapping[str, Any]) -> list[str]:
     if to is Format.C:
         return list(c_files(options["name"], separate_weights=separate))
     return object_files(options["name"], options["target"], separate_weights=separate)
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> Any:
-    """Read a model of any kind."""
-    from nabi import models
-    from nabi.cli._cell import find_class
-    from nabi.files import READERS, read_model_file
-
-    kind = read_model_file(path).kind
-    reader = READERS.get(kind, "")
-    if kind == "model":
-        classes = {found.__name__: found for found in map(find_class, own_cells)}
-        try:
-            return models.load_model(path, classes, compile=False)
-        except UnknownNameError as problem:
-            raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
-    if not (reader.startswith("nabi.") and reader.endswith(".load")):
-        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
-    return load_with_cells(reader.split(".")[1], path, own_cells)

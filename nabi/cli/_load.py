@@ -9,7 +9,7 @@ from nabi.errors import ArgumentError, UnknownNameError
 if TYPE_CHECKING:
     from nabi.models import TextClassifier
 
-__all__ = ["CELL_HELP", "load_classifier", "load_with_cells", "series_as_trained"]
+__all__ = ["CELL_HELP", "load_any", "load_classifier", "load_with_cells", "series_as_trained"]
 
 CELL_HELP = (
     "FILE.py:Class, if the model was trained with a custom cell; code is never loaded from the model file."
@@ -32,6 +32,25 @@ def load_with_cells(name: str, path: Path, own_cells: Sequence[str]) -> Any:
         return getattr(models, name).load(path, classes)
     except UnknownNameError as problem:
         raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
+
+
+def load_any(path: Path, own_cells: Sequence[str], *, compile: bool = False) -> Any:
+    """Read a model of any kind, with custom cells from files; `compile` as `load_model` takes it."""
+    from nabi import models
+    from nabi.cli._cell import find_class
+    from nabi.files import READERS, read_model_file
+
+    kind = read_model_file(path).kind
+    reader = READERS.get(kind, "")
+    if kind == "model":
+        classes = {found.__name__: found for found in map(find_class, own_cells)}
+        try:
+            return models.load_model(path, classes, compile=compile)
+        except UnknownNameError as problem:
+            raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
+    if not (reader.startswith("nabi.") and reader.endswith(".load")):
+        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
+    return load_with_cells(reader.split(".")[1], path, own_cells)
 
 
 def series_as_trained(model: Any, file: Path, **reading: Any) -> Any:

@@ -26,6 +26,7 @@ class Form(StrEnum):
     IR = "ir"
     PICTURE = "picture"
     PARAMETERS = "parameters"
+    TORCH = "torch"
     LLVM = "llvm"
     ASM = "asm"
 
@@ -85,7 +86,8 @@ def show(
 ) -> None:
     """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters.
 
-    Also its native code, as LLVM IR (llvm) or assembly (asm).
+    Also a twin of it as a plain PyTorch module, to read and to run (torch), and its native code, as LLVM IR
+    (llvm) or assembly (asm).
 
     For a model file, show what is in it: its layers with shapes and parameters and the equations of their
     cells; for a trained system, its settings, classes and vocabulary; for weights alone, the tensors and the
@@ -133,6 +135,10 @@ def _text(program: "Program", form: Form, document: bool) -> str:
         return str(program)
     if form is Form.PARAMETERS:
         return _parameters(program)
+    if form is Form.TORCH:
+        from nabi.targets.torch_source import module_source
+
+        return module_source(program)
     from nabi.targets import latex
 
     return latex.document(program) if document else "\n".join(latex.equations(program))

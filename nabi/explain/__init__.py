@@ -1,4 +1,7 @@
-"""Pictures of recurrent networks: gradients over time, gates, attributions, attention, clips, forecasts."""
+"""Pictures of recurrent networks: gradients over time, gates, attributions, attention, clips, forecasts.
+
+Also a check that says what in a network became NaN or infinite first.
+"""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._base_labels_picture import base_labels_picture
@@ -12,6 +15,7 @@ from nabi.explain._piano_roll import piano_roll_picture
 from nabi.explain._reading import Reading, read_text
 from nabi.explain._reading_picture import reading_picture
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
+from nabi.training import check_finite
 
 __all__ = [
     "Aligned",
@@ -22,6 +26,7 @@ __all__ = [
     "attention_text",
     "base_labels_picture",
     "captions_picture",
+    "check_finite",
     "clips_picture",
     "forecast_picture",
     "forecast_reading_picture",

@@ -8,6 +8,7 @@ from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter,
 from nabi.ir._graph._operation import Operation
 from nabi.ir._graph._operations import OPERATIONS, operation
 from nabi.ir._program import Lowered, Program
+from nabi.ir._shown_values import value_names
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, parameter_symbol, symbol
 from nabi.ir._traced._lowering import Made
@@ -50,6 +51,7 @@ __all__ = [
     "operation",
     "parameter_symbol",
     "symbol",
+    "value_names",
     "verify",
     "verify_nodes",
 ]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from keyword import iskeyword
 from math import prod
@@ -12,12 +12,13 @@ from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
-from nabi.ir._further_inputs import further_inputs
+from nabi.ir._further_inputs import further_inputs, named_by_step
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._local_names import local_names
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
+from nabi.ir._shown_values import add_shown_values
 from nabi.ir._states import check_width, state_widths
 from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
@@ -83,8 +84,8 @@ class Cell(Composing):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
-        if "state_width" in cls.__dict__:
-            cls.state_width = of_delayed_too(cls.state_width)  # type: ignore[method-assign]
+        for name in {"state_width", "state_shape"}.intersection(cls.__dict__):
+            setattr(cls, name, of_delayed_too(getattr(cls, name)))
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -242,7 +243,8 @@ class Cell(Composing):
             operand = operand * self._noise(noise)
         for change in trace.changes:
             operand = operand if change.operand is None else change.operand(gate, letter, operand)
-            derived = change.weight if derived is None and change.weight is not None else derived
+            if derived is None and (is_recurrent or not change.only_states):
+                derived = change.weight
         shape = (units or self.units, width)
         if derived is None:
             matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
@@ -349,20 +351,29 @@ class Cell(Composing):
 
     # Tracing.
 
-    def program(self, input_size: int, training: bool = False) -> Program:
+    def program(self, input_size: int, training: bool = False, values: Sequence[str] = ()) -> Program:
         """Trace the step for an input width and return the program, which is cached.
 
         Args:
             input_size: width of the input, positive.
             training: whether random inputs (dropout, zoneout) are drawn or replaced by their mean.
+            values: names of quantities of the equations, such as a gate `f`, to be returned at every step.
+                To what runs the program they are further states, after the cell's, which nothing reads; a
+                number per row has a width of 1. States and the output are no such values.
 
         Raises:
             ArgumentError: `input_size` is not a positive integer.
             CellError: the equations are inconsistent.
+            UnknownNameError: one of `values` is not the name of a quantity.
+
+        Example:
+            >>> from nabi.cells import LSTM
+            >>> LSTM(units=5).program(input_size=3, values=["f"]).state_names
+            ('h', 'c', 'f')
         """
         width, dropping = _checks.whole("input_size", input_size), _checks.flag("training", training)
         try:
-            return _program(self, width, dropping)
+            return _program(self, width, dropping, tuple(values))
         except TypeError:
             for field in dataclasses.fields(self):
                 value = getattr(self, field.name)
@@ -531,7 +542,7 @@ class Cell(Composing):
 
 
 @lru_cache(maxsize=512)
-def _program(cell: Cell, input_size: int, training: bool) -> Program:
+def _program(cell: Cell, input_size: int, training: bool, values: tuple[str, ...]) -> Program:
     name = type(cell).__name__
     trace = Trace(name, training)
     widths, shapes = state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
@@ -544,8 +555,8 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         ]
         further = further_inputs(cell, trace, input_size)
         try:
-            own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
-            inspect.signature(cell.step).bind(x, *own, **further)
+            own = cell.present_states
+            inspect.signature(cell.step).bind(x, *own, **named_by_step(cell, further))
         except TypeError as problem:
             raise CellError(
                 f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"
@@ -555,7 +566,10 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     finally:
         current_trace.reset(token)
     states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
-    return Program.make(cell, trace, input_size, states, outputs, local_names(cell, trace), initial)
+    names = local_names(cell, trace)
+    if values:
+        states += add_shown_values(_program(cell, input_size, training, ()), trace, values)
+    return Program.make(cell, trace, input_size, states, outputs, names, initial)
 
 
 def find_program(name: str) -> Program:

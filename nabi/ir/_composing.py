@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from math import prod
 from typing import Any, ClassVar
 
 from nabi.errors import CellError
-from nabi.ir._further_inputs import ReadingInputs
+from nabi.ir._further_inputs import ReadingInputs, named_by_step
 from nabi.ir._graph._nodes import Change, Node, Part, Trace, current_trace
 from nabi.ir.derived import Derived
 
@@ -42,15 +43,15 @@ def run_step(
     """
     delays = cell.delays()
     by_name = dict(zip(cell.states, states, strict=True))
-    own = [by_name[name] for name in cell.states if undelayed(name, delays) == name]
+    own = [by_name[name] for name in cell.present_states]
     lines = {name: [by_name[name], *(by_name[f"{name}_{back}"] for back in range(2, steps + 1))]
              for name, steps in delays.items()}  # fmt: skip
     if trace.part.cell is None:
         trace.older = {f"{name}_{back}": (name, back)
                        for name, steps in delays.items() for back in range(2, steps + 1)}  # fmt: skip
-    before, trace.part = trace.part, Part(cell, trace.part.prefix, lines)
+    before, trace.part = trace.part, Part(cell, trace.part.prefix, lines, further)
     try:
-        result = cell.step(x, *own, **further)
+        result = cell.step(x, *own, **named_by_step(cell, further))
     finally:
         trace.part = before
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
@@ -99,14 +100,14 @@ def _run_part(
     return found if len(found) > 1 else found[0]
 
 
-def of_delayed_too(state_width: Callable[..., int]) -> Callable[..., int]:
-    """Return a method for the width of a state that knows the older values of one too."""
+def of_delayed_too(about: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that tells something of a state, and the same of older values of it."""
 
-    @functools.wraps(state_width)
-    def width(self: Composing, name: str) -> int:
-        return state_width(self, undelayed(name, self.delays()))
+    @functools.wraps(about)
+    def told(self: Composing, name: str) -> Any:
+        return about(self, undelayed(name, self.delays()))
 
-    return width
+    return told
 
 
 @contextmanager
@@ -134,6 +135,11 @@ class Composing(ReadingInputs):
     def delays(self) -> dict[str, int]:
         """Return how many steps back the step reads each state with `delay`; nothing unless overridden."""
         return {}
+
+    @property
+    def present_states(self) -> tuple[str, ...]:
+        """The states without the older values of them that `delays` says, which the step is not given."""
+        return tuple(name for name in self.states if undelayed(name, self.delays()) == name)
 
     def inner(self, cell: "Composing", x: Node, *states: Node, name: str = "", **further: Any) -> Any:
         """Return the new states of another cell, whose step becomes a part of this one.
@@ -173,9 +179,16 @@ class Composing(ReadingInputs):
             name and (not name.isidentifier() or "__" in name or name[0] == "_")
         ):
             raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
-        needed = {one for one in cell.needed_inputs() if one not in further}
+        kind, known = type(cell).__name__, cell.step_inputs()
+        needed = {one for one in cell.inputs_to_give if one not in further}
         if needed:
-            raise CellError(f"{trace.where()}: inner: {type(cell).__name__} needs {sorted(needed)[0]}=...")
+            raise CellError(f"{trace.where()}: inner: {kind} needs {sorted(needed)[0]}=...")
+        unknown = sorted(set(further).difference(known))
+        if unknown:
+            raise CellError(
+                f"{trace.where()}: inner: {kind} reads {', '.join(known) or 'no further inputs'}, got "
+                f"{unknown[0]}=..."
+            )
         return _run_part(trace, cell, x, states, name.rstrip("_"), further)
 
     def delay(self, state: Node, steps: int) -> Node:
@@ -243,13 +256,17 @@ class Composing(ReadingInputs):
             raise CellError(
                 f"{trace.where()}: previous: expected the input of the step, or an earlier one, got {value!r}"
             )
-        found = trace.delayed(value)
+        found, stride = value, prod(change.stride for change in trace.changes)
+        for _ in range(stride):
+            found = trace.delayed(found)
         if found.name in (*self.states, self.output, *trace.inputs):
             raise CellError(
                 f"{trace.where()}: previous: expected no state or input named {found.name}, which would hold "
                 f"{value!r} of the step before; give yours another name"
             )
-        return found
+        # The weights keep the names that they have without a stride.
+        source, steps = trace.source(found)
+        return found if stride == 1 else replace(found, letter=f"{source.name}{steps // stride}")
 
     def changing(
         self,
@@ -257,6 +274,8 @@ class Composing(ReadingInputs):
         operand: Callable[[str, str, Node], Node] | None = None,
         product: Callable[[str, str, Node], Node] | None = None,
         weight: Derived | None = None,
+        only_states: bool = False,
+        stride: int = 1,
     ) -> AbstractContextManager[None]:
         """Change the products of the cells that are called within: for cells that wrap others.
 
@@ -265,8 +284,10 @@ class Composing(ReadingInputs):
                 returns the value to take instead.
             product: the same with the product; returns what takes its place.
             weight: how matrices are computed from what is learned, where the cell does not say it.
+            only_states: whether `weight` holds only for matrices on values that depend on states.
+            stride: how many steps lie between an input and the one that is called the input before it.
         """
-        return _changing(self._trace(), Change(operand, product, weight))
+        return _changing(self._trace(), Change(operand, product, weight, only_states, stride))
 
     def _trace(self) -> Trace:
         trace = current_trace.get()

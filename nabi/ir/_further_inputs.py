@@ -1,6 +1,7 @@
 """What a step reads beside `x`: its keyword arguments, and what a cell says of them."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nabi.errors import CellError
@@ -8,7 +9,7 @@ from nabi.ir._graph._nodes import Node, Trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._states import check_width
 
-__all__ = ["ReadingInputs", "further_inputs"]
+__all__ = ["ReadingInputs", "further_inputs", "named_by_step"]
 
 
 class ReadingInputs:
@@ -50,6 +51,24 @@ class ReadingInputs:
             "override input_width"
         )
 
+    def step_inputs(self) -> dict[str, Any]:
+        """Return the further inputs of the step by name, with what each is where it is not given.
+
+        That is a number, or `inspect.Parameter.empty` for an input that must be given. A cell that is made
+        from another reads what that one reads, too.
+
+        Example:
+            >>> from nabi.cells import CfC, Zoneout
+            >>> Zoneout(CfC(4)).step_inputs()
+            {'delta': 1.0}
+        """
+        return _named(type(self))
+
+    @property
+    def inputs_to_give(self) -> tuple[str, ...]:
+        """The names of the further inputs that have no default: `needed_inputs` of this very cell."""
+        return _without_default(self.step_inputs())
+
     @classmethod
     def needed_inputs(cls) -> tuple[str, ...]:
         """Return the names of the further inputs that must be given: those without a default.
@@ -59,10 +78,7 @@ class ReadingInputs:
             >>> EALSTM.needed_inputs()
             ('static',)
         """
-        empty, only = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
-        arguments = inspect.signature(cls.step).parameters.values()
-        named = [one.name for one in arguments if one.kind is only and one.default is empty]
-        return tuple(name for name in named if name != "position")
+        return _without_default(_named(cls))
 
     @classmethod
     def known_inputs(cls) -> tuple[str, ...]:
@@ -73,8 +89,7 @@ class ReadingInputs:
             >>> CfC.known_inputs()
             ('delta',)
         """
-        arguments = inspect.signature(cls.step).parameters.values()
-        return tuple(one.name for one in arguments if one.kind is inspect.Parameter.KEYWORD_ONLY)
+        return tuple(_named(cls))
 
     @classmethod
     def needed_settings(cls, units: int, input_size: int) -> dict[str, Any]:
@@ -82,18 +97,32 @@ class ReadingInputs:
         return {}
 
 
+def _named(kind: type[ReadingInputs]) -> dict[str, Any]:
+    arguments = inspect.signature(kind.step).parameters.values()
+    return {one.name: one.default for one in arguments if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _without_default(inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    empty = inspect.Parameter.empty
+    # Positions are counted, not given.
+    return tuple(name for name, default in inputs.items() if default is empty and name != "position")
+
+
+def named_by_step(cell: ReadingInputs, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the further inputs of a cell that its own step names."""
+    named = _named(type(cell))
+    return {name: value for name, value in inputs.items() if name in named}
+
+
 def further_inputs(cell: ReadingInputs, trace: Trace, input_size: int) -> dict[str, Node]:
     """Return the leaves of the inputs that a step takes as keyword arguments."""
     found: dict[str, Node] = {}
     where = type(cell).__name__
-    for name, argument in inspect.signature(cell.step).parameters.items():
-        if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
+    for name, default in cell.step_inputs().items():
         if name in (*cell.states, "x", cell.output):
             raise CellError(
                 f"{where}: {name}: expected another name for an input than x and those of states and output"
             )
-        default = argument.default
         if default is not inspect.Parameter.empty and not is_number(default):
             raise CellError(f"{where}: {name}: expected a number as its default, got {default!r}")
         width = cell.input_width(name, input_size)

@@ -85,8 +85,8 @@ class Program(Traced):
         if cell.output:
             readout, outputs = _readout(cell, trace, outputs)
         found = _new_states(cell, trace, states[: len(cell.states)], outputs)
-        outputs = (*found, *trace.delays.values())
-        # An earlier input is zero before the first one.
+        outputs = (*found, *trace.delays.values(), *trace.shown.values())
+        # An earlier input is zero before the first one; what is shown is read by nothing.
         initial = (*initial, *[0.0] * (len(states) - len(initial)))
         kept = [parameter for parameter in trace.parameters.values() if parameter.derived is None]
         parameters = _grouped(tuple(kept))
@@ -157,7 +157,7 @@ class Program(Traced):
         if self.whole is not None:
             return getattr, (self.whole, "as_states" if self.shows_readout else "at_every_step")
         made = _lowered_program if self.is_lowered else type(self.cell).program
-        return made, (self.cell, self.input_size, self.training)
+        return made, (self.cell, self.input_size, self.training, self.values)
 
     @cached_property
     def is_plain(self) -> bool:
@@ -237,8 +237,10 @@ class Program(Traced):
         return equations(self, TEXT)
 
 
-def _lowered_program(cell: CellLike, input_size: int, training: bool) -> Program:
-    found: Program = cell.program(input_size, training).lowered.program
+def _lowered_program(
+    cell: CellLike, input_size: int, training: bool, values: tuple[str, ...] = ()
+) -> Program:
+    found: Program = cell.program(input_size, training, values).lowered.program
     return found
 
 

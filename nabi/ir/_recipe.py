@@ -32,6 +32,8 @@ def recipe_of(program: Traced, *, is_part: bool) -> str:
         "training": program.training,
         **({"part": "at_every_step"} if is_part else {}),
     }
+    if program.values:
+        found["values"] = list(program.values)
     if program.readout is None and cell.output:
         found["as_states"] = True
     if program.is_lowered:
@@ -58,10 +60,11 @@ def make_again(recipe: str, cells: type) -> Any:
             bool(found["training"]),
         )
         as_states = bool(found.get("as_states", False))
+        values = tuple(map(str, found.get("values", ())))
     except (TypeError, KeyError, ValueError):
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
-        program = _class(name, cells)(**arguments).program(input_size, training)
+        program = _class(name, cells)(**arguments).program(input_size, training, values)
         program = program.lowered.program if found.get("lowered") else program
         if found.get("part") == "at_every_step":
             program = program.at_every_step

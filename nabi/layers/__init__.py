@@ -148,6 +148,11 @@ if TYPE_CHECKING:
         Masking,
         RepeatVector,
     )
+    from nabi.layers._small_weights import (
+        check_can_train as check_can_train,
+        kind_of_weights as kind_of_weights,
+        quantize_layers as quantize_layers,
+    )
     from nabi.layers._tensors import Arithmetic, Elementwise, Reduce, SequenceMask, Slice, StartState
     from nabi.layers._torch_module import (
         TorchModuleWrapper,
@@ -263,6 +268,7 @@ else:
             "nabi.layers._recurrent._wrappers": ["TimeDistributed", "Wrapper"],
             "nabi.layers._reshaping": ["Permute", "Reshape", "Softmax"],
             "nabi.layers._sequence": ["Embedding", "Masking", "RepeatVector"],
+            "nabi.layers._small_weights": ["check_can_train", "kind_of_weights", "quantize_layers"],
             "nabi.layers._tensors": [
                 "Arithmetic",
                 "Elementwise",

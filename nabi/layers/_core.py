@@ -17,7 +17,8 @@ from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._layer._shapes import check_rank, check_width, last_width
 from nabi.layers._layer._symbolic import Call, SymbolicTensor
-from nabi.nn import initializers
+from nabi.nn import initializers, small_linear
+from nabi.small_weights import SmallWeight
 
 __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "SpatialDropout1D"]
 
@@ -151,6 +152,10 @@ class Dense(Layer):
                 (self.units,), self.bias_initializer, "bias", regularizer=self.bias_regularizer
             )
 
+    def matrices(self) -> dict[str, int]:
+        """Return the name of the kernel, with the axis of its outputs."""
+        return {"kernel": 1}
+
     def call(self, inputs: Tensor) -> Tensor:
         """Return the output for `[..., inputs]`."""
         kernel = self.kernel
@@ -159,7 +164,8 @@ class Dense(Layer):
             raise ShapeError(
                 f"inputs: {self.name} (Dense) expected 2 axes or more, got {tuple(inputs.shape)}"
             )
-        return self.activation(functional.linear(inputs, kernel.T, self.bias))
+        linear = small_linear if isinstance(kernel, SmallWeight) else functional.linear
+        return self.activation(linear(inputs, kernel.T, self.bias))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape with `units` in the last axis."""

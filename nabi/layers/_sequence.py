@@ -122,6 +122,10 @@ class Embedding(Layer):
             regularizer=self.embeddings_regularizer,
         )
 
+    def matrices(self) -> dict[str, int]:
+        """Return the name of the table, with the axis of its lines."""
+        return {"embeddings": 0}
+
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Tensor | None:
         """Return True where the number is not 0, or None without `mask_zero`."""
         return inputs != 0 if self.mask_zero else None

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
+    from nabi.models._quantizing import SmallWeightsReport
     from nabi.models._sequences._fronts import SeriesFront as SeriesFront
     from nabi.models._sequences._model import SequencePrediction
     from nabi.models._sequences._report import SequenceReport
@@ -113,6 +114,7 @@ else:
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],
+            "nabi.models._quantizing": ["SmallWeightsReport"],
             "nabi.models._sequences._fronts": ["SeriesFront"],
             "nabi.models._sequences._model": ["SequencePrediction"],
             "nabi.models._sequences._report": ["SequenceReport"],
@@ -160,6 +162,7 @@ __all__ = [
     "SequenceReport",
     "Sequential",
     "SeriesClassifier",
+    "SmallWeightsReport",
     "SoundClassifier",
     "SoundStream",
     "SpeechRecognizer",

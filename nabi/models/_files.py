@@ -20,9 +20,10 @@ from nabi.files import (
     reading,
     write_model_file,
 )
-from nabi.layers import only_tensors_of, serialize
+from nabi.layers import kind_of_weights, only_tensors_of, serialize
 from nabi.models._fitting import Fitting
 from nabi.models._foreign import reader_of, writer_for
+from nabi.small_weights import arrays_of
 
 __all__ = [
     "UNREADABLE",
@@ -58,7 +59,9 @@ def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = T
 
 def describe_model(model: Fitting) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return a model's header and tensors for a file, from which `make_model` recreates it."""
-    header = {"model": serialize(model), **_built_for(model), "training": None}
+    kind = kind_of_weights(model)
+    small = {} if kind is None else {"small_weights": kind}
+    header = {"model": serialize(model), **_built_for(model), **small, "training": None}
     return header, _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
 
 
@@ -143,7 +146,7 @@ def _trial(model: Any, file: ModelFile) -> Any:
         held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states))
         with reading(file.path, "the weights cannot be created"), held:
             rebuild(built, file)
-    check_tensors(weights, built.state_dict(), "weights/")
+    check_tensors(weights, arrays_of(built.state_dict()), "weights/")
     return built
 
 
@@ -169,7 +172,7 @@ def _built_for(model: Any) -> dict[str, Any]:
 
 
 def _weights(model: Fitting) -> dict[str, Tensor]:
-    return {f"weights/{name}": value for name, value in model.state_dict().items()}
+    return {f"weights/{name}": value for name, value in arrays_of(model.state_dict()).items()}
 
 
 def set_weights(
@@ -180,7 +183,7 @@ def set_weights(
     Raises:
         FileFormatError: if their names, shapes or dtypes do not match those of the module.
     """
-    own = module.state_dict()
+    own = arrays_of(module.state_dict())
     check_tensors(weights, own, prefix)
     with torch.no_grad():
         for name, value in own.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from nabi import _checks, training
 from nabi._public import public
 from nabi.errors import ArgumentError, NotReadyError
-from nabi.layers import Layer, collecting_losses
+from nabi.layers import Layer, check_can_train, collecting_losses
 from nabi.models._data_adapter import DataAdapter, adjusted, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part, Ports, each, first_of
 
@@ -210,6 +210,7 @@ class Fitting(Layer):
             KeyboardInterrupt: on Ctrl-C, after the batch is finished; model and history are kept.
         """
         compiled = self.compiled
+        check_can_train("fit", self)
         self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
         shuffle = _checks.flag("shuffle", shuffle)
         if validation_batch_size is not None:
@@ -273,6 +274,7 @@ class Fitting(Layer):
         Raises as `fit`, except that a non-finite loss is returned, without a change of the weights.
         """
         compiled = self.compiled
+        check_can_train("train_on_batch", self)
         compiled.continue_random_state(self.device)
         batches = self._data_adapter.whole(x, y, sample_weight)
         self._prepare(batches.x)

@@ -4,7 +4,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from nabi.layers import Layer
+from nabi.layers import Layer, kind_of_weights
+from nabi.small_weights import SmallWeight
 
 __all__ = ["summary_lines"]
 
@@ -60,11 +61,18 @@ def _totals(model: Layer, layers: Sequence[Layer]) -> list[str]:
     total = sum(weight.numel() for weight in model.weights)
     counts = [f"{layer.count_params():,}" for layer in layers if _counts(layer)]
     total_sum = f" ({' + '.join(counts)})" if len(counts) > 1 else ""
+    kind = kind_of_weights(model)
     return [
         f"Total parameters: {total:,}{total_sum}",
+        *([] if kind is None else [f"Stored as {kind}: {_stored(model):,}"]),
         f"Trainable: {trained:,}",
         f"Not trainable: {total - trained:,}",
     ]
+
+
+def _stored(model: Layer) -> int:
+    """Return the number of weights that are stored in fewer bits."""
+    return sum(weight.numel() for weight in model.weights if isinstance(weight, SmallWeight))
 
 
 def _counts(layer: Layer) -> bool:

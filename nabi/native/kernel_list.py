@@ -161,8 +161,8 @@ def _write() -> str:
     """Return the code.
 
     The arguments of a list are the number of words that follow, then kernels and their blocks. Those of a
-    copy are where from, where to, and how many words of four bytes; those of the loop over steps are written
-    by `StepLoop`.
+    copy are where from, where to, and how many words of four bytes; the loop over steps, whose arguments
+    `StepLoop` writes, has such ones for each of its copies.
     """
     return """
         define void @nabi_list(ptr %block, i64 %thread, i64 %threads) nounwind {
@@ -238,30 +238,17 @@ def _write() -> str:
           %now = add i64 %done, 1
           br label %copy
         copy:
-          %c = phi i64 [ 0, %ahead ], [ %c_next, %copied ]
+          %c = phi i64 [ 0, %ahead ], [ %c_next, %copy_one ]
           %c_end = icmp sge i64 %c, %copies
           br i1 %c_end, label %check, label %copy_one
         copy_one:
           %c_place = mul i64 %c, 3
           %from_at = getelementptr i64, ptr %copy_first, i64 %c_place
-          %from = load ptr, ptr %from_at, align 8
+          call void @nabi_copy(ptr %from_at, i64 0, i64 1)
           %to_at = getelementptr i64, ptr %from_at, i64 1
           %to = load ptr, ptr %to_at, align 8
           %words_at = getelementptr i64, ptr %from_at, i64 2
           %words = load i64, ptr %words_at, align 8
-          br label %word
-        word:
-          %w = phi i64 [ 0, %copy_one ], [ %w_next, %word_one ]
-          %w_end = icmp sge i64 %w, %words
-          br i1 %w_end, label %copied, label %word_one
-        word_one:
-          %w_from = getelementptr i32, ptr %from, i64 %w
-          %w_value = load i32, ptr %w_from, align 4
-          %w_to = getelementptr i32, ptr %to, i64 %w
-          store i32 %w_value, ptr %w_to, align 4
-          %w_next = add i64 %w, 1
-          br label %word
-        copied:
           %to_next = getelementptr i32, ptr %to, i64 %words
           store ptr %to_next, ptr %to_at, align 8
           %c_next = add i64 %c, 1

@@ -29,11 +29,17 @@ if TYPE_CHECKING:
         leaf as leaf,
         refuse_script as refuse_script,
     )
+    from nabi.nn._matrices import (
+        matrices_of as matrices_of,
+    )
     from nabi.nn._rnn import (
         RNN,
     )
     from nabi.nn._runs import (
         runs_of as runs_of,
+    )
+    from nabi.nn._small_linear import (
+        small_linear as small_linear,
     )
     from nabi.nn._torch_cells import (
         GRUCell,
@@ -44,6 +50,11 @@ if TYPE_CHECKING:
         GRU,
         LSTM,
         ElmanRNN,
+    )
+    from nabi.nn._values import (
+        StackValues as StackValues,
+        asked_values as asked_values,
+        check_names as check_names,
     )
 else:
     # A program loads the modules that it has.
@@ -70,11 +81,17 @@ else:
                 "leaf",
                 "refuse_script",
             ],
+            "nabi.nn._matrices": [
+                "matrices_of",
+            ],
             "nabi.nn._rnn": [
                 "RNN",
             ],
             "nabi.nn._runs": [
                 "runs_of",
+            ],
+            "nabi.nn._small_linear": [
+                "small_linear",
             ],
             "nabi.nn._torch_cells": [
                 "GRUCell",
@@ -85,6 +102,11 @@ else:
                 "GRU",
                 "LSTM",
                 "ElmanRNN",
+            ],
+            "nabi.nn._values": [
+                "StackValues",
+                "asked_values",
+                "check_names",
             ],
         },
     )

@@ -1,7 +1,7 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from nabi import _checks
 from nabi._dtypes import as_device, as_floating
 from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
 from nabi.ir.initial import InitialValue
@@ -30,6 +31,7 @@ from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
 from nabi.nn._torch_layers import ElmanRNN
 from nabi.nn._torch_step import check_step_resets, reset_states
+from nabi.nn._values import Asked, StackValues, asked_values, check_names
 from nabi.scan import (
     Layout,
     check_input,
@@ -214,6 +216,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         mask: Tensor | None = None,
         resets: Tensor | None = None,
         return_all_states: bool = False,
+        return_values: Sequence[str] | None = None,
         truncate: int | None = None,
         **inputs: Any,
     ) -> tuple[Any, ...]:
@@ -230,6 +233,8 @@ class RNN(nn.Module, metaclass=_RNNType):
             resets: `[B, T]`, true where a new sequence begins: the state before that step is as with
                 `state=None`.
             return_all_states: return the states of every step as a third value.
+            return_values: names of quantities of the equations, gates for instance, whose values at every
+                step are returned as the last value; see below.
             truncate: let gradients flow back through this many steps at most.
             **inputs: what the cell reads beside `x`, by the names of the keyword arguments of its step, for
                 all layers: `delta`, the time since the last step, `[B, T]`, or `[B, T, input_size]` where it
@@ -246,7 +251,13 @@ class RNN(nn.Module, metaclass=_RNNType):
             `batch_first=False`). For a `PackedSequence` the output is one, and so are the states of every
             step, with data `[N, num_layers * directions, width]`.
 
+            With `return_values=["f", "i"]` the last value is a dictionary from these names to the quantities
+            at every step, `[B, T, width]` (one number per row has width 1), zero on steps that do not count;
+            gradients flow through them. With several layers or directions a name stands for all of them, and
+            the keys are `f_l0`, `f_l0_reverse`, `f_l1`, ..., which can be asked for singly too.
+
         Raises:
+            UnknownNameError: there is no such quantity; the message lists those that there are.
             ShapeError: an argument has the wrong rank, width or length.
             ArgumentError: arguments that exclude each other, or of the wrong dtype; an input that the cell
                 needs is missing, or one is given that it does not read.
@@ -256,12 +267,15 @@ class RNN(nn.Module, metaclass=_RNNType):
             given = dict(inputs) if isinstance(inputs, dict) else {}
             if return_all_states is not False:
                 given["return_all_states"] = return_all_states
+            if return_values is not None:
+                given["return_values"] = list(check_names(return_values))
             found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate, **given
             )
             return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
-        plain = is_full and not inputs
+        plain = is_full and not inputs and return_values is None
+        asked = None if return_values is None else self._asked_values(return_values)
         if plain and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
             if found is not None:
@@ -272,7 +286,7 @@ class RNN(nn.Module, metaclass=_RNNType):
                     "lengths, mask, resets, truncate: a PackedSequence brings its own lengths and takes none "
                     "of these; pad it with torch.nn.utils.rnn.pad_packed_sequence first"
                 )
-            return self._forward_packed(x, state, return_all_states, inputs)
+            return self._forward_packed(x, state, return_all_states, inputs, asked)
         dtype = self._dtype()
         check_input(x, self.input_size, (2, 3))
         batched = x.dim() == 3
@@ -280,6 +294,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         if state is not None:
             states = self._check_states(state, x.shape[0 if self.batch_first else 1] if batched else None)
         dtype = check_types(dtype, x, states)
+        shown: StackValues | None = None
         if not batched:
             x = x.unsqueeze(0)
             lengths, mask, resets = add_batch(lengths, 0), add_batch(mask, 1), add_batch(resets, 1)
@@ -296,9 +311,11 @@ class RNN(nn.Module, metaclass=_RNNType):
                 run_direction, layout=layout, truncate=truncate, return_all_states=return_all_states,
                 recompute=self.recompute,
             )  # fmt: skip
+            if asked is not None:
+                run = shown = StackValues(run, asked, return_all_states)
             if inputs or self._reads_more:
                 run = LayerInputs(run, inputs, (batch, time), batch, self._directions)
-            output, final, every = self._run_stack(run, self._layers(self.training), x, states, dtype)
+            output, final, every = self._run_stack(run, self._layers(self.training, asked), x, states, dtype)
         else:
             options = {"lengths": lengths, "mask": mask, "resets": resets, "truncate": truncate}
             output, final, every = run_step_module(self.cell, x, states or self._zeros(x), options, inputs)
@@ -307,13 +324,30 @@ class RNN(nn.Module, metaclass=_RNNType):
             final = tuple([last.squeeze(1) for last in final])
         elif not self.batch_first:
             output = output.transpose(0, 1)
-        if not return_all_states or every is None:
-            return output, self._state_type(*final)
-        if not batched:
-            every = tuple([each.squeeze(1) for each in every])
-        elif not self.batch_first:
-            every = tuple([each.transpose(1, 2) for each in every])
-        return output, self._state_type(*final), self._state_type(*every)
+        results: list[Any] = [output, self._state_type(*final)]
+        if return_all_states and every is not None:
+            if not batched:
+                every = tuple([each.squeeze(1) for each in every])
+            elif not self.batch_first:
+                every = tuple([each.transpose(1, 2) for each in every])
+            results.append(self._state_type(*every))
+        if shown is not None:
+            values = shown.found
+            if not batched:
+                values = {name: value.squeeze(0) for name, value in values.items()}
+            elif not self.batch_first:
+                values = {name: value.transpose(0, 1) for name, value in values.items()}
+            results.append(values)
+        return tuple(results)
+
+    def _asked_values(self, names: Any) -> Asked:
+        if not isinstance(self.cell, Cell):
+            raise ArgumentError(
+                f"return_values: expected None for a step that is a torch module, got {short(names)}; only a "
+                "cell has quantities with names"
+            )
+        widths = tuple([pair[0].input_size for pair in self._programs])
+        return asked_values(self.cell, widths, self._directions, self.training, check_names(names))
 
     def _run_full_batch(self, x: Any, state: Any) -> tuple[Tensor, Any] | None:
         """Run one layer in one direction over a full batch, if nothing of it is unusual."""
@@ -332,7 +366,12 @@ class RNN(nn.Module, metaclass=_RNNType):
         return bool(self._programs) and len(self._programs[0][0].inputs) > 1
 
     def _forward_packed(
-        self, x: PackedSequence, state: Any, return_all_states: bool, inputs: dict[str, Any]
+        self,
+        x: PackedSequence,
+        state: Any,
+        return_all_states: bool,
+        inputs: dict[str, Any],
+        asked: Asked | None,
     ) -> tuple[Any, ...]:
         if not isinstance(self.cell, Cell):
             raise ArgumentError(
@@ -349,11 +388,14 @@ class RNN(nn.Module, metaclass=_RNNType):
             run_direction, layout=Layout(None, None, batch_sizes), return_all_states=return_all_states,
             recompute=self.recompute,
         )  # fmt: skip
+        shown: StackValues | None = None
+        if asked is not None:
+            run = shown = StackValues(run, asked, return_all_states)
         if inputs or self._reads_more:
             inputs = packed_inputs(self.cell, inputs, x)
             run = LayerInputs(run, inputs, (data.shape[0],), batch, self._directions)
         output, final, every = self._run_stack(
-            run, self._layers(self.training), data, states, dtype, every_dim=1
+            run, self._layers(self.training, asked), data, states, dtype, every_dim=1
         )
         if unsorted_indices is not None:
             final = tuple([last.index_select(1, unsorted_indices) for last in final])
@@ -361,9 +403,12 @@ class RNN(nn.Module, metaclass=_RNNType):
         def pack(values: Tensor) -> PackedSequence:
             return PackedSequence(values, batch_sizes, sorted_indices, unsorted_indices)
 
-        if every is None:
-            return pack(output), self._state_type(*final)
-        return pack(output), self._state_type(*final), self._state_type(*[pack(each) for each in every])
+        results: list[Any] = [pack(output), self._state_type(*final)]
+        if every is not None:
+            results.append(self._state_type(*[pack(each) for each in every]))
+        if shown is not None:
+            results.append({name: pack(value) for name, value in shown.found.items()})
+        return tuple(results)
 
     def step(self, x: Tensor, state: Any = None, *, resets: Any = None, **inputs: Any) -> tuple[Tensor, Any]:
         """Take one time step, for streams that arrive bit by bit.
@@ -448,12 +493,11 @@ class RNN(nn.Module, metaclass=_RNNType):
             every_dim=every_dim,
         )
 
-    def _layers(self, training: bool) -> Layers:
+    def _layers(self, training: bool, asked: Asked | None = None) -> Layers:
         """Program and weights of each direction of each layer."""
-        return [
-            (self._programs[index // self._directions][training], self._own_weights(index))
-            for index in range(len(self._names))
-        ]
+        programs = [pair[training] for pair in self._programs for _ in range(self._directions)]
+        programs = programs if asked is None else list(asked.programs)
+        return [(program, self._own_weights(index)) for index, program in enumerate(programs)]
 
     def _check_states(self, state: Any, batch: int | None) -> States:
         """Check initial states, which have no axis for the batch if that is None; here they get one."""

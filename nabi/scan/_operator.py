@@ -19,6 +19,7 @@ from nabi.scan._definition import define, differentiate
 from nabi.scan._layout import Layout, Options
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
 from nabi.scan._way import Way, way_of
+from nabi.small_weights import SmallWeight, are_all_small, are_small, as_dense
 from nabi.targets import Record, run_backward, run_forward
 
 __all__ = ["Result", "backward_pass", "forward_pass", "run_scan"]
@@ -63,6 +64,11 @@ def _run_states(
         sizes = layout.batch_sizes
         batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0
         states = tuple([x.new_zeros((batch, width)) for width in program.state_widths])
+    if are_small(families):
+        found = _run_small(program, options, layout, x, states, families, noises)
+        if found is not None:
+            return found
+        families = tuple([as_dense(family) for family in families])
     tensors = (x, *states, *families)
     native = not x.is_meta and not has_failed(program.key) and runs_native(*tensors, *noises)
     way = Way.KERNEL if native else way_of(x, (*tensors[1:], *noises))
@@ -79,6 +85,30 @@ def _run_states(
         with torch.autocast(x.device.type, enabled=False):
             return _run(program, options, layout, tensors, len(states), noises, native)
     return _run(program, options, layout, tensors, len(states), noises, native)
+
+
+def _run_small(
+    program: Program,
+    options: Options,
+    layout: Layout,
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    families: tuple[Tensor, ...],
+    noises: tuple[Tensor, ...],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]] | None:
+    """Run with small weights as they are; None if gradients are wanted, or native code cannot run it."""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *states)):
+        return None
+    if program.has_axes or x.is_meta or x.dtype is not torch.float32 or not are_all_small(families):
+        return None
+    vectors = [family for family in families if not isinstance(family, SmallWeight)]
+    if not runs_native(x, *states, *vectors, *noises):
+        return None
+    with torch.no_grad():
+        kept, finals, _, _ = forward_pass(
+            program, options, layout, x, states, families, noises, save=False, native=True
+        )
+    return tuple(kept), finals
 
 
 def _run(

@@ -13,6 +13,7 @@ from nabi.scan._fast_path import scan_full_batch
 from nabi.scan._inputs import Extra, check_extra, check_extra_of_step, join_inputs
 from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.scan._scan import scan
+from nabi.small_weights import are_small
 from nabi.targets import eager
 
 __all__ = ["loop", "new_states", "static_scan", "step"]
@@ -128,8 +129,9 @@ def step(
         if not torch.compiler.is_compiling():
             weights = check_families(program, parameters)
             program, x, parameters, noise = join_inputs(program, x, further, weights, noise, None)
-    if torch.compiler.is_compiling():
-        # The operator on one time step: torch.compile cannot trace the making of the step function.
+    if torch.compiler.is_compiling() or are_small(parameters):
+        # The operator on one time step: torch.compile cannot trace the making of the step function, and torch
+        # would make float32 weights of small ones at every step.
         specs = zip(program.noises, noise, strict=True)
         spread = [value.unsqueeze(1) if spec.per_step else value for spec, value in specs]
         extra = {given.name: _over_time(given, (extra or {}).get(given.name)) for given in program.inputs[1:]}

@@ -18,6 +18,7 @@ from nabi.shipping._header import example, header
 from nabi.shipping._memory import Layout
 from nabi.shipping._program import Product, StepProgram, step_program
 from nabi.shipping._self_test import self_test_of
+from nabi.shipping._small_weights import quantized
 from nabi.shipping._targets import Target, machine_for, target_named
 from nabi.shipping._weights_file import HEADER_BYTES, packed_weights
 
@@ -37,6 +38,7 @@ def write_object(
     target: str | None = None,
     cpu: str | None = None,
     name: str | None = None,
+    weights: str | None = None,
     separate_weights: bool = False,
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
@@ -52,6 +54,8 @@ def write_object(
             others, see `TARGETS`; or LLVM's name of it. By default "x86-64".
         cpu: a processor of the target; by default one whose code runs on most.
         name: begins the names of files and functions, a C identifier; by default the name of the model.
+        weights: "float32", "int8", "bfloat16" or "float16", see `Model.quantize`; by default what the model
+            has.
         separate_weights: whether the weights are a second object file and a binary file with the same
             content, so that they can be replaced.
         overwrite: whether files in the folder that nabi did not write may be replaced.
@@ -75,13 +79,14 @@ def write_object(
     chosen = target_named(target or _DEFAULT)
     machine = machine_for(chosen, cpu)
     _checks.flag("separate_weights", separate_weights)
+    model, kind = quantized(model, weights)
     program = step_program(model, name)
     names = object_files(program.name, target, separate_weights=separate_weights)
     folder = check_folder(out, names, names[1], overwrite=overwrite)
-    layout = layout_for(program, machine)
-    weights = packed_weights(layout, program.structure)
+    layout = layout_for(program, machine, kind)
+    packed = packed_weights(layout, program.structure)
     module = model_module(
-        program, layout, machine, weights, self_test_of(model, program), apart=separate_weights
+        program, layout, machine, packed, self_test_of(model, program), apart=separate_weights
     )
     image = emit_object(module, machine, _LEVEL)
     missing = undefined_symbols(image) - _KNOWN - {f"{program.name}_weights"}
@@ -96,12 +101,12 @@ def write_object(
     if separate_weights:
         declared = (
             f"/* The weights, from {names[3]} or your own copy of {names[4]}, aligned to 64 bytes. */\n"
-            f"extern const uint8_t {program.name}_weights[{len(weights.content)}];"
+            f"extern const uint8_t {program.name}_weights[{len(packed.content)}];"
         )
-    text = header(program, constants_of(program, layout, weights), about, weights=declared)
+    text = header(program, constants_of(program, layout, packed), about, weights=declared)
     contents = [image, text.encode(), example(program).encode()]
     if separate_weights:
-        contents += [emit_object(weights_module(program, weights, machine), machine, _LEVEL), weights.content]
+        contents += [emit_object(weights_module(program, packed, machine), machine, _LEVEL), packed.content]
     return tuple(write_folder(folder, dict(zip(names, contents, strict=True))))
 
 

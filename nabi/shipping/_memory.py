@@ -6,7 +6,7 @@ parts of them; what stands behind a value in its room is never read as if it bel
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,12 +36,16 @@ class Tiles:
         count: how many tiles.
         vectors: vectors of units of each tile.
         numbers: the weights: `[tile][term][column][vector][lane]`, flat.
+        kind: of weights in fewer bits, whose bytes `numbers` has; empty for float32.
+        scales: of int8 weights: `[tile][term][vector][lane]`, flat.
     """
 
     first: int
     count: int
     vectors: int
     numbers: Numbers
+    kind: str = ""
+    scales: Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class PackedProduct:
 
 
 Pack = Callable[[Product, int, int], PackedProduct]
+PackTable = Callable[[Numbers], tuple[Numbers, Numbers | None] | None]
 
 
 def pack_product(product: Product, lanes: int, most: int) -> PackedProduct:
@@ -112,6 +117,8 @@ class Layout:
         input_copy: where in the scratch memory the input is copied, with room behind it for a whole vector;
             None if nothing reads it by vectors, or it is whole vectors.
         initial: where the initial values of all states are, in order and without gaps; None if all are zero.
+        kind: of weights in fewer bits; empty if all are float32.
+        scales: of each table in fewer bits where the scales of its lines are, or -1 if it has none.
     """
 
     lanes: int
@@ -123,6 +130,16 @@ class Layout:
     input_copy: int | None
     initial: int | None
     _places: Mapping[int, int]
+    kind: str = ""
+    scales: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """What the code depends on beside the program: the kind of weights, and which matrices are of it."""
+        if not self.kind:
+            return ()
+        tiles = [one.kind for placed in self.products.values() for _, one in placed.tiles]
+        return (self.kind, repr(tiles), repr([one in self.scales for one in self.tables]))
 
     def room(self, width: int) -> int:
         """Return how many numbers a value of a width has room for."""
@@ -143,10 +160,12 @@ class PlacedProduct:
     Attributes:
         bias: its bias.
         tiles: for each group of tiles where its weights begin, and the group.
+        scales: for each group where its scales begin, or -1 if it has none.
     """
 
     bias: int
     tiles: tuple[tuple[int, Tiles], ...]
+    scales: tuple[int, ...]
 
 
 class _Weights:
@@ -173,7 +192,15 @@ class _Weights:
         return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
 
 
-def lay_out(program: StepProgram, lanes: int, most: int, pack: Pack = pack_product) -> Layout:
+def lay_out(
+    program: StepProgram,
+    lanes: int,
+    most: int,
+    pack: Pack = pack_product,
+    *,
+    kind: str = "",
+    pack_table: PackTable | None = None,
+) -> Layout:
     """Decide where everything lies.
 
     Args:
@@ -181,8 +208,10 @@ def lay_out(program: StepProgram, lanes: int, most: int, pack: Pack = pack_produ
         lanes: numbers of a vector.
         most: how many vectors of sums a tile of a product may have.
         pack: packs the weights of a product.
+        kind: of weights in fewer bits, if `pack` makes such.
+        pack_table: packs a table in fewer bits.
     """
-    weights = _Weights()
+    weights, scales = _Weights(), dict[int, int]()
     products, tables, places = {}, {}, {}
 
     def room(value: Value) -> int:
@@ -194,9 +223,13 @@ def lay_out(program: StepProgram, lanes: int, most: int, pack: Pack = pack_produ
                 packed = pack(instruction, lanes, most)
                 bias = weights.add(packed.bias)
                 tiles = tuple((weights.add(one.numbers), one) for one in packed.tiles)
-                products[id(instruction)] = PlacedProduct(bias, tiles)
+                factors = tuple(-1 if one.scales is None else weights.add(one.scales) for one in packed.tiles)
+                products[id(instruction)] = PlacedProduct(bias, tiles, factors)
             case Lookup(table=table):
-                tables[id(instruction)] = weights.add(table)
+                small = None if pack_table is None else pack_table(table)
+                tables[id(instruction)] = weights.add(table if small is None else small[0])
+                if small is not None:
+                    scales[id(instruction)] = -1 if small[1] is None else weights.add(small[1])
         for value in reads_of(instruction):
             if value.memory == "weights" and value.numbers is not None:
                 padded = np.pad(value.numbers, (0, room(value) - value.width))
@@ -214,7 +247,9 @@ def lay_out(program: StepProgram, lanes: int, most: int, pack: Pack = pack_produ
         program.input in reads_of(one) for one in program.instructions if isinstance(one, Map)
     ):
         input_copy, scratch = scratch, scratch + room(program.input)
-    return Layout(lanes, weights.all(), at, scratch, products, tables, input_copy, initial, places)
+    return Layout(
+        lanes, weights.all(), at, scratch, products, tables, input_copy, initial, places, kind, scales
+    )  # fmt: skip
 
 
 def _place_scratch(program: StepProgram, room: Callable[[Value], int], places: dict[int, int]) -> int:

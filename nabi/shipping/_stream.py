@@ -14,6 +14,7 @@ from nabi.native import compiled, host
 from nabi.shipping._code._step_function import layout_for, stream_module
 from nabi.shipping._memory import ALIGNMENT
 from nabi.shipping._program import Numbers, StepProgram, step_program
+from nabi.shipping._small_weights import quantized
 
 __all__ = ["Stream"]
 
@@ -51,8 +52,9 @@ class Stream:
         self._count = _checks.whole("streams", streams)
         self.program = program = model if isinstance(model, StepProgram) else step_program(model)
         machine = host()
-        layout = layout_for(program, machine)
-        key = ("stream", program.structure, repr(layout.lanes))
+        kind = "" if isinstance(model, StepProgram) else quantized(model, None)[1]
+        layout = layout_for(program, machine, kind)
+        key = ("stream", program.structure, repr(layout.lanes), *layout.stored)
         library = compiled(key, ["nabi_streams"], lambda: stream_module(program, layout, machine), machine)
         self._layout = layout
         self._weights = _aligned(len(layout.weights))

@@ -43,7 +43,8 @@ def packed_weights(layout: Layout, structure: str) -> Weights:
         structure: a digest of the program without its weights.
     """
     numbers = np.ascontiguousarray(layout.weights, "<f4").tobytes()
-    label = zlib.crc32(f"{structure} {layout.lanes} {len(numbers)}".encode())
+    parts = [structure, layout.lanes, len(numbers), *([layout.kind] if layout.kind else [])]
+    label = zlib.crc32(" ".join(map(str, parts)).encode())
     checksum = zlib.crc32(numbers)
     header = _HEADER.pack(_MAGIC, ABI_VERSION, label, len(numbers), checksum)
     return Weights(header + numbers, label, checksum)

@@ -20,11 +20,12 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.kernels import Rows
-from nabi.native import NativeError, give_up, has_failed, made_natively, runs_native
+from nabi.native import NativeError, give_up, has_failed, host, made_natively, runs_native
+from nabi.small_weights import SmallWeight, are_all_small, are_small, as_dense
 from nabi.targets import eager, torch_operators
 
 if TYPE_CHECKING:
-    from nabi.targets.llvm._binder import Passes, TrainingPasses
+    from nabi.targets.llvm._binder import Passes, SmallWeightsRun, TrainingPasses
 
 __all__ = [
     "Gradients",
@@ -86,6 +87,11 @@ def run_forward(
         native = is_native(program, (x, *initial, *families, *noises))
     if native and program.has_axes:
         native = _has_native_heads(program, rows)
+    if are_small(families):
+        small = _run_small(program, rows, x, initial, families, noises, keep) if native else None
+        if small is not None:
+            return *small, Record(True, None)
+        families = [as_dense(family) for family in families]
     if native:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
@@ -103,6 +109,47 @@ def run_forward(
         program, rows, x, initial, families, noises, keep=keep, save=save
     )
     return states, finals, Record(False, record)
+
+
+def _run_small(
+    program: Program,
+    rows: Rows,
+    x: Tensor,
+    initial: tuple[Tensor, ...],
+    families: Sequence[Tensor],
+    noises: Sequence[Tensor],
+    keep: tuple[int, ...],
+) -> tuple[list[Tensor | None], tuple[Tensor, ...]] | None:
+    """Run a program with small weights natively; None where that is not possible."""
+    if program.has_axes or not are_all_small(families) or not _is_read_small(families, rows):
+        return None
+    noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
+
+    def run() -> tuple[list[Tensor | None], tuple[Tensor, ...]]:
+        small = _binder().small_weights_run(program, families)
+        found: tuple[list[Tensor | None], tuple[Tensor, ...]] = small.run(
+            rows, x, initial, noise_rows, keep=keep
+        )
+        return found
+
+    return made_natively(("small weights", program.key), name_of(program), run)
+
+
+def _is_read_small(families: Sequence[Tensor], rows: Rows) -> bool:
+    """Whether kernels read small weights as they are, or float32 weights that are made for a call.
+
+    Widening a weight for every few rows takes longer than making float32 weights once, if there are many rows
+    and the weights stay in a near cache. Dot products of bytes widen nothing.
+    """
+    is_int8 = any(isinstance(one, SmallWeight) and one.stored.kind == "int8" for one in families)
+    if (is_int8 and host().has_byte_products) or rows.batch <= _FEW or rows.count < _MANY:
+        return True
+    return sum(family.numel() for family in families) > _NEAR
+
+
+_FEW, _MANY, _NEAR = 4, 128, 1 << 18
+"""Sequences of a small batch, whose steps wait for weights; rows for which float32 weights can be made; and
+weights that stay in the second-level cache as float32."""
 
 
 def run_backward(
@@ -337,6 +384,8 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
     What the function is given must have the type, the device and the widths of the weights: it looks at
     nothing.
     """
+    if are_small(families):
+        return _small_step(program, families)
     if not program.has_axes and is_native(program, families):
         found: Step | None = made_natively(
             program.key, name_of(program), lambda: _binder().Steps(program, families)
@@ -351,6 +400,34 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
             return definition(x, tuple(states), weights, ())
 
     return step
+
+
+def _small_step(program: Program, families: Sequence[Tensor]) -> Step:
+    """Return a function that takes one step with small weights."""
+    weights = tuple(families)
+    small: SmallWeightsRun | None = None
+    vectors = [family for family in weights if family.dim() == 1] or [torch.empty(0)]
+    if not program.has_axes and are_all_small(weights) and is_native(program, vectors):
+        small = made_natively(
+            ("small weights", program.key), name_of(program),
+            lambda: _binder().small_weights_run(program, weights).prepared(),
+        )  # fmt: skip
+    if small is None:
+        return prepare_step(program, [as_dense(weight) for weight in weights])
+    run = small.run
+
+    def step(x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        batch = x.shape[0]
+        return (
+            run(_one_step(batch), x, states, keep=())[1] if batch else tuple([one.clone() for one in states])
+        )
+
+    return step
+
+
+@lru_cache(maxsize=64)
+def _one_step(batch: int) -> Rows:
+    return Rows([batch], batch)
 
 
 def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:

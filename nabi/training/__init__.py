@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from nabi.training._data._threads import (
         on_threads,
     )
+    from nabi.training._finite import (
+        check_finite,
+    )
     from nabi.training._loop._compiled_file import (
         training_from_file,
         training_to_file,
@@ -141,6 +144,7 @@ else:
             "nabi.training._data._py_dataset": ["PyDataset"],
             "nabi.training._data._random_checks": ["check_random_state"],
             "nabi.training._data._seeds": ["set_random_seed"],
+            "nabi.training._finite": ["check_finite"],
             "nabi.training._data._tensors": ["resolve_device", "to_tensor"],
             "nabi.training._data._threads": ["on_threads"],
             "nabi.training._loop._compiled_file": ["training_from_file", "training_to_file"],
@@ -184,6 +188,7 @@ __all__ = [
     "as_data",
     "attach_logits",
     "by_default",
+    "check_finite",
     "check_random_state",
     "class_weights",
     "defines",

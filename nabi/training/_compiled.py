@@ -155,6 +155,13 @@ class Compiled:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update({"spare": deque(maxlen=1)}, **state)
 
+    def forget_progress(self) -> None:
+        """Forget the state of the optimizer: the weights that it was about are there no more."""
+        config = _optimizer_names.serialize(self.optimizer)
+        self.optimizer = _optimizer_names.get(config)
+        self.scheduler = self.saved_optimizer = self.saved_schedule = None
+        self.spare.clear()
+
     def bind(self, parameters: list[Parameter]) -> None:
         """Pass the weights to the optimizer, and their state from a file."""
         is_usual = self.scheduler is None and self.schedule is None and self.saved_optimizer is None

@@ -35,6 +35,7 @@ HOUSE = (
     "scan",
     "targets",
     "kernels",
+    "small_weights",
     "native",
     "cells",
     "drawing",

@@ -173,7 +173,10 @@ def test_paths_by_any_annotation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", cells.names())
 def test_cells_keep_plain_numbers(name: str) -> None:
     needed = cells.get(name).needed_settings(3, 2)
-    more = {setting: np.int64(value) for setting, value in needed.items()}
+    more = {
+        setting: tuple(map(np.int64, value)) if isinstance(value, tuple) else np.int64(value)
+        for setting, value in needed.items()
+    }
     cell = cells.get(name)(np.int64(3), dropout=np.float64(0.25), use_bias=np.True_, **more)
     assert type(cell.units) is int
     assert type(cell.dropout) is float

@@ -62,16 +62,15 @@ def compare(peer: Peer) -> None:
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(BATCH, STEPS, peer.inputs, generator=generator, dtype=torch.float64)
     first = [torch.rand(BATCH, w, generator=generator, dtype=torch.float64) for w in program.state_widths]
-    for name, start in zip(program.state_names, first, strict=True):
-        if name[0] == "q":
-            start.zero_()  # the product with an input before the first
-    _, _, every = scan(program, x, first, families, return_all_states=True)
+    output, _, every = scan(program, x, first, families, return_all_states=True)
     assert every is not None
-    states = tuple(first)
+    names = (*[cell.output] * program.readouts, *program.state_names)
+    states, found = tuple(first), (*[output] * program.readouts, *every)
     with torch.no_grad():
         for t in range(STEPS):
-            states = tuple(peer.step(module, x[:, t], states))
-            for name, own, other in zip(program.state_names, every, states, strict=True):
+            new = tuple(peer.step(module, x[:, t], states))
+            states = new[program.readouts :]
+            for name, own, other in zip(names, found, new, strict=True):
                 torch.testing.assert_close(own[:, t], other, rtol=1e-9, atol=1e-9, msg=f"{name} of step {t}")
 
 
@@ -187,25 +186,13 @@ def _t_gates(m: Any) -> Named:
     return found | blocks(m.bias_ih + m.bias_hh, "zfo", "b_")
 
 
-def _handed_on(m: Any, x: Tensor) -> tuple[Tensor, ...]:
-    """nabi hands on the products with the input, in its own order; the package the input."""
-    z, f, o = (x @ m.weight_hh.T).chunk(3, 1)
-    return f, z, o
-
-
-def _earlier(m: Any, held: tuple[Tensor, ...]) -> Tensor:
-    """The input that has these products, which the weights of more units than inputs determine."""
-    return torch.linalg.lstsq(m.weight_hh, torch.cat([held[1], held[0], held[2]], 1).T).solution.T
-
-
 def _t_gru_step(m: Any, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    h, _ = m(x, (states[0], _earlier(m, states[1:])))
-    return h, *_handed_on(m, x)
+    return m(x, states)[0], x
 
 
 def _t_lstm_step(m: Any, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    h, (c, _) = m(x, (states[1], _earlier(m, states[2:])))
-    return h, c, *_handed_on(m, x)
+    h, (c, _) = m(x, states)
+    return h, c, x
 
 
 def _unicornn(m: Any) -> Named:
@@ -217,12 +204,12 @@ def _wmc(m: Any) -> Named:
 
 
 def _controller_step(m: Any, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    h, (v, c) = m(x, (states[1], states[2]))
+    h, (v, c) = m(x, states)
     return h, v, c
 
 
 def _intersection_step(m: Any, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    y, h = m(x, states[1])
+    y, h = m(x, states[0])
     return y, h
 
 

@@ -23,8 +23,8 @@ from .twins import earlier, few_gates, gru, linear, lstm, simple, structured
 FAMILIES = (simple, gru, few_gates, lstm, linear, structured, earlier)
 TWINS = {name: twin for family in FAMILIES for name, twin in family.TWINS.items()}
 ELSEWHERE = {
-    *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"),
-    *cells.names("irregular"), "on-lstm",
+    *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"), *cells.names("state-space"),
+    *cells.names("irregular"), *cells.names("maps"), "on-lstm", "mc-lstm",
     "nested-lstm", "fs-rnn", "hyper-lstm",
 }  # fmt: skip
 """Cells whose equations are typed a second time in files of their own."""
@@ -59,7 +59,8 @@ def test_a_cell_computes_the_equations_of_its_paper(name: str, units: int) -> No
     found = step(program, x, states, families)
     weights = by_name(program, families)
     expected = TWINS[name].step(weights, x.numpy(), *(state.numpy() for state in states))
-    for state, got, want in zip(program.state_names, found, expected, strict=True):
+    names = (*[program.cell.output] * program.readouts, *program.state_names)
+    for state, got, want in zip(names, found, expected, strict=True):
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-11, atol=1e-12, err_msg=state)
     count = TWINS[name].count(units, INPUTS)
     assert program.parameter_count == count == sum(value.size for value in weights.values())

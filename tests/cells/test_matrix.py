@@ -18,7 +18,9 @@ from nabi.scan import scan
 Array = np.ndarray
 UNITS, HEADS, KEYS, INPUTS, BATCH, TIME = 8, 2, 3, 5, 3, 6
 VALUES = UNITS // HEADS
-NAMES = [name for name in cells.names() if issubclass(cells.get(name), cells.MatrixCell)]
+LEARNERS = {"delta-product", "gsa", "titans", "ttt", "gate-loop"}
+"""Cells whose equations are typed a second time beside those of other memories, in `test_memories.py`."""
+NAMES = [name for name in cells.names("matrix") if name not in LEARNERS]
 
 
 class Given:
@@ -166,7 +168,12 @@ def hgrn2(g: Given) -> tuple[Array, Array]:
 
 
 def mamba_2(g: Given) -> tuple[Array, Array]:
-    v, B, C = silu(g.value("v")), silu(g.linear("W_kB")), silu(g.linear("W_kC"))
+    new = np.concatenate([g.linear(name) for name in ("W_vv", "W_kB", "W_kC")], -1)
+    past = [g.state(name, 1, new.shape[-1]) for name in ("u_3", "u_2", "u")]
+    whole = np.concatenate((*past, new), 1)
+    c = sum(g.weight(f"g_uc{n}") * whole[:, 3 - n : 3 - n + TIME] for n in range(4)) + g.weight("b_u")
+    v, B, C = np.split(silu(c), [UNITS, UNITS + KEYS], -1)
+    v = v.reshape(BATCH, TIME, HEADS, VALUES)
     delta = softplus(g.linear("W_gd", bias="b_gd"))
     a, D = np.exp(-np.exp(g.weight("g_dA")) * delta), g.weight("g_dD")
 
@@ -314,6 +321,35 @@ def test_a_cell_computes_the_equations_of_its_paper(name: str) -> None:
     np.testing.assert_allclose(output, want, rtol=1e-6 if name == "rwkv-7" else 1e-9, atol=1e-9)
     rtol = 1e-6 if name == "rwkv-7" else 1e-9
     np.testing.assert_allclose(finals["S"].reshape(S.shape), S, rtol=rtol, atol=1e-9)
+
+
+class Shifted(Given):
+    """A cell whose gates read mixes of an input and the one before it, as its equations call these."""
+
+    def linear(self, name: str, *axes: int, bias: str = "", of: Array | None = None) -> Array:
+        gate = {"W_rr": "w", "W_vo": "g"}.get(name, name[-1])
+        return super().linear(name, *axes, bias=bias, of=self.mix(gate) if of is None else of)
+
+    def mix(self, gate: str) -> Array:
+        """Peng et al. 2024, equations 3 and 17; Peng et al. 2025, equation 3."""
+        x = self.x.numpy()
+        change = np.concatenate((self.state("x1", 1, INPUTS), x[:, :-1]), 1) - x
+        share = self.weight(f"mu_{gate}")
+        if any(one.name == "mu_x" for one in self.program.parameters):
+            low = np.tanh((x + change * self.weight("mu_x")) @ self.weight(f"W_m{gate}").T)
+            share = share + low @ self.weight(f"W_n{gate}").T
+        return x + change * share
+
+
+@pytest.mark.parametrize("name", ["rwkv-5", "rwkv-6", "rwkv-7"])
+def test_a_token_shift_mixes_what_every_gate_reads(name: str) -> None:
+    given = Shifted(name, token_shift=True)
+    output, finals = given.run()
+    want, S = TWINS[name](given)
+    np.testing.assert_allclose(output, want, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(finals["S"].reshape(S.shape), S, rtol=1e-6, atol=1e-9)
+    assert list(finals) == ["S", "x1"]
+    np.testing.assert_array_equal(finals["x1"], given.x[:, -1].numpy())
 
 
 # Other people's loops -------------------------------------------------------------------------------------

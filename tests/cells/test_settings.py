@@ -53,11 +53,11 @@ def test_a_half_explicit_oscillator_keeps_its_energy() -> None:
         at = {family.name: number for number, family in enumerate(program.families)}
         weights = [torch.zeros(family.shape, dtype=torch.float64) for family in program.families]
         weights[at["a"]] += 0.5
-        states = [torch.zeros(1, 1), torch.ones(1, 1), torch.zeros(1, 1)]
+        states = [torch.ones(1, 1), torch.zeros(1, 1)]
         x = torch.zeros(1, 2000, 1, dtype=torch.float64)
         _, _, every = scan(program, x, [s.double() for s in states], weights, return_all_states=True)
         assert every is not None
-        last = every[1][0, -50:].abs().max().item()
+        last = every[0][0, -50:].abs().max().item()
         assert last < 1e-6 if implicit else 0.8 < last < 1.5
 
 

@@ -78,6 +78,8 @@ REFUSED = [
     ([*SOUND, "--out", "pictures/cat.png"], "a recording"),
     (["export", "m.nabi", "--out", "m.nabi"], "MODEL"),
     (["export", "m.nabi", "--cell", "cell.py:Mine", "--out", "cell.py"], "--cell"),
+    (["quantize", "m.nabi", "--out", "m.nabi"], "MODEL"),
+    (["quantize", "m.nabi", "--file", "table.csv", "--out", "link.csv"], "--file"),
 ]
 
 
@@ -112,6 +114,8 @@ EXISTING = [
     (["forecast", "m.nabi", "--out", "x.csv"], "x.csv"),
     (["forecast", "m.nabi", "--reading", "x.png"], "x.png"),
     (["export", "m.nabi"], "m.onnx"),
+    (["quantize", "m.nabi"], "m.int8.nabi"),
+    (["quantize", "m.nabi", "--weights", "float16", "--out", "x.nabi"], "x.nabi"),
     (["export", "m.nabi", "--to", "onnx", "--out", "x.onnx"], "x.onnx"),
     (["export", "m.nabi", "--out", "x.onnx"], "x.json"),
     *(

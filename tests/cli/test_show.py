@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from nabi import cells
 from tests.cells.sampling import cells_of_today
@@ -45,7 +46,7 @@ def test_equations_are_the_default(nabi):
 
 
 @pytest.mark.parametrize("cell", cells_of_today())
-@pytest.mark.parametrize("form", ["equations", "latex", "ir", "parameters"])
+@pytest.mark.parametrize("form", ["equations", "latex", "ir", "parameters", "torch"])
 def test_every_cell_in_every_form(nabi, cell, form):
     outcome = nabi("show", cell, "--as", form)
     first = cells.get(cell).states[0]
@@ -56,7 +57,22 @@ def test_every_cell_in_every_form(nabi, cell, form):
         "latex": f"{first}_{{t}} = ",
         "ir": f"return {first}:",
         "parameters": "together",
+        "torch": f"class {cells.get(cell).__name__}(nn.Module):",
     }[form] in outcome.out
+
+
+def test_a_twin_in_torch_is_a_file_that_runs(nabi, user_file, tmp_path):
+    file = tmp_path / "twin.py"
+    outcome = nabi("show", f"{user_file}:MinimalGatedUnit", "--as", "torch", "--units", 4, "--out", file)
+    assert outcome.out == f"Written to {file}\n"
+    source = file.read_text()
+    assert "nabi" not in source.replace("MinimalGatedUnit(", "")
+    assert "f = torch.sigmoid(x @ W_xf.T + h @ W_hf.T + b_f)" in source
+    space = {}
+    exec(compile(source, file, "exec"), space)
+    output, (h,) = space["MinimalGatedUnit"]()(torch.zeros(2, 3, 3))
+    assert torch.equal(output[:, -1], h)
+    assert output.shape == (2, 3, 4)
 
 
 def test_parameters_count_as_the_lecture_counts(nabi):

@@ -84,14 +84,14 @@ def test_layer_cell_and_steps_agree(cell, layer, unroll) -> None:
 
 @pytest.mark.parametrize("name", [n for n in cells_of_today() if not cells.get(n).needed_inputs()])
 def test_every_cell_of_nabi(name) -> None:
-    arguments = {"projection": 2} if name == "projected-lstm" else {}
-    cell = cells.get(name)(units=4, **arguments)
+    kind = cells.get(name)
+    cell = kind(units=4, **kind.needed_settings(4, 3))
     layer = layers.RNN(cell, return_sequences=True, return_state=True)
     x = torch.randn(2, 5, 3)
     output, *states = layer(x)
     assert layer.cell is cell
     assert output.shape == (2, 5, cell.output_width)
-    assert [tuple(s.shape) for s in states] == [(2, cell.state_width(s)) for s in cell.states]
+    assert [tuple(s.shape) for s in states] == [(2, width) for width in cell.program(3).state_widths]
     assert layer.count_params() == layer.program().parameter_count
     assert layer.parameter_sum() == layer.program().parameter_sum
     if layer.trainable_weights:  # an echo state network has none

@@ -211,3 +211,12 @@ def test_scalars_and_shapes_of_a_letter_in_native_code(dtype: torch.dtype) -> No
     tolerance = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-10, "rtol": 1e-10}
     torch.testing.assert_close(output, torch.stack(outputs, 1), **tolerance)
     torch.testing.assert_close(found, expected, **tolerance)
+
+
+def test_a_cell_of_the_user_may_have_the_name_of_one_of_the_catalogue(tmp_path: Any) -> None:
+    for cell, parameters in ((FastRNN(4), 7), (cells.get("fast-rnn")(4), 5)):
+        model = Sequential([layers.Input((5, 3)), layers.RNN(cell)])
+        model.save(tmp_path / "model.nabi")
+        again = load_model(tmp_path / "model.nabi")
+        assert type(again.layers[0].cell) is type(cell)
+        assert len(again.get_weights()) == parameters

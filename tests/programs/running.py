@@ -1,24 +1,40 @@
 """One drawn program after the other: compared, and made smaller when it fails."""
 
 import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+
+import pytest
+
+from nabi.targets.llvm._binder import _bound
 
 from .comparing import Outcome, compare
 from .drawing import Drawn
 from .shrinking import shrink
 
-__all__ = ["check", "check_apart", "failure_of"]
+__all__ = ["check", "check_apart", "chunks_of", "failure_of"]
 
 
 def check(drawn: Drawn) -> Outcome:
     """Compare a program; an exception is a problem too."""
     try:
-        # Compiling takes most of the time, and each of the first two is a kernel more.
-        return compare(
-            drawn, inference=drawn.seed % 8 == 1, single=drawn.seed % 8 == 4, numeric=drawn.seed % 5 == 0
-        )
+        with chunks_of(4 if drawn.seed % 3 == 2 else None):
+            # Compiling takes most of the time, and each of the first two is a kernel more.
+            return compare(
+                drawn, inference=drawn.seed % 8 == 1, single=drawn.seed % 8 == 4, numeric=drawn.seed % 5 == 0
+            )
     except Exception as problem:
         return Outcome(f"{type(problem).__name__}: {problem}")
+
+
+@contextmanager
+def chunks_of(rows: int | None) -> Iterator[None]:
+    """Let kernels work on so many rows at a time: the few steps of a test are then several chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CHUNK_ROWS", "_EARLY_ROWS", "_PANEL_ROWS") if rows else ():
+            patch.setattr(_bound, name, rows)
+        yield
 
 
 def check_apart(drawn: Drawn) -> Outcome:

@@ -21,11 +21,11 @@ from .built import MODELS, inputs, outputs, sequential
 from .emulated import needs, self_test_in_emulator
 
 
-def in_emulator(folder: Path, target: str, model: object, fault: float = 0.0) -> int:
+def in_emulator(folder: Path, target: str, model: object, fault: float = 0.0, kind: str = "") -> int:
     """What the self-test says with a tolerance of 2e-6: 0, or the first step that differs."""
     program = step_program(model, "m")
     machine = machine_for(TARGETS[target], None)
-    layout = layout_for(program, machine)
+    layout = layout_for(program, machine, kind)
     x = inputs(model)
     wanted = outputs(model, x)
     given = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)

@@ -12,7 +12,7 @@ import linecache
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FrameType
@@ -190,11 +190,15 @@ class Change:
         product: gives the value in the place of the product.
         weight: how a matrix is computed from others, an object of `nabi.ir.derived`; what the cell says of a
             matrix itself comes first.
+        only_states: whether only matrices that are multiplied with values of states are computed so.
+        stride: how many steps lie between an input and the one before it.
     """
 
     operand: Callable[[str, str, Node], Node] | None = None
     product: Callable[[str, str, Node], Node] | None = None
     weight: Derived | None = None
+    only_states: bool = False
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -205,11 +209,13 @@ class Part:
         cell: the cell; None before the first.
         prefix: stands in the names of its weights after their letter.
         lines: the values of a state at earlier steps, for each that has a delay, the last one first.
+        further: its inputs beside `x`, by name.
     """
 
     cell: object = None
     prefix: str = ""
     lines: dict[str, list[Node]] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     def named(self, name: str) -> str:
         """Return the name of a weight or random input of this cell: `W_xf` becomes `W_inner_xf`."""
@@ -235,6 +241,8 @@ class Trace:
     """Calls of `step` and whose they are; their variable names are read when they return."""
     older: dict[str, tuple[str, int]] = field(default_factory=dict)
     """States that hold older values of others: of which, and how many steps ago."""
+    shown: dict[str, Node] = field(default_factory=dict)
+    """Values that are returned beside the states: to what runs a program, states that nothing reads."""
     part: Part = field(default_factory=Part)
     changes: list[Change] = field(default_factory=list)
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
@@ -324,12 +332,17 @@ class Trace:
 
     def delayed(self, value: Node) -> Node:
         """Return the value that the input, or such a value of it, had a step before."""
-        source, steps = value, 1
-        while source.operation == "state":
-            source, steps = self.delays[source.name], steps + 1
-        name = f"{source.name}{steps}"
+        source, steps = self.source(value)
+        name = f"{source.name}{steps + 1}"
         self.delays.setdefault(name, self.nodes[value.index])
         return self.leaf("state", name, value.width)
+
+    def source(self, value: Node) -> tuple[Node, int]:
+        """Return the input that an earlier one is a value of, and from how many steps ago."""
+        steps = 0
+        while value.operation == "state":
+            value, steps = self.delays[value.name], steps + 1
+        return value, steps
 
     def constant(self, value: float) -> Node:
         """Return a constant."""

@@ -84,7 +84,9 @@ class _Writer:
         # An earlier input stays as it is; the equations know it by this.
         self.trace.older.update(program.trace.older)
         self.trace.delays.update({name: self.new[one.index] for name, one in program.trace.delays.items()})
-        count = len(program.outputs) - len(program.trace.delays)
+        shown = program.trace.shown.items()
+        self.trace.shown.update({name: self._argument(one, one.axes) for name, one in shown})
+        count = len(program.outputs) - len(program.trace.delays) - len(shown)
         found = tuple(self._argument(output, output.axes) for output in program.outputs[:count])
         if program.readout is not None:
             found = (self._argument(program.readout, program.readout.axes), *found)

@@ -81,6 +81,7 @@ def without_sequences(
             arguments = tuple(made[argument.index] for argument in node.arguments)
             made[node.index] = trace.make(node.operation, arguments, node.width, node.name, node.value)
     trace.delays.update({name: made[value.index] for name, value in old.delays.items()})
+    trace.shown.update({name: made[value.index] for name, value in old.shown.items()})
     names = {made[i].index: name for i, name in program.names.items() if i in kept}
     readout = None if program.readout is None else made[program.readout.index]
     return trace, readout, tuple(made[output.index] for output in program.outputs), names

@@ -38,7 +38,7 @@ class CellLike(Protocol):
     def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states."""
 
-    def program(self, input_size: int, training: bool = False) -> Any:
+    def program(self, input_size: int, training: bool = False, values: tuple[str, ...] = ()) -> Any:
         """Trace the step."""
 
 
@@ -99,6 +99,11 @@ class Traced:
         """What a step returns, by name: an output that is no state, then the new states."""
         states = dict(zip(self.state_names, self.outputs, strict=True))
         return states if self.readout is None else {self.cell.output: self.readout, **states}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Names of the values that are returned beside the states, as the last of them."""
+        return tuple(self.trace.shown)
 
     @property
     def output_width(self) -> int:

@@ -264,6 +264,10 @@ class Layer(Weighted):
             self._dtype = fn(torch.empty(0, dtype=self._dtype)).dtype
         return self
 
+    def matrices(self) -> dict[str, int]:
+        """Return its weight matrices that `quantize` stores in fewer bits: names, and axes of outputs."""
+        return {}
+
     # Configuration ----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:

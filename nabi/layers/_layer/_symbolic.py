@@ -186,6 +186,12 @@ def _check_call(layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str
     if training is not None and not isinstance(training, bool):
         raise ArgumentError(f"training: expected True or False, got {training!r} (at {layer.name})")
     own = {name: value for name, value in keywords.items() if name not in ("mask", "training")}
+    for name in getattr(layer, "only_on_numbers", ()):
+        if name in own:
+            raise ArgumentError(
+                f"{name}: {layer.name} ({type(layer).__name__}) takes it only with numbers; call the layer "
+                "in the call() of a model of your own"
+            )
     signature = inspect.signature(type(layer).call)
     try:
         signature.bind_partial(layer, *arguments, **own)

@@ -26,6 +26,7 @@ class Bidirectional(Wrapper):
     (with fresh weights, named `forward_...`). `backward_layer` must have `go_backwards=True`; by default it
     is a copy in the other direction. With `return_state`, the forward states come before the backward states;
     `initial_state` has the same order. With `return_sequences`, masked steps output zeros.
+    With `return_values=["f"]` in the call, the last result is a dictionary with `f_forward`, `f_backward`.
     Raises `ArgumentError` for a layer that is not recurrent and for two that do not match.
     Source: Schuster and Paliwal 1997.
 
@@ -37,6 +38,7 @@ class Bidirectional(Wrapper):
     """
 
     supports_masking = True
+    only_on_numbers = ("return_values",)
     _makes_mask = False
     _casts_integers = True
     _reads_sequences = True
@@ -104,9 +106,10 @@ class Bidirectional(Wrapper):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        return_values: Sequence[str] | None = None,
         **further: Any,
     ) -> Any:
-        """Return the merged outputs, with the states of both directions if `return_state`."""
+        """Return the merged outputs, the states of both directions if `return_state`, and values if asked."""
         if isinstance(inputs, list | tuple):  # Keras 2: a list of the inputs and then the states
             inputs, initial_state = inputs[0], list(inputs[1:]) or initial_state
         first, second = None, None
@@ -119,18 +122,27 @@ class Bidirectional(Wrapper):
                 )
             half = len(initial_state) // 2
             first, second = initial_state[:half], initial_state[half:]
+        if return_values is not None:
+            further["return_values"] = return_values
         forward = self.forward_layer(inputs, initial_state=first, mask=mask, training=training, **further)
         backward = self.backward_layer(inputs, initial_state=second, mask=mask, training=training, **further)
-        states: tuple[Any, ...] = ()
+        results: tuple[Any, ...] = ()
+        if return_values is not None:
+            *forward, ahead = forward
+            *backward, back = backward
+            results = (
+                {f"{name}_forward": value for name, value in ahead.items()}
+                | {f"{name}_backward": value for name, value in back.items()},
+            )
         if self.return_state:
-            states = (*forward[1:], *backward[1:])
+            results = (*forward[1:], *backward[1:], *results)
+        if self.return_state or return_values is not None:
             forward, backward = forward[0], backward[0]
         if self.return_sequences:
             backward = backward.flip(0 if getattr(self.backward_layer, "time_major", False) else 1)
         merged = self._merge(forward, backward)
-        if self.merge_mode is None:
-            return (*merged, *states)
-        return (merged, *states) if self.return_state else merged
+        results = (*merged, *results) if self.merge_mode is None else (merged, *results)
+        return results if len(results) > 1 else merged
 
     def _merge(self, forward: Tensor, backward: Tensor) -> Any:
         if self.merge_mode == "concat":

@@ -125,12 +125,15 @@ class _ConvLSTM(RNN):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        return_values: Sequence[str] | None = None,
         **further: Any,
     ) -> Any:
         """Return the output for `[B, T, ...]`, with the final states if `return_state`."""
         first = inputs[0] if isinstance(inputs, list | tuple) else inputs
         self._check_sequence(first.shape)
-        return super().call(inputs, initial_state=initial_state, mask=mask, training=training, **further)
+        return super().call(
+            inputs, initial_state, mask=mask, training=training, return_values=return_values, **further
+        )
 
     def _run_steps(
         self, x: Tensor, states: tuple[Tensor, ...] | None, mask: Tensor | None, training: bool

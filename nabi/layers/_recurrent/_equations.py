@@ -16,7 +16,7 @@ from nabi.layers._layer._arguments import check_no_constraint
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._recurrent._unrolled import unrolled
-from nabi.nn import as_initial_values, initializers, set_declared_values
+from nabi.nn import StackValues, as_initial_values, asked_values, initializers, set_declared_values
 from nabi.scan import initial_states, prepare_lowering, sample_noise, scan
 
 __all__ = ["Equations", "activation_name"]
@@ -185,6 +185,11 @@ class Equations(Layer):
         weight = self._weight(_KERAS_NAMES.get(family.name, family.name))
         return weight.T if len(family.shape) == 2 else weight
 
+    def matrices(self) -> dict[str, int]:
+        """Return the names of the matrices of the cell, with the axis of their outputs."""
+        families = () if self._programs is None else self._programs[0].families
+        return {_KERAS_NAMES.get(f.name, f.name): 1 for f in families if len(f.shape) == 2}
+
     def program(self, training: bool = False) -> Program:
         """Return the cell's program for the input width of the built layer."""
         if self._programs is None:
@@ -228,10 +233,12 @@ class Equations(Layer):
         reverse: bool = False,
         unroll: bool = False,
         extra: Mapping[str, Any] | None = None,
-    ) -> tuple[Tensor, States]:
-        """Run the cell over `[B, T, D]`; return outputs (zero on masked steps) and final states.
+        values: Sequence[str] = (),
+    ) -> tuple[Tensor, States, dict[str, Tensor]]:
+        """Run the cell over `[B, T, D]`; return outputs (zero on masked steps), final states, and values.
 
-        `extra` is what the cell reads beside its input, by name.
+        `extra` is what the cell reads beside its input, by name. `values` are names of quantities of its
+        equations, which are returned for every step.
         """
         program = self.program(training)
         noise: States = ()
@@ -248,12 +255,22 @@ class Equations(Layer):
             raise ArgumentError(
                 f"unroll: expected False for {type(program.cell).__name__}, which reads more than its input"
             )
+        if values:
+            # Unrolled or not, the numbers are the same.
+            assert self.equations is not None
+            asked = asked_values(self.equations, (program.input_size,), 1, program.training, tuple(values))
+            shown = StackValues(scan, asked, all_states=False)
+            output, final, _ = shown(
+                asked.programs[0], x, states, parameters, noise=noise, mask=mask, reverse=reverse, extra=extra
+            )
+            return output, final, shown.found
         if unroll:
-            return unrolled(program, x, states, parameters, noise=noise, mask=mask, reverse=reverse)
+            run = unrolled(program, x, states, parameters, noise=noise, mask=mask, reverse=reverse)
+            return *run, {}
         output, final, _ = scan(
             program, x, states, parameters, noise=noise, mask=mask, reverse=reverse, extra=extra
         )
-        return output, final
+        return output, final, {}
 
     # Configuration ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The layer that runs a cell over time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import torch
@@ -27,6 +27,7 @@ from nabi.layers._recurrent._states import (
     pack,
     state_shapes,
 )
+from nabi.nn import check_names
 
 __all__ = ["RNN"]
 
@@ -56,6 +57,9 @@ class RNN(StatefulLayer):
     everywhere with `zero_output_for_mask`) and does not change the states; `initial_state`, a tensor or list
     in the order of the states; `training`; and what a cell reads beside its input, by name: `delta` `[B, T]`,
     `observed` `[B, T, D]`, `static` `[B, width]`, as tensors or outputs of other layers.
+    `return_values=["f", "i"]` adds a dictionary to what is returned: these quantities of the equations at
+    every step, `[B, T, width]`, in the order of the input, zero on masked steps. Gradients flow through them;
+    use it in the `call` of a model of your own. Not for layers over several cells.
 
     Raises `ShapeError` for inputs of a wrong rank or width, a mask or state of a wrong shape, and a
     batch size that changes under `stateful`.
@@ -68,6 +72,7 @@ class RNN(StatefulLayer):
     """
 
     supports_masking = True
+    only_on_numbers = ("return_values",)
     _makes_mask = False
 
     def __init__(
@@ -110,7 +115,7 @@ class RNN(StatefulLayer):
     @property
     def further_inputs(self) -> tuple[str, ...] | None:
         """The names of the keywords that its cell reads; None where only a call shows it."""
-        return None if self.equations is None else self.equations.known_inputs()
+        return None if self.equations is None else tuple(self.equations.step_inputs())
 
     @property
     def output_size(self) -> Any:
@@ -157,9 +162,10 @@ class RNN(StatefulLayer):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        return_values: Sequence[str] | None = None,
         **further: Any,
     ) -> Any:
-        """Return the output for `[B, T, D]`, with the final states if `return_state`."""
+        """Return the output for `[B, T, D]`, the final states if `return_state`, and values if asked for."""
         if isinstance(inputs, list | tuple):  # Keras 2: a list of the inputs and then the states
             inputs, initial_state = inputs[0], list(inputs[1:]) or initial_state
         if isinstance(mask, list | tuple):
@@ -171,7 +177,8 @@ class RNN(StatefulLayer):
         if mask is not None:
             mask = check_mask(self, mask, inputs)
         states = self._initial(inputs, initial_state)
-        outputs, last, final = self._run(inputs, states, mask, bool(training), further)
+        names = () if return_values is None else check_names(return_values)
+        outputs, last, final, values = self._run(inputs, states, mask, bool(training), further, names)
         if self.stateful:
             self.keep_states(final)
         if self.return_sequences:
@@ -186,7 +193,12 @@ class RNN(StatefulLayer):
             if mask is not None and self.zero_output_for_mask and mask.shape[1]:
                 counts = mask[:, 0 if self.go_backwards else -1]
                 output = torch.where(counts.reshape(-1, *[1] * (last.dim() - 1)), last, 0.0)
-        return (output, *pack(self.state_size, final)) if self.return_state else output
+        results = (output, *pack(self.state_size, final)) if self.return_state else (output,)
+        if return_values is not None:
+            results += (
+                {name: one.transpose(0, 1) if self.time_major else one for name, one in values.items()},
+            )
+        return results if len(results) > 1 else output
 
     def _batch_first(self, name: str, value: Any) -> Any:
         of_sequence = self.equations is not None and name in self.equations.sequence_inputs
@@ -212,8 +224,9 @@ class RNN(StatefulLayer):
         mask: Tensor | None,
         training: bool,
         further: Mapping[str, Any],
-    ) -> tuple[Any, Any, tuple[Tensor, ...]]:
-        """Return outputs (zero on masked steps), the output of the last step, and the final states."""
+        names: tuple[str, ...],
+    ) -> tuple[Any, Any, tuple[Tensor, ...], dict[str, Tensor]]:
+        """Return outputs (zero on masked steps), the output of the last step, the final states, values."""
         stack: Any = None
         if self.equations is not None:
             stack = [self]
@@ -226,17 +239,23 @@ class RNN(StatefulLayer):
                 f"{next(iter(further))}: expected nothing; only a layer over one cell of nabi.cells reads "
                 "more than its input"
             )
+        if names and (stack is None or len(stack) > 1):
+            raise ArgumentError(
+                f"return_values: expected None, got {short(names)}; only a layer over one cell of nabi.cells "
+                "has quantities with names"
+            )
         if stack is None:
             with collecting_losses(self.cell):
-                return self._run_steps(x, states, mask, training)
+                return *self._run_steps(x, states, mask, training), {}
         check_rank(self, x.shape, 3, _AXES)
         check_width(self, x.shape, stack[0].program().input_size)
         final: tuple[Tensor, ...] = ()
+        values: dict[str, Tensor] = {}
         output = x
         for layer in stack:
             count = len(layer.program().state_names)
             own = None if states is None else states[len(final) : len(final) + count]
-            output, new = layer.run(
+            output, new, values = layer.run(
                 output,
                 own,
                 mask=mask,
@@ -244,16 +263,17 @@ class RNN(StatefulLayer):
                 reverse=self.go_backwards,
                 unroll=self.unroll,
                 extra=further,
+                values=names,
             )
             final = (*final, *new)
         if stack[-1].program().readouts:
-            return output, last_output(output, mask, self.go_backwards), final
+            return output, last_output(output, mask, self.go_backwards), final, values
         last = new[0]
         if not x.shape[1]:
             last = torch.zeros_like(last)
         elif mask is not None:
             last = torch.where(mask.any(1, keepdim=True), last, 0.0)
-        return output, last, final
+        return output, last, final, values
 
     def _run_steps(
         self, x: Tensor, states: tuple[Tensor, ...] | None, mask: Tensor | None, training: bool

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from nabi import _checks
@@ -432,6 +433,9 @@ class TextClassifier(System):
         return compare(report, as_logits(said, several), beside, truth, rare=self.decisions.rare)
 
     # Files ------------------------------------------------------------------------------------------------
+
+    def _own_network(self) -> torch.nn.Module:
+        return self.model
 
     def _to_file(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
         """Return header and tensors of a file: those of the network, and what stands around it."""

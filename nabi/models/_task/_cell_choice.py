@@ -26,7 +26,7 @@ def check_cell(cell: object, units: int | None) -> None:
             raise ArgumentError(f"units: got {units}, but the cell given has {cell.units}")
     elif not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise ArgumentError(f"cell: expected a name such as 'lstm' or a cell of nabi.cells, got {cell!r}")
-    needed = kind.needed_inputs()
+    needed = cell.inputs_to_give if isinstance(cell, Cell) else kind.needed_inputs()
     if needed:
         raise ArgumentError(
             f"cell: expected one that reads x only, got {cell_name(cell)}, which needs {needed[0]}"

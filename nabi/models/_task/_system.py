@@ -6,7 +6,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
@@ -16,6 +16,11 @@ from nabi.errors import ArgumentError
 from nabi.files import ModelFile, read_kind, write_model_file
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
 from nabi.models._task._settings import Settings
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from nabi.models._quantizing import SmallWeightsReport
 
 __all__ = ["System"]
 
@@ -66,6 +71,33 @@ class System(ABC):
     def _check_trained(self) -> None:
         if not self.trained:
             raise ArgumentError(f"{type(self).__name__}: not fitted; call fit() or load()")
+
+    # Smaller weights ----------------------------------------------------------------------------------------
+
+    @public
+    def quantize(self, weights: str = "int8") -> "SmallWeightsReport":
+        """Store the weights of the network in fewer bits: a quarter (int8) or half of the memory.
+
+        Training again makes a new network with float32 weights. See `docs/small-weights.md`.
+
+        Args:
+            weights: `"int8"`, `"bfloat16"` or `"float16"`.
+
+        Returns:
+            The sizes, and how much the outputs of the recurrent layers change on random input.
+
+        Raises:
+            UnknownNameError: for another kind.
+            ArgumentError: if nothing has been learnt, or the weights are stored so already.
+        """
+        from nabi.models._quantizing import quantize_network
+
+        self._check_trained()
+        return quantize_network(self._own_network(), weights)
+
+    @abstractmethod
+    def _own_network(self) -> "Module":
+        """Return the network that has learnt."""
 
     # Files --------------------------------------------------------------------------------------------------
 

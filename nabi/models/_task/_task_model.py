@@ -13,8 +13,15 @@ from nabi import _checks
 from nabi.cells import Cell
 from nabi.errors import ArgumentError, OutputError
 from nabi.files import ModelFile, check_figures, check_tensors, reading
-from nabi.layers import cell_config, cell_from_config, only_tensors_of
+from nabi.layers import (
+    cell_config,
+    cell_from_config,
+    kind_of_weights,
+    only_tensors_of,
+    quantize_layers,
+)
 from nabi.models._task._system import System
+from nabi.small_weights import arrays_of, as_kind
 from nabi.training import CallbackList, ResumableTraining, as_callbacks, make_display
 
 __all__ = ["TaskModel"]
@@ -112,7 +119,19 @@ class TaskModel(System):
             "report": self.report.to_dict(),
             "history": self.history,
         }
-        return header, self.network.state_dict()
+        kind = kind_of_weights(self.network)
+        small = {} if kind is None else {"small_weights": kind}
+        return {**header, **small}, arrays_of(self.network.state_dict())
+
+    def _network_for(self, header: Mapping[str, Any]) -> torch.nn.Module:
+        """Return a network whose weights are stored as the header of a file says."""
+        network, kind = self._make_network(), header.get("small_weights")
+        if kind is not None:
+            quantize_layers(network, as_kind(kind, "small_weights"))
+        return network
+
+    def _own_network(self) -> torch.nn.Module:
+        return self.network  # type: ignore[no-any-return]
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
         """Be what a file holds, whose tensors are compared with the network before this takes memory."""
@@ -131,11 +150,11 @@ class TaskModel(System):
             self.cell = cell
             self._set_state(header)
             with held, torch.device("meta"):
-                expected = self._make_network().state_dict()
+                expected = arrays_of(self._network_for(header).state_dict())
             check_tensors(tensors, expected)
-            self.network = self._make_network()
+            self.network = self._network_for(header)
             with torch.no_grad():
-                for name, weight in self.network.state_dict().items():
+                for name, weight in arrays_of(self.network.state_dict()).items():
                     weight.copy_(tensors[name])
             self.report = self._report_type.from_dict(header["report"])
             self.history = check_figures("history", header["history"])

@@ -122,6 +122,16 @@ class Machine(NamedTuple):
         """Whether part of a vector is stored as fast as a whole one: with AVX-512, whatever the width."""
         return self.architecture == "x86_64" and self.registers == 32
 
+    @property
+    def has_byte_products(self) -> bool:
+        """Whether it adds up products of four bytes at once, in vectors of every width (VNNI)."""
+        present = _present(self.features)
+        if self.architecture != "x86_64":
+            return False
+        if self.registers == 32:
+            return {"avx512vnni", "avx512vl"} <= present
+        return "avxvnni" in present
+
     def for_width(self, width: int, dtype: str) -> "Machine":
         """Return this machine with vectors of half the width or less, if so many elements leave much unused.
 

@@ -13,6 +13,7 @@ from llvmlite import ir
 from nabi.native import Machine
 from nabi.native.operations import apply
 from nabi.native.vectors import POINTER, Vectors
+from nabi.native.weight_vectors import WeightVectors
 from nabi.shipping._memory import Layout, Tiles
 from nabi.shipping._program import (
     Cumulative,
@@ -117,13 +118,14 @@ class StepWriter:
         result, bias = self.address(product.result), self.at(weights, placed.bias)
         operands = [self._operand(term) for term in product.terms]
         columns = [term.matrix.shape[1] for term in product.terms]
-        for place, tiles in placed.tiles:
+        for (place, tiles), scales in zip(placed.tiles, placed.scales, strict=True):
             first = tiles.first * lanes
             self._tiles(
                 tiles,
                 columns,
                 operands,
                 self.at(weights, place),
+                None if scales < 0 else self.at(weights, scales),
                 self.at(bias, first),
                 self.at(result, first),
             )
@@ -150,23 +152,41 @@ class StepWriter:
         columns: Sequence[int],
         operands: Sequence[Any],
         weights: Any,
+        scales: Any,
         bias: Any,
         result: Any,
     ) -> None:
         b, v, lanes = self.b, self.v, self.layout.lanes
         step = tiles.vectors * lanes
+        read = self._weights(v, tiles.kind)
         with self.loop(tiles.count) as tile:
             start = b.mul(tile, self.index(step))
             own_bias, own_result = self.at(bias, start), self.at(result, start)
-            own = self.at(weights, b.mul(tile, self.index(step * sum(columns))))
+            own = read.address(weights, b.mul(tile, self.index(step * sum(columns))))
             sums = [v.load(own_bias, self.index(lanes * n)) for n in range(tiles.vectors)]
+            if scales is not None:
+                scales = self.at(scales, b.mul(tile, self.index(step * len(columns))))
             for operand, count in zip(operands, columns, strict=True):
-                sums = self._term(operand, own, count, sums)
-                own = self.at(own, count * step)
+                if scales is None:
+                    sums = self._term(operand, own, count, sums, read)
+                else:
+                    found = self._term(operand, own, count, [v.zero] * len(sums), read)
+                    factors = [v.load(scales, self.index(lanes * n)) for n in range(tiles.vectors)]
+                    sums = [v.fma(*three) for three in zip(found, factors, sums, strict=True)]
+                    scales = self.at(scales, step)
+                own = read.address(own, self.index(count * step))
             for number, value in enumerate(sums):
                 v.store(value, own_result, self.index(lanes * number))
 
-    def _term(self, operand: Any, weights: Any, count: int, sums: list[Any]) -> list[Any]:
+    def _weights(self, v: Vectors, kind: str) -> Vectors | WeightVectors:
+        """Return what loads weights."""
+        machine = self.machine
+        has_halves = machine.architecture == "aarch64" or "+f16c" in machine.features.split(",")
+        return WeightVectors(v, kind, has_halves) if kind else v
+
+    def _term(
+        self, operand: Any, weights: Any, count: int, sums: list[Any], read: Vectors | WeightVectors
+    ) -> list[Any]:
         """Add the product with an operand to sums in registers."""
         b, v, lanes = self.b, self.v, self.layout.lanes
         step = len(sums) * lanes
@@ -174,7 +194,8 @@ class StepWriter:
         def add(column: Any, weights: Any, sums: list[Any]) -> list[Any]:
             number = v.broadcast(operand, column)
             return [
-                v.fma(number, v.load(weights, self.index(lanes * n)), value) for n, value in enumerate(sums)
+                v.fma(number, read.load(weights, self.index(lanes * n)), value)
+                for n, value in enumerate(sums)
             ]
 
         if count == 1:
@@ -185,7 +206,7 @@ class StepWriter:
         column, pointer = b.phi(self.kind), b.phi(POINTER)
         phis = [b.phi(value.type) for value in sums]
         found = add(column, pointer, phis)
-        following, further = b.add(column, self.index(1)), self.at(pointer, step)
+        following, further = b.add(column, self.index(1)), read.address(pointer, self.index(step))
         for phi, start, new in zip(
             [column, pointer, *phis],
             [self.index(0), weights, *sums],
@@ -323,8 +344,23 @@ class StepWriter:
         # Written so that NaN becomes 0.
         code = b.select(b.fcmp_ordered(">", code, least), code, least)
         code = b.select(b.fcmp_ordered("<", code, most), code, most)
-        row = self.at(table, b.mul(b.fptosi(code, self.kind), self.index(width)))
+        row = b.fptosi(code, self.kind)
+        scales = self.layout.scales.get(id(lookup))
+        if scales is not None:
+            self._widened(table, row, scales, width, self.address(lookup.result))
+            return
+        row = self.at(table, b.mul(row, self.index(width)))
         self._moved((width,), (1,), (1,), row, self.address(lookup.result))
+
+    def _widened(self, table: Any, row: Any, scales: int, width: int, result: Any) -> None:
+        """Write a line of a table in fewer bits as float32."""
+        b, one = self.b, self.one
+        read = self._weights(one, self.layout.kind)
+        line = read.address(table, b.mul(row, self.index(width)))
+        factor = None if scales < 0 else one.load(self.at(self._memories["weights"], scales), row)
+        with self.loop(width) as at:
+            number = read.load(line, at)
+            one.store(number if factor is None else one.mul(number, factor), result, at)
 
     def _push(self, push: Push) -> None:
         b, width = self.b, push.source.width

@@ -1,5 +1,6 @@
 """The function of one step, and the module of a stream that Python runs."""
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -9,20 +10,24 @@ from nabi.native.vectors import POINTER
 from nabi.shipping._code._instructions import StepWriter, index_of, largest_tile, rounds
 from nabi.shipping._memory import Layout, lay_out
 from nabi.shipping._program import StepProgram, Value, results_of
+from nabi.shipping._small_weights import pack_small, small_table
 
 __all__ = ["STREAM_ARGUMENTS", "add_step", "function_of", "layout_for", "stream_module"]
 
 _NO_ALIAS = ("weights", "state", "scratch", "y")
 
 
-def layout_for(program: StepProgram, machine: Machine) -> Layout:
-    """Return where everything lies on a machine.
+def layout_for(program: StepProgram, machine: Machine, kind: str = "") -> Layout:
+    """Return where everything lies on a machine, with weights of a kind; see `_small_weights`.
 
     Vectors are narrower where the widest product would leave half of them unused.
     """
     widest = max((max(one.pieces or (one.width,)) for one in _results(program)), default=1)
     lanes = 1 if machine.vector_bytes <= 4 else machine.for_width(widest, "float32").lanes("float32")
-    return lay_out(program, lanes, largest_tile(machine))
+    if not kind:
+        return lay_out(program, lanes, largest_tile(machine))
+    pack, pack_table = partial(pack_small, kind=kind), partial(small_table, kind=kind)
+    return lay_out(program, lanes, largest_tile(machine), pack, kind=kind, pack_table=pack_table)
 
 
 def _results(program: StepProgram) -> list[Value]:

@@ -10,8 +10,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, Node, Program, named_nodes, needed
-from nabi.targets.eager._render import compile_source, input_columns, write_node
+from nabi.ir import Node, Program, named_nodes, needed
+from nabi.targets.eager._render import compile_source, input_columns, write_nodes
 
 __all__ = ["StepFunction", "named_values", "run_definition", "sequence_function", "step_function"]
 
@@ -59,29 +59,16 @@ def sequence_function(program: Program) -> Callable[..., tuple[Tensor, ...]]:
 def _compile(
     program: Program, outputs: tuple[Node, ...], name: str, columns: dict[str, str] | None = None
 ) -> StepFunction:
-    values: dict[int, str] = {}
-    lines: list[str] = []
     states = {name: f"states[{i}]" for i, name in enumerate(program.state_names)}
     noises = {noise.name: f"noises[{i}]" for i, noise in enumerate(program.noises)}
-    for node in program.nodes if columns is None else needed(outputs):
+
+    def source(node: Node) -> str:
         if node.operation == "input":
-            by_name = columns or {}
-            values[node.index] = by_name.get(node.name) or input_columns(program, node)
-        elif node.operation == "state":
-            values[node.index] = states[node.name]
-        elif node.operation == "noise":
-            values[node.index] = noises[node.name]
-        elif node.operation == "constant":
-            values[node.index] = f"({node.value!r})"
-        elif node.operation in LEAVES:
-            family, rows = program.family_of(node.name)
-            values[node.index] = f"families[{family}][{rows.start}:{rows.stop}]"
-        elif node.operation == "linear":
-            matrix, operand = (values[argument.index] for argument in node.arguments)
-            lines.append(f"v{node.index} = torch.nn.functional.linear({operand}, {matrix})")
-            values[node.index] = f"v{node.index}"
-        else:
-            write_node(node, values, lines)
+            return (columns or {}).get(node.name) or input_columns(program, node)
+        return states[node.name] if node.operation == "state" else noises[node.name]
+
+    lines: list[str] = []
+    values = write_nodes(program, program.nodes if columns is None else needed(outputs), lines, source)
     # Values without rows are the same for all of them.
     returned = ", ".join(
         values[node.index] if node.has_rows else f"{values[node.index]}.expand(x.shape[0], -1)"

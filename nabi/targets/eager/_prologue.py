@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nabi._dtypes import is_half
 from nabi.errors import ArgumentError
-from nabi.ir import LEAVES, Lowered, Made, Node, Parameter, Program, needed
-from nabi.targets.eager._render import compile_source, write_node
+from nabi.ir import Lowered, Made, Node, Parameter, Program, needed
+from nabi.targets.eager._render import compile_source, write_nodes
 
 __all__ = ["lower", "prepare_lowering"]
 
@@ -122,20 +122,8 @@ def _are_finite(value: Tensor) -> bool:
 
 def _values(program: Program, nodes: Sequence[Node], widths: Sequence[int]) -> Callable[..., Any]:
     """Compile a function of the families that returns values of nodes, each as a vector of a width."""
-    values: dict[int, str] = {}
     lines: list[str] = []
-    for node in needed(tuple(nodes)):
-        if node.operation == "constant":
-            values[node.index] = f"({node.value!r})"
-        elif node.operation in LEAVES:
-            family, rows = program.family_of(node.name)
-            values[node.index] = f"families[{family}][{rows.start}:{rows.stop}]"
-        elif node.operation == "linear":
-            matrix, operand = (values[argument.index] for argument in node.arguments)
-            lines.append(f"v{node.index} = torch.nn.functional.linear({operand}, {matrix})")
-            values[node.index] = f"v{node.index}"
-        else:
-            write_node(node, values, lines)
+    values = write_nodes(program, needed(tuple(nodes)), lines)
     found = ", ".join(
         f"{values[node.index]}.reshape(-1).expand({width}).contiguous()"
         for node, width in zip(nodes, widths, strict=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from nabi.ir import LEAVES, OPERATIONS, Node, Program, Trace, axis_words, needed, operation
 from nabi.targets.eager._with_derivative import with_derivative
 
-__all__ = ["added_operation", "compile_source", "expression", "input_columns", "write_node"]
+__all__ = ["added_operation", "compile_source", "expression", "input_columns", "write_node", "write_nodes"]
 
 # torch functions expect tensors; with a number, these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -65,6 +65,36 @@ def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | 
     name = f"v{node.index}"
     lines.append(f"{name} = {expression(node, values, out)}")
     values[node.index] = name
+
+
+def write_nodes(
+    program: Program, nodes: Iterable[Node], lines: list[str], source: Callable[[Node], str] | None = None
+) -> dict[int, str]:
+    """Append the lines that compute nodes, and return the source of each by its index.
+
+    Args:
+        program: theirs; its weights are `families`.
+        nodes: leaves and what follows from them, in order.
+        lines: appended to.
+        source: gives the source of an input, a state or a random input; None where there is none of these.
+    """
+    values: dict[int, str] = {}
+    for node in nodes:
+        if node.operation in ("input", "state", "noise"):
+            assert source is not None, f"{node!r} depends on more than weights"
+            values[node.index] = source(node)
+        elif node.operation == "constant":
+            values[node.index] = f"({node.value!r})"
+        elif node.operation in LEAVES:
+            family, rows = program.family_of(node.name)
+            values[node.index] = f"families[{family}][{rows.start}:{rows.stop}]"
+        elif node.operation == "linear":
+            matrix, operand = (values[argument.index] for argument in node.arguments)
+            lines.append(f"v{node.index} = torch.nn.functional.linear({operand}, {matrix})")
+            values[node.index] = f"v{node.index}"
+        else:
+            write_node(node, values, lines)
+    return values
 
 
 def input_columns(program: Program, node: Node, rows: str = "x") -> str:

@@ -13,11 +13,11 @@ from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._forward import ForwardKernel
-from nabi.targets.llvm._plan._kinds import backward_type, forward_type
+from nabi.targets.llvm._plan._kinds import make_backward, make_forward
 from nabi.targets.llvm._plan._schedule import is_cheap, is_product
 from nabi.targets.llvm._plan._tiles import Columns
 
-__all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel"]
+__all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel", "small_weights_kernel"]
 
 _DTYPES = {torch.float32: ("float32", 4), torch.float64: ("float64", 8)}
 
@@ -130,14 +130,31 @@ _MULTIPLY_ADDS, _FUNCTION, _MAP = 4.5, 6.0, 0.5
 def forward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a forward kernel, compiled when first asked for; options as `ForwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(forward_type(program)(program, name, _machine(program, name), *options), size)
+    return _compile(make_forward(program, name, _machine(program, name), *options), size)
+
+
+@lru_cache(maxsize=1024)
+def small_weights_kernel(
+    program: Program, keep: tuple[int, ...], flags: bool, few_rows: bool, kind: str
+) -> Compiled:
+    """Return a forward kernel that reads packed weights of a smaller type than float32.
+
+    It goes step by step for every program: weights are few bytes, and their products need no other rows.
+    """
+    name, size = _DTYPES[torch.float32]
+    columns_first = (True,) * len(program.families)
+    kernel = ForwardKernel(
+        program, name, _machine(program, name), False, keep, flags, columns_first, few_rows,
+        is_packed=True, weight_type=kind,
+    )  # fmt: skip
+    return _compile(kernel, size)
 
 
 @lru_cache(maxsize=1024)
 def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a backward kernel, compiled when first asked for; options as `BackwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(backward_type(program)(program, name, _machine(program, name), *options), size)
+    return _compile(make_backward(program, name, _machine(program, name), *options), size)
 
 
 def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:

@@ -80,15 +80,15 @@ def listing(
 def _kernel(
     program: Program, direction: str, dtype: str, machine: Machine
 ) -> "ForwardKernel | BackwardKernel":
-    from nabi.targets.llvm._plan._kinds import backward_type, forward_type
+    from nabi.targets.llvm._plan._kinds import make_backward, make_forward
 
     columns_first = (True,) * len(program.families)
     if direction == "forward":
-        return forward_type(program)(
+        return make_forward(
             program, dtype, machine,
             save=False, keep=(0,), flags=False, columns_first=columns_first, few_rows=False,
         )  # fmt: skip
-    return backward_type(program)(
+    return make_backward(
         program, dtype, machine,
         keep=(0,), given=(0,), zeros=False, cuts=False, columns_first=columns_first,
         need_input=program.derivative.reaches_inputs, need_weights=bool(program.families), few_rows=False,

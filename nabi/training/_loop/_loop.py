@@ -356,9 +356,16 @@ class _Fit(Loop):
                     f"loss: it became {compiled.mean_loss.last} in {where}, because {name} has a NaN "
                     "or infinite number there; clean the data"
                 )
-        rate = compiled.optimizer.learning_rate
+        rate, found = compiled.optimizer.learning_rate, ""
+        if batch is not None and isinstance(self._model, torch.nn.Module):
+            from nabi.training._finite import first_not_finite  # a training that goes well needs none of it
+
+            found = first_not_finite(
+                self._model, lambda: self._model.training_outputs(batch[0], compiled.logits_of)
+            )
         return NotFiniteError(
-            f"loss: it became {compiled.mean_loss.last} in {where}, training stops. Try a smaller learning "
+            f"loss: it became {compiled.mean_loss.last} in {where}, training stops. "
+            f"{found and f'{found}. '}Try a smaller learning "
             f"rate (it is {rate:g}), clip the gradients with compile(clipnorm=1.0), or scale the data nearer "
             "to 0 to 1"
         )

@@ -252,12 +252,12 @@ class ResumableTraining(Loop):
             group["lr"] = rate
         loss, count = self.loss(batch)
         value = float(loss.detach())
-        self._check_finite("loss", value, rate)
+        self._check_finite("loss", value, rate, lambda: self.loss(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
         # Clipping turns an infinite gradient into weights that are no numbers, which the loss shows too late.
-        self._check_finite("gradient", float(norm), rate)
+        self._check_finite("gradient", float(norm), rate, lambda: self.loss(batch)[0].backward())
         self.optimizer.step()
         if self._averaging is not None:
             kept = min(self._averaging, (1 + position.step) / (10 + position.step))
@@ -267,12 +267,15 @@ class ResumableTraining(Loop):
         position.count += count
         position.step += 1
 
-    def _check_finite(self, name: str, value: float, rate: float) -> None:
+    def _check_finite(self, name: str, value: float, rate: float, again: Callable[[], object]) -> None:
         if not math.isfinite(value):
+            from nabi.training._finite import first_not_finite  # a training that goes well needs none of it
+
+            found = first_not_finite(self.network, again)
             raise NotFiniteError(
                 f"{name}: it became {value} in epoch {self.position.epoch + 1}, batch "
-                f"{self.position.batch + 1}, training stops. Try a smaller learning rate (it is {rate:g}) or "
-                f"a smaller clipnorm (it is {self.settings.clipnorm:g})"
+                f"{self.position.batch + 1}, training stops. {found and f'{found}. '}Try a smaller learning "
+                f"rate (it is {rate:g}) or a smaller clipnorm (it is {self.settings.clipnorm:g})"
             )
 
     # Checkpoints --------------------------------------------------------------------------------------------

@@ -1,44 +1,40 @@
-"""Cells that read two inputs; what they hand on is the product with the earlier one."""
+"""Cells that read two inputs, the newest and the one before it, which is their last state."""
 
 import numpy as np
 
-from .formulas import Array, States, Twin, Weights, sigma
+from .formulas import Array, States, Twin, Weights, sigma, total
 
 tanh = np.tanh
 
 
-def _sums(w: Weights, x: Array, gates: str, held: States) -> tuple[list[Array], States]:
-    now = [x @ w[f"W_x{g}"].T + q + w[f"b_{g}"] for g, q in zip(gates, held, strict=True)]
-    return now, tuple(x @ w[f"W_u{g}"].T for g in gates)
+def t_gru(w: Weights, x: Array, h: Array, u: Array) -> States:
+    f, z, o = (total(w, gate, x=x, u=u) for gate in "fzo")
+    return sigma(f) * h + z * tanh(o), x
 
 
-def t_gru(w: Weights, x: Array, h: Array, *held: Array) -> States:
-    (f, z, o), handed_on = _sums(w, x, "fzo", held)
-    return sigma(f) * h + z * tanh(o), *handed_on
-
-
-def t_lstm(w: Weights, x: Array, h: Array, c: Array, *held: Array) -> States:
-    (f, z, o), handed_on = _sums(w, x, "fzo", held)
+def t_lstm(w: Weights, x: Array, c: Array, u: Array) -> States:
+    f, z, o = (total(w, gate, x=x, u=u) for gate in "fzo")
     c = sigma(f) * c + (1 - sigma(f)) * z
-    return c * tanh(o), c, *handed_on
+    return c * tanh(o), c, x
 
 
-def qrnn(w: Weights, x: Array, h: Array, c: Array, *held: Array) -> States:
-    (z, f, o), handed_on = _sums(w, x, "zfo", held)
+def qrnn(w: Weights, x: Array, c: Array, u: Array) -> States:
+    """Bradbury et al., equations 1 and 4."""
+    z, f, o = (total(w, gate, x=x, u=u) for gate in "zfo")
     c = sigma(f) * c + (1 - sigma(f)) * tanh(z)
-    return sigma(o) * c, c, *handed_on
+    return sigma(o) * c, c, x
 
 
-def rwkv4(w: Weights, x: Array, y: Array, a: Array, b: Array, p: Array, *held: Array) -> States:
+def rwkv4(w: Weights, x: Array, a: Array, b: Array, p: Array, before: Array) -> States:
     """Peng et al., equations 11 to 16 and appendix D, sums undone: numerators and denominators themselves."""
-    k, v, r = ((w[f"mu_{g}"] * x) @ w[f"W_x{g}"].T + q for g, q in zip("kvr", held, strict=True))
+    mixes = {g: w[f"mu_{g}"] * x + (1 - w[f"mu_{g}"]) * before for g in "kvr"}
+    k, v, r = (mix @ w[f"W_x{g}"].T for g, mix in mixes.items())
     above, below = a * np.exp(p), b * np.exp(p)
     bonus, decay = np.exp(w["u"] + k), np.exp(-np.exp(w["w"]))
     out = (sigma(r) * (above + bonus * v) / (below + bonus)) @ w["W_oy"].T
     above, below = decay * above + np.exp(k) * v, decay * below + np.exp(k)
     p = np.maximum(p - np.exp(w["w"]), k)
-    handed_on = (((1 - w[f"mu_{g}"]) * x) @ w[f"W_x{g}"].T for g in "kvr")
-    return out, above / np.exp(p), below / np.exp(p), p, *handed_on
+    return out, above / np.exp(p), below / np.exp(p), p, x
 
 
 TWINS = {

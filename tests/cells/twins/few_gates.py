@@ -38,7 +38,7 @@ def ugrnn(w: Weights, x: Array, h: Array) -> States:
     return (g * h + (1 - g) * tanh(total(w, "h", x=x, h=h)),)
 
 
-def intersection(w: Weights, x: Array, y: Array, h: Array) -> States:
+def intersection(w: Weights, x: Array, h: Array) -> States:
     into_y, into_h = relu(total(w, "y", x=x, h=h)), tanh(total(w, "h", x=x, h=h))
     for_y, for_h = sigma(total(w, "u", x=x, h=h)), sigma(total(w, "g", x=x, h=h))
     wide = x @ w["W_xs"].T if "W_xs" in w else x

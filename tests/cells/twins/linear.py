@@ -35,7 +35,7 @@ def t_rnn(w: Weights, x: Array, h: Array) -> States:
     return (f * h + (1 - f) * total(w, "z", x=x),)
 
 
-def sru(w: Weights, x: Array, h: Array, c: Array) -> States:
+def sru(w: Weights, x: Array, c: Array) -> States:
     f = sigma(x @ w["W_xf"].T + w["w_cf"] * c + w["b_f"])
     r = sigma(x @ w["W_xr"].T + w["w_cr"] * c + w["b_r"])
     c = f * c + (1 - f) * (x @ w["W_xc"].T)
@@ -48,7 +48,7 @@ def gilr(w: Weights, x: Array, h: Array) -> States:
     return (g * h + (1 - g) * tanh(total(w, "i", x=x)),)
 
 
-def gilr_lstm(w: Weights, x: Array, h: Array, c: Array, s: Array) -> States:
+def gilr_lstm(w: Weights, x: Array, c: Array, s: Array) -> States:
     g = sigma(total(w, "g", x=x))
     f, i, o = (sigma(total(w, gate, x=x, s=s)) for gate in "fio")
     c = f * c + i * tanh(total(w, "c", x=x, s=s))
@@ -76,8 +76,8 @@ def rg_lru(w: Weights, x: Array, h: Array) -> States:
     return (a * h + np.sqrt(1 - a**2) * (i * wide),)
 
 
-def aaren(w: Weights, x: Array, h: Array, a: Array, c: Array, m: Array) -> States:
-    score = ((x @ w["W_xk"].T) @ w["w_kq"] / np.sqrt(h.shape[1]))[:, None]
+def aaren(w: Weights, x: Array, a: Array, c: Array, m: Array) -> States:
+    score = ((x @ w["W_xk"].T) @ w["w_kq"] / np.sqrt(a.shape[1]))[:, None]
     larger = np.where(c == 0, score, np.maximum(m, score))
     a = a * np.exp(m - larger) + x @ w["W_xv"].T * np.exp(score - larger)
     c = c * np.exp(m - larger) + np.exp(score - larger)
@@ -96,7 +96,7 @@ def _through(w: Weights, x: Array) -> Array:
     return w["w_xy"] * x if "w_xy" in w else x @ w["W_xy"].T
 
 
-def lru(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
+def lru(w: Weights, x: Array, re: Array, im: Array) -> States:
     """Orvieto et al., section 3, in complex numbers."""
     eigenvalues = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
     inputs = w["W_xre"] + 1j * w["W_xim"]
@@ -105,7 +105,7 @@ def lru(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
     return out, s.real, s.imag
 
 
-def s5(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
+def s5(w: Weights, x: Array, re: Array, im: Array) -> States:
     """Smith et al., equations 2 and 6: zero-order hold, in complex numbers."""
     eigenvalues, step = w["Lambda_re"] + 1j * w["Lambda_im"], np.exp(w["log_step"])
     bar = np.exp(eigenvalues * step)
@@ -114,7 +114,7 @@ def s5(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
     return (s @ (w["W_rey"] + 1j * w["W_imy"]).T).real + _through(w, x), s.real, s.imag
 
 
-def hgrn(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
+def hgrn(w: Weights, x: Array, re: Array, im: Array) -> States:
     def silu(v: Array) -> Array:
         return v * sigma(v)
 
@@ -129,7 +129,7 @@ def hgrn(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
     return out, s.real, s.imag
 
 
-def linoss(w: Weights, x: Array, y: Array, u: Array, z: Array) -> States:
+def linoss(w: Weights, x: Array, u: Array, z: Array) -> States:
     """Rusch and Rus, equation 3: the implicit step, solved as two equations for each unit."""
     stiffness, step = np.maximum(w["a"], 0), sigma(w["delta"])
     force = x @ w["W_xu"].T

@@ -57,7 +57,7 @@ def wmc(w: Weights, x: Array, h: Array, c: Array) -> States:
     return sigma(total(w, "o", x=x, h=h) + tanh(c @ w["W_co"].T + w["b_co"])) * tanh(c), c
 
 
-def controller(w: Weights, x: Array, y: Array, v: Array, c: Array) -> States:
+def controller(w: Weights, x: Array, v: Array, c: Array) -> States:
     f, i, o, m = (sigma(total(w, gate, x=x, v=v)) for gate in "fiom")
     c = f * c + i * tanh(total(w, "c", x=x, v=v))
     return o * tanh(c), m * tanh(c), c

@@ -16,7 +16,7 @@ def irnn(w: Weights, x: Array, h: Array) -> States:
     return (relu(x @ w["W_xh"].T + h @ w["W_hh"].T + w["b_h"]),)
 
 
-def scrn(w: Weights, x: Array, y: Array, h: Array, s: Array) -> States:
+def scrn(w: Weights, x: Array, h: Array, s: Array) -> States:
     context = 0.05 * x @ w["W_xs"].T + 0.95 * s  # Mikolov et al., equation 3
     hidden = sigma(context @ w["W_sh"].T + x @ w["W_xh"].T + h @ w["W_hh"].T)  # 4
     return hidden @ w["W_hy"].T + context @ w["W_sy"].T, hidden, context  # 5, before its softmax
@@ -35,7 +35,7 @@ def mi_rnn(w: Weights, x: Array, h: Array) -> States:
     return (tanh(integration(w, "h", x, h)),)
 
 
-def statistical(w: Weights, x: Array, y: Array, *means: Array) -> States:
+def statistical(w: Weights, x: Array, *means: Array) -> States:
     r = relu(sum(m @ w[f"W_m{i}r"].T for i, m in enumerate(means, 1)) + w["b_r"])
     p = relu(total(w, "p", x=x, r=r))
     new = tuple(a * m + (1 - a) * p for a, m in zip((0, 0.25, 0.5, 0.9, 0.99), means, strict=True))

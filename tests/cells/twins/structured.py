@@ -78,6 +78,16 @@ def echo_state(w: Weights, x: Array, h: Array) -> States:
     return (tanh(total(w, "h", x=x, h=h)),)
 
 
+def householder(w: Weights, x: Array, h: Array) -> States:
+    """Mhammedi et al. 2017, equation 12: the product of the reflections as a matrix."""
+    Q = np.eye(h.shape[1])
+    for number in range(1, min(h.shape[1], 4) + 1):
+        u = w[f"g_hu{number}"]
+        Q = Q @ (np.eye(len(u)) - 2 * np.outer(u, u) / (u @ u))
+    inside = h @ Q.T + x @ w["W_xh"].T + w["b_h"]
+    return (np.where(inside > 0, inside, 0.2 * inside),)
+
+
 TWINS = {
     "antisymmetric-rnn": Twin(antisymmetric, lambda h, d: h * (d + h + 1)),
     "gated-antisymmetric-rnn": Twin(gated, lambda h, d: h * h + 2 * h * (d + 1)),
@@ -87,4 +97,5 @@ TWINS = {
     "goru": Twin(goru, lambda h, d: 2 * h * (d + h + 1) + h * (d + h + 1)),
     "rum": Twin(rum, lambda h, d: 2 * h * (d + h + 1) + h * (d + 1)),
     "echo-state": Twin(echo_state, lambda h, d: h * (d + h + 1)),
+    "householder-rnn": Twin(householder, lambda h, d: h * (d + 1) + min(h, 4) * h),
 }

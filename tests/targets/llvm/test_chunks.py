@@ -12,11 +12,13 @@ from nabi.ir.functions import exp, mean, sigmoid, tanh
 from nabi.native import threads as _threads
 from nabi.scan import scan
 from nabi.targets.llvm import _compiled
+from nabi.targets.llvm._plan import _kinds
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
+from nabi.targets.llvm._plan._kinds import goes_in_chunks
 from nabi.targets.llvm._plan._strata import strata_of
 
 from ...native.machines import needs_native
-from .sweep import CELLS, Calls, Data, MinimalGatedUnit, Setting, Spiral, eager, native, worst
+from .sweep import CELLS, Calls, Data, Layered, MinimalGatedUnit, Setting, Spiral, eager, native, worst
 
 
 class Direct(Cell):
@@ -70,15 +72,58 @@ class Unread(Cell):
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: type(cell).__name__)
 def test_which_steps_have_no_product_in_their_loop(cell: Cell) -> None:
-    found = strata_of(cell.program(4).as_states)
-    assert (found is not None) == isinstance(cell, cells.IndRNN | Spiral)
+    program = cell.program(4, training=True).as_states
+    assert (strata_of(program) is not None) == isinstance(cell, cells.IndRNN | Spiral | Layered)
+
+
+class Leak(Cell):
+    """No product."""
+
+    def step(self, x: Any, h: Any) -> Any:
+        return 0.9 * h + 0.1 * x
+
+
+class Memoryless(Cell):
+    """No loop."""
+
+    def step(self, x: Any, h: Any) -> Any:
+        return tanh(self.affine("h", x))
+
+
+@pytest.mark.parametrize(
+    ("cell", "few", "many"),
+    [
+        (cells.LRU(4), True, True),
+        (cells.RWKV4(4), True, True),
+        (cells.HGRN(4), True, True),
+        (cells.IndRNN(4), True, False),
+        (cells.SRU(4), True, False),
+        (Leak(4), False, False),
+        (Memoryless(4), False, False),
+        (cells.GRU(4), False, False),
+    ],
+    ids=repr,
+)
+def test_which_steps_go_in_chunks(cell: Cell, few: bool, many: bool) -> None:
+    program = cell.program(4)
+    program = (program.lowered.program if program.lowered else program).as_states
+    assert [goes_in_chunks(program, few_rows) for few_rows in (True, False)] == [few, many]
+
+
+@needs_native
+@pytest.mark.parametrize("cell", [Leak(5), Memoryless(5), cells.SRU(5)], ids=repr)
+def test_steps_that_gain_nothing_are_right_all_the_same(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kinds, "goes_in_chunks", lambda program, few_rows: strata_of(program) is not None)
+    setting = Setting(batch=6, steps=7, valid="lengths", resets=True)
+    data = Data.draw(cell, 5, setting)
+    assert worst(native(data, torch.float64).all(), eager(data).all())[0] < 1e-10
 
 
 def test_the_kinds_of_states() -> None:
     found = strata_of(Spiral(3).program(4).as_states)
     assert found is not None
     assert (found.readouts, found.loop, found.shifted) == ((0,), (1, 2), (3, 4))
-    assert strata_of(Forgetful(3).program(4).as_states) is None  # products read its states
+    assert strata_of(Forgetful(3).program(4).as_states) is None  # a product of its loop reads its state
     assert strata_of(MinimalGatedUnit(3).program(4)) is None
 
 
@@ -122,7 +167,7 @@ def test_steps_beside_the_sweep(cell: Cell, features: int) -> None:
 
 
 @needs_native
-@pytest.mark.parametrize(("cell", "in_chunks"), [(Irregular(7), False), (Unread(33), True)])
+@pytest.mark.parametrize("cell", [Irregular(7), Unread(33)], ids=repr)
 @pytest.mark.parametrize(
     ("batch", "steps", "options"),
     [
@@ -132,16 +177,10 @@ def test_steps_beside_the_sweep(cell: Cell, features: int) -> None:
     ],
 )
 def test_further_inputs(
-    cell: Cell,
-    in_chunks: bool,
-    batch: int,
-    steps: int,
-    options: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    cell: Cell, batch: int, steps: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = cell.program(5)
-    # Irregular multiplies a value of a new state with a matrix: it goes step by step.
-    assert (strata_of(program.as_states) is not None) == in_chunks
+    assert strata_of(program.as_states) is not None
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:

@@ -2,15 +2,18 @@
 
 from nabi.targets.llvm._binder._bound import NativeRecord
 from nabi.targets.llvm._binder._runs import Passes, Steps, layout_of, readable, run_backward, run_forward
+from nabi.targets.llvm._binder._small_weights import SmallWeightsRun, small_weights_run
 from nabi.targets.llvm._binder._training import TrainingPasses
 
 __all__ = [
     "NativeRecord",
     "Passes",
+    "SmallWeightsRun",
     "Steps",
     "TrainingPasses",
     "layout_of",
     "readable",
     "run_backward",
     "run_forward",
+    "small_weights_run",
 ]

@@ -27,6 +27,7 @@ from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kerne
 from nabi.targets.llvm._plan._chunked import CHUNK_ROWS, ChunkedForward
 
 __all__ = [
+    "EARLY_ROWS",
     "FEW",
     "Backward",
     "Bound",
@@ -51,7 +52,7 @@ _SHORT = 8
 _SUMMING = 2.5
 """How many weights can be packed while an unpacked product adds up the lanes of one sum."""
 
-_EARLY_ROWS = 128
+EARLY_ROWS = 128
 _PANEL_ROWS = 512
 """Rows of a chunk of steps at most, of a small batch forward and of any batch backward."""
 
@@ -445,7 +446,7 @@ def bind_forward(
         is_read_in_place(program, batch, steps),
     )  # fmt: skip
     in_chunks = isinstance(compiled.kernel, ChunkedForward)
-    limit = CHUNK_ROWS if in_chunks else _EARLY_ROWS if few else max(count, 1)
+    limit = CHUNK_ROWS if in_chunks else EARLY_ROWS if few else max(count, 1)
     chunk_rows = min(count, max(limit, batch)) if in_chunks or few else 0
     return Forward(compiled, dtype, batch, count, steps, limit, chunk_rows, batched)
 

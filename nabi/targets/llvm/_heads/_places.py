@@ -3,6 +3,9 @@
 The loop takes all that reads a state and is independent from head to head, and products of more than two axes
 (keys × values) even where they read none: a whole batch of them would not fit into any cache. What the loop
 cannot do is left to torch, after it where it depends on the loop, else before.
+
+States that hold earlier inputs are no states of the loop: their values are the input's, some steps later, and
+so are there for all rows before it. The gradient by them is added to that of the input after the loop.
 """
 
 from collections.abc import Iterable
@@ -60,11 +63,17 @@ class Places:
             raise UnsupportedError(f"it reads more than x: {further}")
         self.program, self.heads = program, heads
         self.nodes, self.outputs = program.plan.nodes, program.plan.outputs
+        names = program.state_names
+        self.earlier = tuple(i for i, name in enumerate(names) if name in program.trace.delays)
+        self._moving: dict[int, bool] = {}
         self.forward = self._forward()
 
     def _forward(self) -> Forward:
         program = self.program
-        names = [node.name for node in self.nodes if node.operation == "state"]
+        for node in self.nodes:
+            waits = node.operation == "state" and node.name not in program.trace.delays
+            self._moving[node.index] = waits or any(self._moving[one.index] for one in node.arguments)
+        names = [node.name for node in self.nodes if node.operation == "state" and self._moving[node.index]]
         read = tuple(i for i, name in enumerate(program.state_names) if name in names)
         place: dict[int, str] = {}
         for node in self.nodes:
@@ -80,7 +89,7 @@ class Places:
         return Forward(place, read, _unique(node for node in wanted if place[node.index] == LOOP))
 
     def _place(self, node: Node, place: dict[int, str]) -> str:
-        if node.operation == "state":
+        if node.operation == "state" and self._moving[node.index]:
             return LOOP
         if node.operation in LEAVES:
             return BEFORE
@@ -92,7 +101,7 @@ class Places:
         if AFTER in places:
             return AFTER
         possible = self.heads.is_possible(node)
-        if node.reads_state:
+        if self._moving[node.index]:
             return LOOP if possible else AFTER
         # Without a state: in the loop if it is a product of axes.
         return LOOP if possible and (LOOP in places or len(node.axes) > 2) else BEFORE
@@ -111,14 +120,17 @@ class Places:
         program, forward, derivative = self.program, self.forward, self.program.derivative
         columns = {node.index for node in forward.columns}
         of_read = {derivative.cotangents[i].index for i in forward.read}
+        # Known after the loop, since they are made of gradients by earlier inputs.
+        late = {derivative.cotangents[i].index for i in self.earlier}
         place: dict[int, str] = {}
         # Whether a value can be had for all rows without the loop.
         pure: dict[int, bool] = {}
         for node in derivative.nodes:
             known = forward.place.get(node.index)
             if node.operation in LEAVES:
-                in_loop = node.operation == "state" or node.index in of_read
-                place[node.index], pure[node.index] = (LOOP, False) if in_loop else (BEFORE, True)
+                in_loop = known == LOOP or node.index in of_read
+                where = AFTER if node.index in late else LOOP if in_loop else BEFORE
+                place[node.index], pure[node.index] = where, where == BEFORE
                 continue
             pure[node.index] = (
                 node.index in columns
@@ -144,7 +156,8 @@ class Places:
                 raise UnsupportedError(f"the gradient of {program.state_names[i]} needs what heads share")
         wanted: list[Node] = [a for n in derivative.nodes if place[n.index] == AFTER for a in n.arguments]
         wanted += [node for pairs in derivative.matrices.values() for pair in pairs for node in pair]
-        wanted += [node for node in derivative.inputs if node is not None]
+        of_earlier = [derivative.states[i] for i in self.earlier]
+        wanted += [node for node in (*derivative.inputs, *of_earlier) if node is not None]
         found_columns = _unique(node for node in wanted if place[node.index] == LOOP)
         by_row = {node.index for node in found_columns}
         sums = {
@@ -152,7 +165,7 @@ class Places:
             for name, node in derivative.vectors.items()
             if place[node.index] == LOOP and node.index not in by_row
         }
-        if any(node.operation == "state" for node in found_columns):
+        if any(node.operation == "state" and place[node.index] == LOOP for node in found_columns):
             raise UnsupportedError("a matrix reads a state")
         return Backward(place, found_columns, sums)
 

@@ -161,7 +161,7 @@ def run_forward(
     kept = tuple(i for i in keep if i in places.forward.read)
     zeros = rows.zero is not None
     kernel = heads_kernel(program, _DTYPES[dtype], "forward", save, kept, (), zeros)
-    values = _leaves(program, x, noises)
+    values = _leaves(program, rows, x, initial, noises)
     _compute(program, values, families, _before(program, save), "before")
     call = _Call(kernel, dtype, rows)
     for j, node in enumerate(kernel.inputs):
@@ -216,7 +216,7 @@ def run_backward(
     given = tuple(i for i in read if state_cotangents[i] is not None)
     flags = rows.zero is not None, rows.cut is not None
     kernel = heads_kernel(program, _DTYPES[dtype], "backward", False, (), given, *flags)
-    values = {**_leaves(program, x, record.noises), **record.values}
+    values = {**_leaves(program, rows, x, record.initial, record.noises), **record.values}
     initial: list[Tensor | None] = [None] * len(record.initial)
     for i, leaf in enumerate(derivative.cotangents):
         if i not in read:
@@ -245,6 +245,8 @@ def run_backward(
         for name, target in kernel.sums.items()
     }
     call.run(3 * _work(kernel, rows))
+    for i in reversed(_earlier(program)):
+        initial[i] = _of_earlier(program, i, rows, values, families, stacks, initial[i])
     wanted = _gradient_nodes(program, tuple(sums), need_input, need_families)
     _compute(program, values, families, wanted, "after", stacks)
     (of_x,) = derivative.inputs
@@ -265,7 +267,9 @@ def places_of_cached(program: Program) -> Places:
     return places_of(program)
 
 
-def _leaves(program: Program, x: Tensor, noises: Sequence[Tensor]) -> dict[int, Tensor]:
+def _leaves(
+    program: Program, rows: Rows, x: Tensor, initial: Sequence[Tensor], noises: Sequence[Tensor]
+) -> dict[int, Tensor]:
     found = {}
     by_name = {noise.name: values for noise, values in zip(program.noises, noises, strict=True)}
     for node in program.plan.nodes:
@@ -273,7 +277,22 @@ def _leaves(program: Program, x: Tensor, noises: Sequence[Tensor]) -> dict[int, 
             found[node.index] = x
         elif node.operation == "noise":
             found[node.index] = by_name[node.name]
+    value = x
+    for i in _earlier(program):
+        value = _a_step_later(value, initial[i], rows)
+        found[_state_node(program, i).index] = value
     return found
+
+
+def _earlier(program: Program) -> tuple[int, ...]:
+    """Return the states that hold earlier inputs, the newest first."""
+    return places_of_cached(program).earlier
+
+
+@lru_cache(maxsize=512)
+def _state_node(program: Program, state: int) -> Node:
+    name = program.state_names[state]
+    return next(one for one in program.trace.nodes if one.operation == "state" and one.name == name)
 
 
 def _compute(
@@ -447,6 +466,59 @@ def _vector_gradient(
         return sums[name].sum(0)
     node = program.derivative.vectors.get(name)
     return like.new_zeros(size) if node is None else values[node.index].sum(0)
+
+
+# Earlier inputs ------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _rows_before(rows: Rows) -> Tensor:
+    """Return the row of the step before, for every row of the second step and later ones."""
+    with torch.inference_mode(False):
+        active = torch.tensor(rows.active, dtype=torch.int64)
+        first = rows.active[0] if rows.active else 0
+        return torch.arange(first, rows.count) - active[:-1].repeat_interleave(active[1:])
+
+
+def _a_step_later(value: Tensor, initial: Tensor, rows: Rows) -> Tensor:
+    """Return what a value for every row was a step before, and zero after a reset."""
+    first = initial[: rows.active[0] if rows.active else 0]
+    older = value[: rows.count - rows.batch] if rows.is_even else value[_rows_before(rows)]
+    found = torch.cat((first, older))
+    return found if rows.zero is None else found.masked_fill(rows.zero[:, None] != 0, 0)
+
+
+def _of_earlier(
+    program: Program,
+    state: int,
+    rows: Rows,
+    values: dict[int, Tensor],
+    families: Sequence[Tensor],
+    stacks: Mapping[tuple[int, ...], Tensor],
+    initial: Tensor | None,
+) -> Tensor:
+    """Add the gradient by an earlier input to that of the value it was a step before.
+
+    Returns the gradient by the value before the first step.
+    """
+    derivative = program.derivative
+    node, leaf = derivative.states[state], derivative.cotangents[state].index
+    assert initial is not None
+    if node is None:
+        return initial
+    _compute(program, values, families, (node,), "earlier", stacks)
+    gradient = values[node.index]
+    if rows.cut is not None:
+        gradient = gradient.masked_fill(rows.cut[:, None] != 0, 0)
+    first = rows.active[0] if rows.active else 0
+    before, own = gradient[first:], values[leaf].clone()
+    if rows.is_even:
+        own[: rows.count - rows.batch] += before
+    else:
+        own.index_add_(0, _rows_before(rows), before)
+    values[leaf] = own
+    initial[:first] += gradient[:first]
+    return initial
 
 
 # Rows ----------------------------------------------------------------------------------------------------

@@ -3,21 +3,21 @@
 They take the arguments of other kernels, and further arrays that hold values of the rows of a chunk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nabi._once import cached_property
-from nabi.ir import LEAVES, Node
+from nabi.ir import LEAVES, Node, Program
 from nabi.native import Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._plan._operand_groups import Weights
 from nabi.targets.llvm._plan._saved_values import Values
-from nabi.targets.llvm._plan._schedule import Pass, Schedule, is_reduction, make_schedule
+from nabi.targets.llvm._plan._schedule import Pass, Schedule, is_across, is_reduction, make_schedule
 from nabi.targets.llvm._plan._strata import BackwardStrata, Strata, strata_of
 from nabi.targets.llvm._plan._tiles import Columns, Tile, choose_tile
 
-__all__ = ["CHUNK_ROWS", "ChunkedBackward", "ChunkedForward", "Stage", "padded", "states_read"]
+__all__ = ["CHUNK_ROWS", "ChunkedBackward", "ChunkedForward", "Stage", "padded"]
 
 CHUNK_ROWS = 256
 """Rows of a chunk of steps at most: many for the products, few enough to stay in a near cache."""
@@ -45,33 +45,6 @@ def padded(width: int, lanes: int) -> int:
     return Columns(width, lanes, 1).count * lanes
 
 
-def states_read(schedule: Schedule) -> frozenset[str]:
-    """Return the states whose old values a schedule reads."""
-    found: set[str] = set()
-    seen: set[int] = set()
-    waiting = [node for one in schedule.passes for node in one.stores]
-    waiting += [
-        node for one in schedule.passes for total in one.sums for node in (*total.others, *_read(total))
-    ]
-    waiting += [
-        a for node in schedule.order if not isinstance(node, Pass) for n in node.nodes for a in n.arguments
-    ]
-    while waiting:
-        node = waiting.pop()
-        if node.index in seen:
-            continue
-        seen.add(node.index)
-        if node.operation == "state":
-            found.add(node.name)
-        elif not schedule.at_hand(node):
-            waiting.extend(node.arguments)
-    return frozenset(found)
-
-
-def _read(total: object) -> list[Node]:
-    return [operand for _, operand in total.terms]  # type: ignore[attr-defined]
-
-
 def loop_tile(schedule: Schedule, states: int, machine: Machine, lanes: int) -> dict[Pass, Tile]:
     """Return how many vectors of units go through the time loop together, to hide each other's latency."""
     found = {}
@@ -84,17 +57,20 @@ def loop_tile(schedule: Schedule, states: int, machine: Machine, lanes: int) -> 
     return found
 
 
-def _held(schedules: list[Schedule], elsewhere: set[int]) -> tuple[Node, ...]:
-    """Return the values that are stored for later passes and have no other place."""
-    found: dict[int, Node] = {}
-    for schedule in schedules:
-        for one in schedule.passes:
-            for node in one.stores:
-                # A carried cotangent is a leaf that the loop knows and later passes do not.
-                is_value = node.operation not in LEAVES or node.operation == "cotangent"
-                if is_value and node.index not in elsewhere:
-                    found[node.index] = node
+def _held(read: Iterable[Node], elsewhere: set[int]) -> tuple[Node, ...]:
+    """Return the values among those that passes load which have no other place."""
+    found = {
+        node.index: node
+        for node in read
+        if node.operation not in LEAVES and not is_reduction(node) and node.index not in elsewhere
+    }
     return tuple(found[i] for i in sorted(found))
+
+
+def _states(read: Iterable[Node], program: Program) -> frozenset[int]:
+    """Return the states among the values that passes load."""
+    names = {node.name for node in read if node.operation == "state"}
+    return frozenset(i for i, name in enumerate(program.state_names) if name in names)
 
 
 def _numbers(schedules: list[Schedule], kept: tuple[Node, ...]) -> list[str]:
@@ -182,15 +158,14 @@ class ChunkedForward(ForwardKernel):
         elsewhere = {node.index for node in self.program.plan.outputs}
         elsewhere |= {node.index for node in self.values.saved} if self.save else set()
         elsewhere |= {node.index for node in self.strata.once}
-        return _held(list(self.schedules), elsewhere)
+        return _held((node for schedule in self.schedules for node in schedule.read()), elsewhere)
 
     @cached_property
     def old(self) -> frozenset[int]:
         """States whose old values passes read."""
-        names = states_read(self.schedules[0]) | states_read(self.schedules[2])
-        places = {i for i, name in enumerate(self.program.state_names) if name in names}
+        read = [*self.schedules[0].read(), *self.schedules[2].read()]
         # Each of a chain of shifted states takes over the old value of another.
-        return frozenset(places | set(self.strata.shifted))
+        return _states(read, self.program).union(self.strata.shifted)
 
     @cached_property
     def weights(self) -> ChunkMemories:  # type: ignore[override]
@@ -274,34 +249,30 @@ class ChunkedBackward(BackwardKernel):
         return [*(stage.schedule for stage in self.stages.values()), self.schedule]
 
     @cached_property
-    def held(self) -> tuple[Node, ...]:
-        """Values of a chunk that have no other place."""
-        elsewhere = {node.index for node in self.program.plan.outputs} | set(self.values.panel_slots)
-        elsewhere |= {node.index for node in (*self.values.saved, *self.strata.once)}
-        read = {
-            operand.index
-            for schedule in self._schedules
-            for one in schedule.passes
-            for operand in one.operands
-        }
-        # The operand of a product of the forward pass goes to its panel; it may also be computed from here.
-        elsewhere |= {n.index for n in self.values.operands if n.index not in read}
+    def _read_beside_loop(self) -> list[Node]:
+        """What is loaded for the stages, and between them: cotangents of the old values of shifted states."""
         derivative = self.program.derivative
-        # Registers carry these, or they go to the input's gradient, unless a stage reads them, too.
-        ends = {node.index for i in self.strata.loop if (node := derivative.states[i]) is not None}
-        ends |= {node.index for node in derivative.inputs if node is not None}
-        return tuple(n for n in _held(self._schedules, elsewhere) if n.index not in ends or self._is_read(n))
+        gathered = [node for i in self.strata.shifted if (node := derivative.states[i]) is not None]
+        return [*(n for stage in self.stages.values() for n in stage.schedule.read()), *gathered]
 
-    def _is_read(self, node: Node) -> bool:
-        """Tell whether a stage loads a value."""
-        stages = [stage.schedule for stage in self.stages.values()]
-        return any(schedule.at_hand(node) for schedule in stages)
+    @cached_property
+    def held(self) -> tuple[Node, ...]:
+        """Values of a chunk that have no other place; also cotangents that only the loop knows."""
+        elsewhere = {node.index for node in self.program.plan.outputs}
+        elsewhere |= {node.index for node in (*self.values.saved, *self.strata.once)}
+        # What is computed along the units is written row by row, which panels are not.
+        panels = (node for nodes in self.values.panels.values() for node in nodes)
+        elsewhere |= {node.index for node in panels if not is_across(node)}
+        read = self._read_beside_loop
+        found = {node.index: node for node in _held([*read, *self.schedule.read()], elsewhere)}
+        carried = {self.program.derivative.cotangents[i].index for i in self.strata.loop} - elsewhere
+        found |= {node.index: node for node in read if node.index in carried}
+        return tuple(found[i] for i in sorted(found))
 
     @cached_property
     def old(self) -> frozenset[int]:
         """States whose old values passes read."""
-        names = frozenset().union(*(states_read(stage.schedule) for stage in self.stages.values()))
-        return frozenset(i for i, name in enumerate(self.program.state_names) if name in names)
+        return _states(self._read_beside_loop, self.program)
 
     @cached_property
     def packed(self) -> dict[str, int]:

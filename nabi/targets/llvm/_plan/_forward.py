@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from nabi._once import cached_property
 from nabi.ir import Node, Program
 from nabi.native import Machine
-from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes
+from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes, scale_name, start_name
 from nabi.targets.llvm._plan._saved_values import Values, values_of
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
-from nabi.targets.llvm._plan._tiles import Tile, choose_tile
+from nabi.targets.llvm._plan._tiles import Tile, choose_tile, dot_tile
 
 __all__ = ["ForwardKernel"]
+
+_WIDEST = 1 << 15
+"""Units of an operand whose products with bytes are added up in int32: half of what fits."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +33,7 @@ class ForwardKernel:
         few_rows: whether products that read the input are computed before the steps, for many rows at once.
         in_place: whether the products of a step read the unpacked weights.
         is_packed: whether the weights have been packed by an earlier run with the same memory.
+        weight_type: `"int8"`, `"float16"` or `"bfloat16"` if packed weights are stored so.
     """
 
     program: Program
@@ -42,6 +46,7 @@ class ForwardKernel:
     few_rows: bool
     in_place: bool = False
     is_packed: bool = False
+    weight_type: str = ""
 
     name = "forward"
     family_step = 2
@@ -50,7 +55,8 @@ class ForwardKernel:
     def key(self) -> tuple[str, ...]:
         """The key of its code."""
         options = (
-            self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place, self.is_packed
+            self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place,
+            self.is_packed, self.weight_type,
         )  # fmt: skip
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
@@ -73,10 +79,19 @@ class ForwardKernel:
     def tiles(self) -> dict[Pass, Tile]:
         """The register tile of every pass."""
         registers = self.machine.registers
+        if self.by_dots:
+            return {p: dot_tile(len(p.sums), registers, p.width, self.lanes) for p in self.schedule.passes}
         return {
             p: choose_tile(len(p.sums), registers, few_rows=self.few_rows, width=p.width, lanes=self.lanes)
             for p in self.schedule.passes
         }
+
+    @property
+    def by_dots(self) -> bool:
+        """Whether int8 weights are multiplied by dot products of bytes, whose sums int32 must hold."""
+        if self.weight_type != "int8" or not self.machine.has_byte_products:
+            return False
+        return all((o.width or 1) <= _WIDEST for p in self.schedule.passes for o in p.operands)
 
     @cached_property
     def weights(self) -> Weights:
@@ -123,4 +138,7 @@ class ForwardKernel:
         if self.save:
             names += [f"saved_{width}" for width in self.values.slots]
             names += [f"number_{node.index}" for node in self.kept_numbers]
+        if self.weight_type == "int8":
+            names += map(scale_name, self.weights.factor_sizes)
+            names += map(start_name, self.weights.factor_sizes) if self.by_dots else []
         return (*names, *self.exchange, *self.weights.sizes, *self.weights.early_lines)

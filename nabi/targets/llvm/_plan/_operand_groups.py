@@ -10,7 +10,13 @@ from nabi.ir import Node
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule
 from nabi.targets.llvm._plan._tiles import Columns, Tile
 
-__all__ = ["Segment", "Weights", "exchange_sizes", "segments_of"]
+__all__ = [
+    "DIGITS", "FOUR", "Segment", "Weights", "exchange_sizes", "packed_inputs", "scale_name",
+    "segments_of", "start_name",
+]  # fmt: skip
+
+DIGITS, FOUR = 3, 4
+"""Bytes that a number of a row becomes, and weights that are multiplied at once, in dot products of bytes."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,6 +113,21 @@ def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, i
     return sizes
 
 
+def scale_name(name: str) -> str:
+    """Return the name of the factors of sums of products with packed weights."""
+    return f"scale_{name}"
+
+
+def packed_inputs(length: int, by_dots: bool) -> int:
+    """Return for how many inputs there are packed weights: in dot products of bytes, whole groups of them."""
+    return -(-length // FOUR) * FOUR if by_dots else length
+
+
+def start_name(name: str) -> str:
+    """Return the name of what sums of the highest digits start from."""
+    return f"start_{name}"
+
+
 class Weights:
     """The packed weights of a schedule's passes, and the sums of its early products.
 
@@ -153,5 +174,13 @@ class Weights:
         """The number of elements of each packed weight."""
         return {
             name: segment.elements(columns.tiles, columns.vectors, self.lanes)
+            for name, (_, segment, columns) in self.entries.items()
+        }
+
+    @property
+    def factor_sizes(self) -> dict[str, int]:
+        """The number of factors of the sums of each segment, if weights are int8: one for every output."""
+        return {
+            name: columns.tiles * len(segment.targets) * columns.vectors * self.lanes
             for name, (_, segment, columns) in self.entries.items()
         }

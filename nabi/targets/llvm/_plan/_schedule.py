@@ -12,6 +12,7 @@ A step and its derivative are scheduled alike; they differ in the values availab
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from nabi._once import cached_property
 from nabi.ir import LEAVES, OPERATIONS, Node
 
 __all__ = [
@@ -98,6 +99,51 @@ class Schedule:
     def passes(self) -> tuple[Pass, ...]:
         """The passes without the reductions."""
         return tuple(item for item in self.order if isinstance(item, Pass))
+
+    @cached_property
+    def _stored(self) -> frozenset[int]:
+        return frozenset(node.index for node in self.stored)
+
+    def is_loaded(self, node: Node, level: int, between: bool = False) -> bool:
+        """Tell whether a value is loaded rather than computed.
+
+        Args:
+            node: the value.
+            level: the level that reads it.
+            between: whether reductions read it, which run before the passes of their level.
+        """
+        if self.at_hand(node) or is_reduction(node) or is_across(node):
+            return True
+        return node.index in self._stored and (between or self.levels[node.index] < level)
+
+    def loaded(self, roots: Sequence[Node], level: int, between: bool = False) -> list[Node]:
+        """Return what is loaded to compute `roots`: leaves too, but not the operands of products."""
+        found: dict[int, Node] = {}
+        seen: set[int] = set()
+        waiting = list(roots)
+        while waiting:
+            node = waiting.pop()
+            if node.index in seen:
+                continue
+            seen.add(node.index)
+            if self.is_loaded(node, level, between):
+                found[node.index] = node
+            else:
+                total = self.sums.get(node.index)
+                waiting.extend(total.others if total is not None else node.arguments)
+        return [found[i] for i in sorted(found)]
+
+    def read(self) -> list[Node]:
+        """Return everything that is loaded for any pass or reduction, operands of products included."""
+        found: dict[int, Node] = {}
+        for item in self.order:
+            if isinstance(item, Pass):
+                nodes = [*self.loaded(item.stores, item.level), *item.operands]
+            else:
+                roots = [argument for node in item.nodes for argument in node.arguments]
+                nodes = self.loaded(roots, item.level, between=True)
+            found.update((node.index, node) for node in nodes)
+        return [found[i] for i in sorted(found)]
 
 
 def is_product(node: Node) -> bool:

@@ -34,27 +34,12 @@ _found: "WeakKeyDictionary[Program, Strata | None]" = WeakKeyDictionary()
 
 
 def strata_of(program: Program) -> "Strata | None":
-    """Return the strata of a program, worked out once.
-
-    None if its loop holds a product or a reduction, or if a value reads other units. A step without any
-    product gains nothing, nor does one with a new state that depends on no row; steps that draw random
-    numbers are run step by step, and so are those with products of values of old states.
-    """
+    """Return the strata of a program, worked out once; None if its loop holds what reads other units."""
     with LOCK:
         if program not in _found:
-            strata = Strata(program) if _is_worth_it(program) else None
-            _found[program] = strata if strata is not None and strata.is_possible else None
+            strata = Strata(program)
+            _found[program] = strata if strata.is_possible else None
         return _found[program]
-
-
-def _is_worth_it(program: Program) -> bool:
-    products = [node for node in program.plan.nodes if node.operation == "linear"]
-    outputs = {output.index for output in program.plan.outputs}
-    # A product may read a new state, after the loop, and earlier inputs, before it.
-    operands = [node.arguments[1] for node in products if node.arguments[1].reads_state]
-    simple = all(one.index in outputs or one.name in program.trace.delays for one in operands)
-    rows = all(output.has_rows for output in program.plan.outputs)
-    return bool(products) and simple and rows and not program.noises
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,22 +125,39 @@ class Strata:
         found: set[int] = set()
         for index, node in self._moving.items():
             simple = all(a.index in found or a.index not in self._moving for a in node.arguments)
-            if simple and not is_product(node) and not is_reduction(node):
+            if simple and not _is_heavy(node):
                 found.add(index)
         return frozenset(found)
 
     @cached_property
     def is_possible(self) -> bool:
-        """Whether a step can be computed like this, and its derivative."""
+        """Whether a step can be computed like this, and its derivative.
+
+        Products, reductions and the like of weights alone have no place: what is computed once a call are
+        vectors, unit by unit.
+        """
         outputs, program = self.program.plan.outputs, self.program
-        if program.has_axes or any(map(is_across, program.derivative.nodes)):
-            return False
-        if not self.loop or any(_is_heavy(node) and not node.has_rows for node in self.program.plan.nodes):
+        if program.has_axes or any(_is_heavy(node) and not node.has_rows for node in program.plan.nodes):
             return False
         inside = all(
             outputs[i].index in self._within or outputs[i].index not in self._moving for i in self.loop
         )
         return inside and all(not self._needs_loop[node.index] for node in self._early_heavy)
+
+    def pays(self, few_rows: bool) -> bool:
+        """Tell whether a step is faster like this than step by step, or as fast and waits less for threads.
+
+        Without a loop there is nothing to gain, and a loop without any product takes up to a third longer:
+        values are stored for it that a step computes where it needs them. Products with the input alone are
+        as fast for the many rows of one step as for those of a chunk, and their sums need not be stored for
+        the loop, which takes up to a tenth of the time.
+
+        Args:
+            few_rows: whether a step has fewer rows than an ideal register tile.
+        """
+        products = [node for node in self.program.plan.nodes if node.operation == "linear"]
+        of_states = any(node.arguments[1].reads_state for node in products)
+        return bool(self.loop and products) and (few_rows or of_states)
 
     def forward(self, save: bool) -> tuple[Schedule, Schedule, Schedule]:
         """Schedule what is computed before, within and after the loop; with `save`, saved values too."""
@@ -339,7 +341,8 @@ class BackwardStrata:
 
 
 def _is_heavy(node: Node) -> bool:
-    return is_product(node) or is_reduction(node)
+    """Tell whether a unit of a node reads more than the same unit of its arguments."""
+    return is_product(node) or is_reduction(node) or is_across(node)
 
 
 def _once(nodes: Iterable[Node]) -> list[Node]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
-__all__ = ["Columns", "Tile", "choose_tile", "row_steps"]
+__all__ = ["Columns", "Tile", "choose_tile", "dot_tile", "row_steps"]
 
 
 class Tile(NamedTuple):
@@ -85,6 +85,21 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
     # Besides the sums, registers hold a number of each row and a vector of weights.
     rows = min(8, room // sums, (registers - 1) // (sums + 1))
     return Tile(max(1, rows), vectors)
+
+
+def dot_tile(accumulators: int, registers: int, width: int, lanes: int) -> Tile:
+    """Choose the tile of a pass whose sums have three digits each, for any number of rows.
+
+    >>> dot_tile(4, 32, 512, 16), dot_tile(1, 32, 512, 16)
+    (Tile(rows=2, vectors=1), Tile(rows=2, vectors=4))
+    """
+    if not accumulators:
+        return Tile(1, 1)
+    count, wanted = -(-width // lanes), max(1, 4 // accumulators)
+    sizes = [n for n in (4, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
+    vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
+    room = registers - registers // 4
+    return Tile(max(1, min(4, room // (3 * accumulators * vectors))), vectors)
 
 
 def row_steps(rows: int) -> list[int]:

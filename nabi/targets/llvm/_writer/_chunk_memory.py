@@ -20,7 +20,7 @@ from nabi.targets.llvm._writer._passes import PassWriter, Place
 from nabi.targets.llvm._writer._products import Panel, RowAddress
 from nabi.targets.llvm._writer._step_memory import StepMemory, WeightsWriter
 
-__all__ = ["ANY_NUMBER", "ChunkMemory", "StageWriter"]
+__all__ = ["ANY_NUMBER", "ChunkMemory", "OnceWriter", "StageWriter"]
 
 ANY_NUMBER = 1 << 20
 """Pieces into which work can be divided: threads of which some find nothing to do wait for the others."""
@@ -161,12 +161,9 @@ class ChunkMemory(StepMemory):
 
     def store(self, node: Node, value: Any, place: Place) -> None:
         """Store a new state, a value saved for the derivative, or one for another pass."""
-        v = self.v
-        if node.index in self.once:
-            v.store(value, self.column(self.k[f"once_{node.index}"], place), 0, place.mask)
         if node.index in self.held:
             row = self.row_of_chunk(f"held_{node.index}", node.width or 1, place.row)
-            v.store(value, self.column(row, place), 0, place.mask)
+            self.v.store(value, self.column(row, place), 0, place.mask)
 
     def number_row(self, node: Node, row: Any) -> Any:
         """Return the index of a reduction; those that the derivative reads are kept for every row."""
@@ -204,7 +201,7 @@ class ChunkMemory(StepMemory):
                     value = self.v.load(self.column(source(b.add(start, sequence)), place), 0, place.mask)
                     self.v.store(value, self.column(target(sequence), place), 0, place.mask)
 
-    def compute_once(self, stage: "StageWriter") -> None:
+    def compute_once(self, stage: "OnceWriter") -> None:
         """Write the computation of what depends on weights and numbers alone."""
         for item in stage.stage.schedule.order:
             assert isinstance(item, Pass)
@@ -271,3 +268,12 @@ class StageWriter:
     def matrices(self, segment: Segment) -> list[list[Matrix]]:
         """Return the locations of unpacked weights."""
         return self.packed.matrices(segment)
+
+
+class OnceWriter(StageWriter):
+    """The passes of what depends on weights and numbers alone: of one row, before there is any chunk."""
+
+    def store(self, node: Node, value: Any, place: Place) -> None:
+        """Store a value where all rows read it, and nowhere else, even if it is a new state."""
+        memory = self.memory
+        memory.v.store(value, memory.column(memory.k[f"once_{node.index}"], place), 0, place.mask)

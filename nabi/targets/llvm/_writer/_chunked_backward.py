@@ -10,7 +10,7 @@ from nabi.ir import LEAVES, Node
 from nabi.native.kernel_function import KernelFunction
 from nabi.native.vectors import NOWHERE, index, loop_over
 from nabi.targets.llvm._plan._chunked import ChunkedBackward
-from nabi.targets.llvm._writer._chunk_memory import ANY_NUMBER, ChunkMemory, StageWriter
+from nabi.targets.llvm._writer._chunk_memory import ANY_NUMBER, ChunkMemory, OnceWriter, StageWriter
 from nabi.targets.llvm._writer._passes import Place
 from nabi.targets.llvm._writer._time_loop import Carried, write_time_loop
 from nabi.targets.llvm._writer._weight_gradients import WeightGradients
@@ -31,7 +31,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
         super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states, kernel)
         self.strata = kernel.strata
         self.prepare()
-        self.first = StageWriter(self, kernel.once)
+        self.first = OnceWriter(self, kernel.once)
         slots, in_place = kernel.values.panel_slots, kernel.in_place
         self.stages = {
             name: StageWriter(self, stage, slots, in_place) for name, stage in kernel.stages.items()
@@ -231,7 +231,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
             *self.strata.readouts,
             *self.strata.shifted,
         )
-        if node.index in self.panels and not is_gathered:
+        if node.index in self.panels and node.index not in self.held and not is_gathered:
             panel = self.panel(node)
             b = self.b
             at = b.add(b.mul(place.vector, panel.stride), b.mul(place.row, index(self.v.lanes)))

@@ -9,7 +9,7 @@ from nabi.ir import Node
 from nabi.native.kernel_function import KernelFunction
 from nabi.native.vectors import index, loop_over
 from nabi.targets.llvm._plan._chunked import ChunkedForward
-from nabi.targets.llvm._writer._chunk_memory import ANY_NUMBER, ChunkMemory, StageWriter
+from nabi.targets.llvm._writer._chunk_memory import ANY_NUMBER, ChunkMemory, OnceWriter, StageWriter
 from nabi.targets.llvm._writer._passes import Place
 from nabi.targets.llvm._writer._time_loop import Carried, write_time_loop
 
@@ -29,7 +29,7 @@ class ChunkedForwardWriter(ChunkMemory):
         super().__init__(k, kernel.program, kernel.schedule, kernel.flags, kept)
         self.kernel, self.strata = kernel, kernel.strata
         self.prepare()
-        self.first = StageWriter(self, kernel.once)
+        self.first = OnceWriter(self, kernel.once)
         self.before = StageWriter(self, kernel.before, in_place=kernel.in_place)
         self.after = StageWriter(self, kernel.after, in_place=kernel.in_place)
         self.leaves = {n.name: n for n in kernel.program.plan.nodes if n.operation == "state"}

@@ -4,7 +4,8 @@ Only the kernel around a pass knows the memory that the pass reads and writes; a
 addresses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,15 +14,20 @@ from llvmlite import ir
 from nabi.ir import Node
 from nabi.native import operations as _operations
 from nabi.native.vectors import Loop, Vectors, index, loop_over, reserve
-from nabi.targets.llvm._plan._operand_groups import Segment, segments_of
+from nabi.native.weight_vectors import WeightVectors
+from nabi.targets.llvm._plan._operand_groups import Segment, packed_inputs, segments_of
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_across, is_reduction
 from nabi.targets.llvm._plan._tiles import Columns, Tile
 from nabi.targets.llvm._writer._along import write_along
+from nabi.targets.llvm._writer._dot_products import DotProducts
 from nabi.targets.llvm._writer._packing import Matrix
 from nabi.targets.llvm._writer._products import Panel, RowAddress, accumulate
 from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
 
 __all__ = ["Early", "Frame", "PassWriter", "Place", "Values"]
+
+_DIGITS = 16 << 10
+"""Numbers of rows whose digits are kept at a time: they stay in the first two caches."""
 
 _NEAR = 512 << 10
 """Bytes of weights assumed to fit in the second-level cache besides everything else."""
@@ -106,6 +112,10 @@ class PassWriter:
         slots: for each cotangent its slot among the panels of its width, in a derivative.
         in_place: whether products read the unpacked weights.
         in_place_rows: rows that are multiplied with them at a time.
+        weight_type: the type of stored weights, if it is not that of the kernel.
+        scales: returns the address of the factors of the sums of a segment; None if they have none.
+        starts: returns the address of what sums of its highest digits start from; None unless products are
+            dot products of bytes.
     """
 
     def __init__(
@@ -118,12 +128,16 @@ class PassWriter:
         slots: Mapping[int, int] | None = None,
         in_place: bool = False,
         in_place_rows: int = 1,
+        weight_type: str = "",
+        scales: Callable[[Pass, int], Any] | None = None,
+        starts: Callable[[Pass, int], Any] | None = None,
     ) -> None:
         self.v, self.schedule, self.tiles, self.frame = v, schedule, tiles, frame
         self.few_rows, self.in_place = few_rows, in_place
         self.in_place_rows = in_place_rows
+        self._weight_type, self._scales, self._starts = weight_type, scales, starts
+        self._dots: DotProducts | None = None
         self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
-        self._stored = {node.index for node in schedule.stored}
         self._scratch: dict[int, Any] = {}
         self._line: Any = None  # one row on the stack, which values along the units are made from
 
@@ -152,6 +166,8 @@ class PassWriter:
             for node in found.nodes
             if is_across(node)
         ]
+        if self._starts is not None:
+            self._dots = DotProducts(self.v, *self._digits())
         if lines:
             self._line = reserve(self.v.builder, self.v.element, max(lines))
 
@@ -177,8 +193,36 @@ class PassWriter:
         size = index(columns.vectors)
         first = b.sdiv(vectors[0], size)
         stop = b.sdiv(b.add(vectors[1], index(columns.vectors - 1)), size)
-        with loop_over(b, first, stop) as tile:
-            self._tile(found, tile, rows, early, only_early)
+        if self._dots is None:
+            with loop_over(b, first, stop) as tile:
+                self._tile(found, tile, rows, early, only_early)
+            return
+        with self._blocks(rows, min(self._dots.rows, self.block_rows(found))) as some:
+            for number, (_, segment) in enumerate(self._read(found, only_early)):
+                operand = self.frame.operand(segment)
+                assert not isinstance(operand, Panel)
+                self._dots.take(number, segment.width, some, operand)
+            with loop_over(b, first, stop) as tile:
+                self._tile(found, tile, some, early, only_early)
+
+    @contextmanager
+    def _blocks(self, rows: tuple[Any, Any], size: int) -> Iterator[tuple[Any, Any]]:
+        """Write a loop over blocks of rows; yield the first row of each and the one after its last."""
+        b = self.v.builder
+        with loop_over(b, rows[0], rows[1], size) as begin:
+            limit = b.add(begin, index(size))
+            yield begin, b.select(b.icmp_signed("<", limit, rows[1]), limit, rows[1])
+
+    def _read(self, found: Pass, only_early: bool) -> list[tuple[int, Segment]]:
+        """Return the segments of a pass that are computed early, or the others, with their places."""
+        return [(n, one) for n, one in enumerate(self.segments[found]) if one.early == only_early]
+
+    def _digits(self) -> tuple[list[int], int]:
+        """Return the widths of operands whose digits are needed together, and for how many rows."""
+        kinds = [[s.width for _, s in self._read(p, e)] for p in self.schedule.passes for e in (True, False)]
+        most = max(map(len, kinds), default=0)
+        widths = [max(kind[i] for kind in kinds if i < len(kind)) for i in range(most)]
+        return widths, max(1, min(16, _DIGITS // max(1, sum(widths))))
 
     def _tile(
         self,
@@ -195,16 +239,25 @@ class PassWriter:
             self._maps(found, first, rows, None)
             return
         line = len(found.sums) * vectors * v.lanes
-        segments: list[tuple[Segment, Any, Any]] = []
-        for place, segment in enumerate(self.segments[found]):
-            if segment.early != only_early:
-                continue
+        segments: list[tuple[Any, ...]] = []
+        scales: list[Any] = []
+        w = self._weights()
+        for place, segment in self._read(found, only_early):
             if self.in_place:
                 segments.append((segment, self.frame.operand(segment), self.frame.matrices(segment)))
+            elif self._starts is not None and self._scales is not None:
+                factors = b.mul(tile, index(len(segment.targets) * vectors * v.lanes))
+                places = [v.address(at(found, place), factors) for at in (self._scales, self._starts)]
+                step = index(packed_inputs(segment.length, True) * len(segment.targets) * vectors * v.lanes)
+                weights = w.address(self.frame.weights(found, place), b.mul(tile, step))
+                segments.append((segment, weights, *places))
             else:
                 step = segment.elements(1, vectors, v.lanes)
-                weights = v.address(self.frame.weights(found, place), b.mul(tile, index(step)))
+                weights = w.address(self.frame.weights(found, place), b.mul(tile, index(step)))
                 segments.append((segment, self.frame.operand(segment), weights))
+                if self._scales is not None:
+                    factors = index(len(segment.targets) * vectors * v.lanes)
+                    scales.append(v.address(self._scales(found, place), b.mul(tile, factors)))
         if early is not None:
             start = v.address(early.start, b.mul(tile, early.stride))
 
@@ -213,20 +266,20 @@ class PassWriter:
 
             if segments:
                 self._accumulate(
-                    found, tile, rows, segments, far, resume=not only_early, only_early=only_early
+                    found, tile, rows, segments, scales, far, resume=not only_early, only_early=only_early
                 )
             if not only_early:
                 self._maps(found, first, rows, far)
             return
         block = self.block_rows(found)
-        with loop_over(b, rows[0], rows[1], block) as begin:
-            limit = b.add(begin, index(block))
-            end = b.select(b.icmp_signed("<", limit, rows[1]), limit, rows[1])
+        with self._blocks(rows, block) as (begin, end):
 
             def near(row: Any) -> Any:
                 return v.address(self._scratch[0], b.mul(b.sub(row, begin), index(line)))
 
-            self._accumulate(found, tile, (begin, end), segments, near, resume=False, only_early=False)
+            self._accumulate(
+                found, tile, (begin, end), segments, scales, near, resume=False, only_early=False
+            )
             self._maps(found, first, (begin, end), near)
 
     def _accumulate(
@@ -235,6 +288,7 @@ class PassWriter:
         tile: Any,
         rows: tuple[Any, Any],
         segments: Any,
+        scales: list[Any],
         scratch: Any,
         *,
         resume: bool,
@@ -253,6 +307,17 @@ class PassWriter:
                 resume=resume,
             )
             return
+        if self._dots is not None:
+            self._dots.accumulate(
+                rows=rows,
+                tile_rows=self.tiles[found].rows,
+                vectors=self.tiles[found].vectors,
+                accumulators=len(found.sums),
+                segments=segments,
+                scratch=scratch,
+                resume=resume,
+            )
+            return
         accumulate(
             self.v,
             rows=rows,
@@ -263,13 +328,19 @@ class PassWriter:
             scratch=scratch,
             resume=resume,
             far=self._is_far(found) and (only_early or not self.few_rows),
+            w=self._weights(),
+            scales=scales,
         )
+
+    def _weights(self) -> Vectors | WeightVectors:
+        """Return what loads weights."""
+        return WeightVectors(self.v, self._weight_type) if self._weight_type else self.v
 
     def _is_far(self, found: Pass) -> bool:
         """Tell whether the weights of a pass do not stay in the second-level cache between steps."""
         columns = self.columns(found)
         sizes = [s.elements(columns.tiles, columns.vectors, columns.lanes) for s in self.segments[found]]
-        return sum(sizes) * self.v.size > _NEAR
+        return sum(sizes) * self._weights().size > _NEAR
 
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
         """Write the maps on the sums of a tile, row by row."""
@@ -294,7 +365,7 @@ class PassWriter:
     def _parameters(self, found: Pass, vectors: list[Any], masks: list[Any]) -> list[dict[int, Any]]:
         """Load the parameter vectors that a pass reads, before its rows."""
         v = self.v
-        nodes = self._read_parameters(found)
+        nodes = [n for n in self.schedule.loaded(found.stores, found.level) if n.operation == "parameter"]
         loaded = []
         for vector, mask in zip(vectors, masks, strict=True):
             at = v.builder.mul(vector, index(v.lanes))
@@ -306,30 +377,7 @@ class PassWriter:
         address = self.frame.parameter(node)
         return self.v.broadcast(address, 0) if node.width is None else self.v.load(address, at, mask)
 
-    def _read_parameters(self, found: Pass) -> list[Node]:
-        nodes: dict[int, Node] = {}
-        seen: set[int] = set()
-        waiting = list(found.stores)
-        while waiting:
-            node = waiting.pop()
-            if node.index in seen:
-                continue
-            seen.add(node.index)
-            if node.operation == "parameter":
-                nodes[node.index] = node
-            elif not self._is_loaded(node, found.level, False):
-                total = self.schedule.sums.get(node.index)
-                waiting.extend(total.others if total is not None else node.arguments)
-        return [nodes[i] for i in sorted(nodes)]
-
     # Values.
-
-    def _is_loaded(self, node: Node, level: int, between: bool) -> bool:
-        if self.schedule.at_hand(node) or is_reduction(node):
-            return True
-        if is_across(node):
-            return True
-        return node.index in self._stored and (between or self.schedule.levels[node.index] < level)
 
     def value(self, node: Node, values: Values) -> Any:
         """Return a node's vector at a place, computing it if it is not available."""
@@ -348,7 +396,7 @@ class PassWriter:
             return self._parameter(node, at, values.place.mask)
         if is_reduction(node):
             return v.splat(self.frame.number(node, values.place.row))
-        if self._is_loaded(node, values.level, values.between):
+        if self.schedule.is_loaded(node, values.level, values.between):
             return self.frame.load(node, values.place)
         total = self.schedule.sums.get(node.index)
         if total is not None:

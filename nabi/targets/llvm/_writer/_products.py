@@ -11,6 +11,7 @@ from typing import Any
 
 from nabi.native.kernel_function import smaller
 from nabi.native.vectors import Loop, Vectors, index, loop_over
+from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import row_steps
 
@@ -46,6 +47,8 @@ def accumulate(
     scratch: RowAddress,
     resume: bool,
     far: bool = False,
+    w: Vectors | WeightVectors | None = None,
+    scales: Sequence[Any] = (),
 ) -> None:
     """Write the products of one tile of units for a range of rows.
 
@@ -63,16 +66,20 @@ def accumulate(
         scratch: the address of the stored sums of a row, `[accumulator][vector][lane]`.
         resume: whether the sums continue from the stored ones.
         far: whether the weights are too large to stay in the second-level cache between steps.
+        w: loads the weights; `v` unless they are stored as smaller numbers.
+        scales: for each segment the address of the factors of its sums, `[accumulator][vector][lane]`; empty
+            if there are none.
     """
     size = accumulators * vectors
+    w = v if w is None else w
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
-    if is_short and all(len(segment.operands) == 1 for segment, _, _ in segments):
+    if is_short and not scales and all(len(segment.operands) == 1 for segment, _, _ in segments):
         for row, count in row_tiles(v, rows, tile_rows):
-            block = _Block(v, count, vectors, accumulators)
+            block = _Block(v, w, count, vectors, accumulators)
             if resume:
                 block.load(_lines(v, scratch, row, count))
             for segment, operand, weights in segments:
-                for piece in _pieces(v, segment, operand, weights, vectors, None):
+                for piece in _pieces(v, w, segment, operand, weights, vectors, None):
                     block.multiply(segment, piece, row)
             block.store(_lines(v, scratch, row, count))
         return
@@ -80,13 +87,14 @@ def accumulate(
         with loop_over(v.builder, *rows) as row:
             for place in range(size):
                 v.store(v.zero, scratch(row), place * v.lanes)
-    for segment, operand, weights in segments:
-        for piece in _pieces(v, segment, operand, weights, vectors, PIECE):
+    for number, (segment, operand, weights) in enumerate(segments):
+        for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
             for row, count in row_tiles(v, rows, tile_rows):
-                block = _Block(v, count, vectors, accumulators)
-                ahead = _ahead(v, piece, row, rows, tile_rows) if far else None
+                block = _Block(v, w, count, vectors, accumulators)
+                ahead = _ahead(v, w, piece, row, rows, tile_rows) if far else None
                 block.multiply(segment, piece, row, ahead)
-                block.add_to(_lines(v, scratch, row, count), segment.targets)
+                factors = scales[number] if scales else None
+                block.add_to(_lines(v, scratch, row, count), segment.targets, factors)
 
 
 LONGEST_CHAIN = 192
@@ -117,7 +125,9 @@ def row_tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tup
         now = end
 
 
-def _ahead(v: Vectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int) -> Any:
+def _ahead(
+    v: Vectors, w: Vectors | WeightVectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int
+) -> Any:
     """Return where a tile of rows starts to prefetch weights: in the next piece.
 
     The last piece of a segment is followed by the weights of the next tile of units, which will be read soon.
@@ -127,7 +137,7 @@ def _ahead(v: Vectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_ro
     part = smaller(b, b.mul(b.sub(row, rows[0]), index(piece.size // (_PARTS * tile_rows))), size)
     many = b.icmp_signed(">=", b.sub(rows[1], rows[0]), index(2 * tile_rows))
     # Prefetching near weights costs nothing.
-    return v.address(piece.weights, b.select(many, b.add(part, size), index(0)))
+    return w.address(piece.weights, b.select(many, b.add(part, size), index(0)))
 
 
 def _lines(v: Vectors, address: RowAddress, row: Any, count: int) -> list[Any]:
@@ -156,7 +166,13 @@ class _Piece:
 
 
 def _pieces(
-    v: Vectors, segment: Segment, operand: RowAddress | Panel, weights: Any, vectors: int, limit: int | None
+    v: Vectors,
+    w: Vectors | WeightVectors,
+    segment: Segment,
+    operand: RowAddress | Panel,
+    weights: Any,
+    vectors: int,
+    limit: int | None,
 ) -> Iterator[_Piece]:
     """Write loops over the pieces of a segment, of at most `limit` units; yield each kind of piece."""
     b = v.builder
@@ -168,7 +184,7 @@ def _pieces(
             def side_by_side(row: Any, start: Any = start) -> Any:
                 return v.address(reads(row), start)
 
-            here = v.address(weights, b.mul(start, index(line)))
+            here = w.address(weights, b.mul(start, index(line)))
             yield _Piece(side_by_side, here, 0, None, length, length * line)
         return
     if len(segment.operands) == 1:
@@ -223,8 +239,10 @@ def _cut(length: int, limit: int | None, v: Vectors, grain: int = 1) -> Iterator
 class _Block:
     """The accumulators of one tile: `sums[row][accumulator][vector]`."""
 
-    def __init__(self, v: Vectors, rows: int, vectors: int, accumulators: int) -> None:
-        self.v, self.rows, self.vectors, self.accumulators = v, rows, vectors, accumulators
+    def __init__(
+        self, v: Vectors, w: Vectors | WeightVectors, rows: int, vectors: int, accumulators: int
+    ) -> None:
+        self.v, self.w, self.rows, self.vectors, self.accumulators = v, w, rows, vectors, accumulators
         self.sums = [v.zero] * (rows * accumulators * vectors)
 
     def load(self, addresses: Sequence[Any]) -> None:
@@ -241,14 +259,16 @@ class _Block:
             for place in range(size):
                 v.store(self.sums[r * size + place], address, place * v.lanes)
 
-    def add_to(self, addresses: Sequence[Any], targets: Sequence[int]) -> None:
-        """Add the sums of some accumulators to the stored ones."""
+    def add_to(self, addresses: Sequence[Any], targets: Sequence[int], factors: Any = None) -> None:
+        """Add the sums of some accumulators to the stored ones, each times its factor if there are any."""
         v, size = self.v, self.accumulators * self.vectors
         places = [target * self.vectors + n for target in targets for n in range(self.vectors)]
+        scales = [] if factors is None else [v.load(factors, j * v.lanes) for j in range(len(places))]
         for r, address in enumerate(addresses):
-            for place in places:
-                before = v.load(address, place * v.lanes)
-                v.store(v.add(before, self.sums[r * size + place]), address, place * v.lanes)
+            for j, place in enumerate(places):
+                before, total = v.load(address, place * v.lanes), self.sums[r * size + place]
+                after = v.fma(total, scales[j], before) if scales else v.add(before, total)
+                v.store(after, address, place * v.lanes)
 
     def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
         """Add the products with a piece, for rows from `row` on; prefetch weights from `ahead` meanwhile."""
@@ -281,10 +301,11 @@ class _Block:
         main = length // unroll * unroll
         loop = Loop(b, 0, main, unroll, self.sums)
         self.sums = list(loop.carried)
-        here = v.address(weights, b.mul(loop.at, index(line)))
+        here = self.w.address(weights, b.mul(loop.at, index(line)))
         places = [v.address(row, loop.at) for row in rows]
         if ahead is not None:
-            v.fetch(v.address(ahead, b.mul(loop.at, index(line // _PARTS))), -(-unroll * line // _PARTS))
+            here_ahead = self.w.address(ahead, b.mul(loop.at, index(line // _PARTS)))
+            self.w.fetch(here_ahead, -(-unroll * line // _PARTS))
         for u in range(unroll):
             self._turn(segment, places, u, here, u * line)
         self.sums = loop.close(self.sums)
@@ -296,7 +317,7 @@ class _Block:
         values = [v.broadcast(row, k) for row in rows]
         for j, target in enumerate(segment.targets):
             for n in range(self.vectors):
-                weight = v.load(weights, at + (j * self.vectors + n) * v.lanes)
+                weight = self.w.load(weights, at + (j * self.vectors + n) * v.lanes)
                 for r, value in enumerate(values):
                     place = (r * self.accumulators + target) * self.vectors + n
                     self.sums[place] = v.fma(value, weight, self.sums[place])

@@ -10,7 +10,7 @@ from typing import Any
 from nabi.ir import LEAVES, Input, Node, Program
 from nabi.native.kernel_function import KernelFunction
 from nabi.native.vectors import BYTE, INDEX, index, loop_over
-from nabi.targets.llvm._plan._operand_groups import Segment, Weights, exchange_sizes
+from nabi.targets.llvm._plan._operand_groups import Segment, Weights, exchange_sizes, scale_name, start_name
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
 from nabi.targets.llvm._plan._tiles import Columns
 from nabi.targets.llvm._writer._packing import Matrix, Packer
@@ -38,6 +38,14 @@ class WeightsWriter:
     def address(self, found: Pass, place: int) -> Any:
         """Return the address of the packed weights of a segment."""
         return self.k[self.layout.names[found, place]]
+
+    def scales(self, found: Pass, place: int) -> Any:
+        """Return the address of the factors of a segment's sums."""
+        return self.k[scale_name(self.layout.names[found, place])]
+
+    def starts(self, found: Pass, place: int) -> Any:
+        """Return the address of what the sums of a segment's highest digits start from."""
+        return self.k[start_name(self.layout.names[found, place])]
 
     def early(self, found: Pass, shift: Any) -> Early | None:
         """Return the location of the early sums of a pass; they hold `chunk_rows` rows."""

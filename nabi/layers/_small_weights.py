@@ -1,0 +1,100 @@
+"""Layers whose weight matrices are stored in fewer bits."""
+
+from collections.abc import Iterator
+
+import torch
+
+from nabi.errors import ArgumentError, NotReadyError
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._weights import Weighted
+from nabi.nn import matrices_of
+from nabi.small_weights import SmallWeight, shrink, small_parameter
+
+__all__ = ["check_can_train", "kind_of_weights", "quantize_layers"]
+
+
+def quantize_layers(root: torch.nn.Module, kind: str) -> None:
+    """Store the weight matrices of all layers of a module as a small kind, and train them no more.
+
+    All of them are made before the first is put in place.
+
+    Args:
+        root: the module, whose layers are built.
+        kind: a name of `nabi.small_weights.KINDS`.
+
+    Raises:
+        NotReadyError: if a layer is not built.
+        ArgumentError: if there is nothing to store so, it is stored so already, or a weight is not float32,
+            not finite, or too large for the kind.
+    """
+    present = kind_of_weights(root)
+    if present is not None:
+        raise ArgumentError(f"weights: expected a model with float32 weights, got {present} weights")
+    made: dict[int, torch.nn.Parameter] = {}
+    places: list[tuple[torch.nn.Module, str, int]] = []
+    for name, module, attribute, axis in _matrices(root):
+        weight = module._parameters.get(attribute)
+        if weight is None:  # computed from others, by a parametrization
+            continue
+        if id(weight) not in made:
+            made[id(weight)] = small_parameter(shrink(weight, kind, axis, f"{name}.{attribute}".lstrip(".")))
+        places.append((module, attribute, id(weight)))
+    if not places:
+        raise ArgumentError(
+            "weights: expected recurrent layers, Dense or Embedding, got a model without them"
+        )
+    _freeze(root)
+    for module, attribute, weight_id in places:
+        module._parameters[attribute] = made[weight_id]
+
+
+def _matrices(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module, str, int]]:
+    for name, module in root.named_modules():
+        if isinstance(module, Layer) and not module.built:
+            raise NotReadyError(
+                f"quantize: {module.name} is not built yet: call the model or build(input_shape)"
+            )
+        found = module.matrices() if isinstance(module, Layer) else matrices_of(module)
+        for attribute, axis in found.items():
+            yield name, module, attribute, axis
+
+
+def _freeze(module: torch.nn.Module) -> None:
+    if isinstance(module, Weighted):
+        module.trainable = False
+        return
+    for weight in module._parameters.values():
+        if weight is not None:
+            weight.requires_grad_(False)
+    for child in module.children():
+        _freeze(child)
+
+
+def kind_of_weights(root: torch.nn.Module) -> str | None:
+    """Return the kind in which a module's weights are stored; None for float32.
+
+    >>> from nabi import layers
+    >>> kind_of_weights(layers.Dense(3))
+    """
+    for weight in root.parameters():
+        if isinstance(weight, SmallWeight):
+            return weight.stored.kind
+    return None
+
+
+def check_can_train(name: str, root: torch.nn.Module) -> None:
+    """Refuse to train a module with small weights.
+
+    Args:
+        name: of what asks, for the message.
+        root: the module.
+
+    Raises:
+        ArgumentError: if it has small weights.
+    """
+    kind = kind_of_weights(root)
+    if kind is not None:
+        raise ArgumentError(
+            f"{name}: expected a model with float32 weights, got {kind} weights, which cannot be trained; "
+            "train the model first, then quantize it"
+        )
