@@ -28,7 +28,7 @@ _OPTIONS = {
     Format.ONNX: ("lengths", "stateful", "opset"),
     Format.OBJECT: ("target", "cpu", "weights", "name", "separate_weights"),
     Format.C: ("name", "separate_weights"),
-    Format.WASM: ("name", "simd"),
+    Format.WASM: ("weights", "name", "simd"),
     Format.WEB: ("name",),
 }
 """The options of each format."""
@@ -87,7 +87,9 @@ def export(
     ] = None,
     weights: Annotated[
         Weights | None,
-        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+        typer.Option(
+            help="object, wasm: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"
+        ),
     ] = None,
     separate_weights: Annotated[
         bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")

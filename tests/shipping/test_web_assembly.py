@@ -19,6 +19,7 @@ from ..cells.sampling import CLASSIC, cells_of_today, make
 pytest.importorskip("wasmtime", reason="wasmtime is not installed")
 
 from nabi.shipping._self_test import self_test_of
+from nabi.shipping._small_weights import quantized
 from nabi.shipping._web._module import WebModule
 
 from .web_assembly import RunningModel, numbers_for
@@ -26,8 +27,8 @@ from .web_assembly import RunningModel, numbers_for
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 INPUTS, UNITS = 4, 6
 NORMALISED = ("layer-norm-lstm", "hyper-lstm")
-TIMED = set(cells.names("irregular"))
-"""Cells that read more than a row of features."""
+FURTHER = {*cells.names("irregular"), "mc-lstm", "conv-lstm", "conv-gru", "pred-rnn"}
+"""Cells that read something else than a row of features."""
 
 
 def gate(units: int = 8, name: str = "gate") -> models.Sequential:
@@ -44,7 +45,7 @@ def module_of(model: Any, simd: bool = True) -> WebModule:
     return WebModule(program, self_test_of(model, program), simd)
 
 
-@pytest.mark.parametrize("name", [name for name in cells_of_today(days=12) if name not in TIMED])
+@pytest.mark.parametrize("name", [name for name in cells_of_today(days=12) if name not in FURTHER])
 def test_every_cell_gives_what_it_gives_in_python(name: str) -> None:
     set_random_seed(8)
     cell = make(name, UNITS)
@@ -89,6 +90,26 @@ def test_code_without_vectors_gives_the_same_bits() -> None:
     x = numbers_for(step_program(model), 30)
     vectors, numbers = (RunningModel(module_of(model, simd)) for simd in (True, False))
     assert np.array_equal(vectors.run(vectors.stream(), x), numbers.run(numbers.stream(), x))
+
+
+@pytest.mark.parametrize(("kind", "most"), [("int8", 0.27), ("bfloat16", 0.52), ("float16", 0.52)])
+def test_weights_in_fewer_bits(kind: str, most: float, tmp_path: Path) -> None:
+    model = models.Sequential(
+        [layers.LSTM(48, input_shape=(None, 40), return_sequences=True), layers.Dense(3)], name="small"
+    )
+    small, named = quantized(model, kind)
+    program = step_program(small)
+    modules = [WebModule(program, self_test_of(small, program), simd, named) for simd in (True, False)]
+    whole = 4 * sum(weight.numel() for weight in model.parameters())
+    assert modules[0].weights <= most * whole + 1000
+    x = numbers_for(program, 20)
+    found = [running.run(running.stream(), x) for running in map(RunningModel, modules)]
+    assert np.array_equal(*found)
+    expected = np.asarray(small.predict(x[None], verbose=0))[0]
+    assert np.abs(found[0] - expected).max() <= 2e-6
+    names = [path.name for path in write_web_assembly(model, tmp_path, weights=kind)]
+    assert names[1] == "small.wasm"
+    assert (tmp_path / "small.wasm").read_bytes() == modules[0].content
 
 
 def test_a_model_of_codes_reads_one_number() -> None:

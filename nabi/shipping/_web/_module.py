@@ -3,15 +3,18 @@
 import json
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 
 from nabi.native import WEB_ASSEMBLY, emit_object, link_web_assembly
 from nabi.shipping._code._functions import SelfTest, constants_of, model_module, scratch_bytes
 from nabi.shipping._code._step_function import layout_for
 from nabi.shipping._memory import Layout
-from nabi.shipping._program import StepProgram
+from nabi.shipping._program import StepProgram, step_program
+from nabi.shipping._self_test import self_test_of
+from nabi.shipping._small_weights import quantized
 from nabi.shipping._weights_file import packed_weights
 
-__all__ = ["BLOCK", "WebModule", "loader", "template", "web_assembly_files"]
+__all__ = ["BLOCK", "WebModule", "loader", "module_of", "template", "web_assembly_files"]
 
 BLOCK = 128
 """Steps that a call of `run` takes at most: as many as the Web Audio API hands over samples."""
@@ -28,7 +31,7 @@ class WebModule:
         weights: bytes of the weights in it.
     """
 
-    def __init__(self, program: StepProgram, test: SelfTest, simd: bool = True) -> None:
+    def __init__(self, program: StepProgram, test: SelfTest, simd: bool = True, kind: str = "") -> None:
         """Compile a program.
 
         Args:
@@ -36,9 +39,10 @@ class WebModule:
             test: what the self-test compares.
             simd: whether to use vectors (SIMD128). Engines of before 2021 to 2023 need code without; the
                 results are the same.
+            kind: what weights are stored as; empty for float32.
         """
         machine = WEB_ASSEMBLY["wasm" if simd else "wasm-scalar"]
-        layout = layout_for(program, machine)
+        layout = layout_for(program, machine, kind)
         weights = packed_weights(layout, program.structure)
         module = model_module(program, layout, machine, weights, test, apart=False)
         constants = constants_of(program, layout, weights)
@@ -63,15 +67,28 @@ def _room(program: StepProgram, layout: Layout) -> int:
     return scratch_bytes(program, layout) + 4 * numbers + 512
 
 
-def web_assembly_files(program: StepProgram, test: SelfTest, simd: bool = True) -> Mapping[str, bytes]:
+def module_of(model: Any) -> WebModule:
+    """Return the module of a model, with weights as the model has them.
+
+    Raises:
+        ArgumentError: if a layer cannot go step by step.
+    """
+    model, kind = quantized(model, None)
+    program = step_program(model)
+    return WebModule(program, self_test_of(model, program), kind=kind)
+
+
+def web_assembly_files(
+    program: StepProgram, test: SelfTest, simd: bool = True, kind: str = ""
+) -> Mapping[str, bytes]:
     """Return the files of a model for JavaScript, by name: the loader, the module, types, and a worklet.
 
     Args:
         program: what a step computes; its name begins the names of the files.
         test: what the self-test compares.
-        simd: see `WebModule`.
+        simd, kind: see `WebModule`.
     """
-    module = WebModule(program, test, simd)
+    module = WebModule(program, test, simd, kind)
     name = program.name
     return {
         f"{name}.mjs": loader(name, module),

@@ -6,9 +6,7 @@ import numpy as np
 
 from nabi import layers, models
 from nabi.errors import ArgumentError
-from nabi.shipping._program import step_program
-from nabi.shipping._self_test import self_test_of
-from nabi.shipping._web._module import WebModule
+from nabi.shipping._web._module import WebModule, module_of
 from nabi.shipping._web._page import Page
 
 __all__ = ["classifier_page"]
@@ -80,9 +78,7 @@ def _forward(layer: Any) -> Any:
 
 
 def _module(layer: Any, features: int) -> WebModule:
-    model = models.Sequential([layers.InputLayer((None, features)), layer], name="direction")
-    program = step_program(model)
-    return WebModule(program, self_test_of(model, program))
+    return module_of(models.Sequential([layers.InputLayer((None, features)), layer], name="direction"))
 
 
 def _array(tensor: Any) -> Any:

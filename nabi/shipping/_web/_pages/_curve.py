@@ -3,9 +3,7 @@
 from typing import Any
 
 from nabi import models
-from nabi.shipping._program import step_program
-from nabi.shipping._self_test import self_test_of
-from nabi.shipping._web._module import WebModule
+from nabi.shipping._web._module import module_of
 from nabi.shipping._web._page import Page
 
 __all__ = ["continues_curves", "curve_page"]
@@ -31,5 +29,4 @@ def curve_page(model: Any, name: str) -> Page:
     Raises:
         ArgumentError: if a layer cannot go step by step.
     """
-    program = step_program(model)
-    return Page("curve", name, [WebModule(program, self_test_of(model, program))], {})
+    return Page("curve", name, [module_of(model)], {})

@@ -8,9 +8,7 @@ import torch
 from nabi import layers, models
 from nabi.data import KEYS, LOWEST, NABIYA, NOTES, encode_notes, note_beats, note_pitch
 from nabi.errors import ArgumentError
-from nabi.shipping._program import step_program
-from nabi.shipping._self_test import self_test_of
-from nabi.shipping._web._module import WebModule
+from nabi.shipping._web._module import module_of
 from nabi.shipping._web._page import Page
 
 __all__ = ["chain_of", "is_song", "notes_page", "song_page"]
@@ -29,8 +27,6 @@ def notes_page(model: models.NoteModel, name: str) -> Page:
     network = model.network
     labels = [str(label) for label in model.labels]
     chain = chain_of(network, len(labels))
-    program = step_program(chain)
-    module = WebModule(program, self_test_of(chain, program))
     coupling = network.coupling()
     facts = {
         "keys": KEYS,
@@ -41,7 +37,7 @@ def notes_page(model: models.NoteModel, name: str) -> Page:
         "stepsPerBeat": model.settings.steps_per_beat,
     }
     parts = {} if coupling is None else {"coupling": _array(coupling).tobytes()}
-    return Page("notes", name, [module], facts, parts, scripts=("keys.mjs", "sound.mjs"))
+    return Page("notes", name, [module_of(chain)], facts, parts, scripts=("keys.mjs", "sound.mjs"))
 
 
 def chain_of(network: Any, labels: int) -> models.Sequential:
@@ -75,7 +71,6 @@ def is_song(model: Any) -> bool:
 
 def song_page(model: models.Sequential, name: str) -> Page:
     """Return the page of the song: it sings on after four notes."""
-    program = step_program(model)
     facts = {
         "notes": list(NOTES),
         "song": encode_notes(NABIYA).tolist(),
@@ -83,9 +78,7 @@ def song_page(model: models.Sequential, name: str) -> Page:
         "window": _WINDOW,
         "scale": len(NOTES) - 1,
     }
-    return Page(
-        "song", name, [WebModule(program, self_test_of(model, program))], facts, scripts=("sound.mjs",)
-    )
+    return Page("song", name, [module_of(model)], facts, scripts=("sound.mjs",))
 
 
 def _array(tensor: Any) -> Any:

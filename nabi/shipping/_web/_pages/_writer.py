@@ -3,9 +3,7 @@
 from nabi import models
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
-from nabi.shipping._program import step_program
-from nabi.shipping._self_test import self_test_of
-from nabi.shipping._web._module import WebModule
+from nabi.shipping._web._module import module_of
 from nabi.shipping._web._page import Page
 
 __all__ = ["writer_page"]
@@ -19,11 +17,9 @@ def writer_page(model: models.LanguageModel, name: str) -> Page:
     """
     if not hasattr(model, "vocabulary"):
         raise ArgumentError("model: the language model has not learnt from a text yet; fit it first")
-    program = step_program(model)
-    module = WebModule(program, self_test_of(model, program))
     banned = [Vocabulary.PADDING, Vocabulary.UNKNOWN, Vocabulary.SEPARATOR]
     facts = {
         "vocabulary": model.vocabulary.to_dict(),
         "banned": banned if model.ends else [*banned, Vocabulary.START],
     }
-    return Page("writer", name, [module], facts, scripts=("words.mjs",))
+    return Page("writer", name, [module_of(model)], facts, scripts=("words.mjs",))
