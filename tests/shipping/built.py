@@ -7,9 +7,25 @@ import numpy as np
 import torch
 
 from nabi import layers, models
+from nabi.errors import ArgumentError
 from nabi.layers import Layer
 
+from ..cells.sampling import cells_of_today, make
+
 FEATURES, CODES, STEPS = 5, 11, 6
+
+
+def cells_alone() -> list[str]:
+    """The cells of today that need nothing but an input and a number of units."""
+    return [name for name in cells_of_today() if _is_alone(name)]
+
+
+def _is_alone(name: str) -> bool:
+    try:
+        program = make(name, 6).program(FEATURES)
+    except ArgumentError:
+        return False
+    return all(given.default is not None and given.name != "position" for given in program.inputs[1:])
 
 
 def sequential(*stack: Layer, codes: bool = False, name: str = "model", features: int = FEATURES) -> Any:
