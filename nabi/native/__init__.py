@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
+        are_readable,
         can_read,
         give_up,
         has_failed,
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
         is_available,
         is_watched,
         made_natively,
+        plain_addresses,
         runs_native,
+        runs_now,
     )
 else:
     # Commands that compute nothing do not import torch.
@@ -45,6 +48,7 @@ else:
             "nabi.native._fallback": [
                 "DTYPES",
                 "are_ordinary",
+                "are_readable",
                 "can_read",
                 "give_up",
                 "has_failed",
@@ -52,7 +56,9 @@ else:
                 "is_available",
                 "is_watched",
                 "made_natively",
+                "plain_addresses",
                 "runs_native",
+                "runs_now",
             ],
             "nabi.native._code._machine": [
                 "Machine",
@@ -77,6 +83,7 @@ __all__ = [
     "NativeError",
     "addresses",
     "are_ordinary",
+    "are_readable",
     "bound",
     "can_read",
     "compiled",
@@ -94,7 +101,9 @@ __all__ = [
     "made_natively",
     "memory",
     "operations",
+    "plain_addresses",
     "runs_native",
+    "runs_now",
     "section_sizes",
     "store",
     "threads",
