@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from nabi.errors import ArgumentError, FileFormatError
@@ -79,6 +79,8 @@ def refusal(problem: Exception) -> Response:
         return JSONResponse({"error": problem.reason}, problem.status, problem.headers)
     if isinstance(problem, ArgumentError | FileFormatError):
         return JSONResponse({"error": str(problem)}, 400)
+    if isinstance(problem, ClientDisconnect):
+        return JSONResponse({"error": "the client has gone before its request ended"}, 400)
     _log.error("a request failed", exc_info=problem)
     return JSONResponse({"error": "the server could not answer; its log says why"}, 500)
 

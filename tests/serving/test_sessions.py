@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import nabi
@@ -13,6 +14,7 @@ from nabi.serving import Limits
 from nabi.serving._refused import RefusedError
 from nabi.serving._sessions import Sessions
 
+from ..examples import examples
 from .conftest import KEY
 
 PATH = "/v2/models/gauge/sessions"
@@ -24,6 +26,7 @@ def opened(client, body=None) -> str:
     return f"{PATH}/{answer.json()['session']}"
 
 
+@settings(max_examples=examples(15))
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_steps_give_what_the_whole_sequence_gives(server, saved, parts) -> None:
     x = np.random.default_rng(1).normal(size=(sum(parts), 3)).astype(np.float32)
@@ -102,7 +105,8 @@ def test_a_connection_is_a_session(server, saved) -> None:
         assert len(json.loads(socket.recv())["outputs"]) == 4
         # Two writers would mix their steps.
         assert server.client.post(f"{place}/steps", json={"steps": x.tolist()}).status_code == 409
-    with pytest.raises(Exception, match="403"), connect(address, proxy=None):
+    server.client.delete(place)
+    with pytest.raises(InvalidStatus, match="403"), connect(address, proxy=None):
         pass
 
 
@@ -144,10 +148,10 @@ def test_many_clients_at_once_get_their_own_numbers(server, saved) -> None:
     expected = saved.gauge.predict(x, verbose=0)
 
     async def one(client, row) -> list[float]:
-        place = opened_at = (await client.post(PATH, json={})).json()["session"]
+        place = (await client.post(PATH, json={})).json()["session"]
         for step in row:
             answer = await client.post(f"{PATH}/{place}/steps", json={"steps": [step.tolist()]})
-        await client.delete(f"{PATH}/{opened_at}")
+        await client.delete(f"{PATH}/{place}")
         return answer.json()["outputs"][-1]
 
     async def all_of_them() -> list[list[float]]:
