@@ -64,7 +64,7 @@ def check_outputs(
 
 
 def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Check that the output folder of a recipe has only files of earlier runs.
+    """Check that the output folder of a recipe or a comparison has only files of earlier runs.
 
     Raises:
         OutputError: if it has other files, unless `overwrite`.
@@ -76,7 +76,7 @@ def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
     if overwrite or not entries:
         return
     results = folder / "result.json"
-    if results.is_file() and b'"recipe"' in _start(results):
+    if results.is_file() and (b'"recipe"' in _start(results) or _is_own(results)):
         return
     foreign = next((entry for entry in sorted(entries) if not _is_own(entry)), None)
     if foreign is not None:

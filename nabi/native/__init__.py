@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
+        are_readable,
         can_read,
         give_up,
         has_failed,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
         is_available,
         is_watched,
         made_natively,
+        plain_addresses,
         runs_native,
+        runs_now,
     )
 else:
     # Commands that compute nothing do not import torch.
@@ -44,6 +47,7 @@ else:
             "nabi.native._fallback": [
                 "DTYPES",
                 "are_ordinary",
+                "are_readable",
                 "can_read",
                 "give_up",
                 "has_failed",
@@ -51,7 +55,9 @@ else:
                 "is_available",
                 "is_watched",
                 "made_natively",
+                "plain_addresses",
                 "runs_native",
+                "runs_now",
             ],
             "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
             "nabi.native._code._objects": ["section_sizes", "undefined_symbols"],
@@ -68,6 +74,7 @@ __all__ = [
     "NativeError",
     "addresses",
     "are_ordinary",
+    "are_readable",
     "bound",
     "can_read",
     "compiled",
@@ -84,7 +91,9 @@ __all__ = [
     "made_natively",
     "memory",
     "operations",
+    "plain_addresses",
     "runs_native",
+    "runs_now",
     "section_sizes",
     "store",
     "threads",

@@ -76,6 +76,7 @@ REFUSED = [
     ([*SERIES, "--out", "link.csv"], "the data"),
     ([*CLIPS, "--out", "pictures/cat.nabi"], "the clips"),
     ([*SOUND, "--out", "pictures/cat.png"], "a recording"),
+    (["compare", "gru", "--task", "table.csv", "--text", "t", "--label", "l", "--out", "."], "--task"),
     (["export", "m.nabi", "--out", "m.nabi"], "MODEL"),
     (["export", "m.nabi", "--cell", "cell.py:Mine", "--out", "cell.py"], "--cell"),
     (["quantize", "m.nabi", "--out", "m.nabi"], "MODEL"),
@@ -180,6 +181,9 @@ def test_what_is_not_a_regular_file_is_not_replaced(place: Path) -> None:
 def test_a_folder_of_results_holds_nothing_else(nabi: Any, place: Path) -> None:
     done = nabi("run", "hello", "--epochs", 1, "--out", "pictures")
     assert (done.status, done.out) == (2, "")
+    assert "pictures has files that are not from an earlier run, such as cat.png" in done.err
+    done = nabi("compare", "gru", "--out", "pictures")
+    assert done.status == 2
     assert "pictures has files that are not from an earlier run, such as cat.png" in done.err
     for _ in range(2):
         assert nabi("run", "hello", "--epochs", 1, "--out", "new").status == 0
