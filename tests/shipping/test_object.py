@@ -127,6 +127,8 @@ def test_what_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         shipping.write_object(model, place, cpu="pentium")
     with pytest.raises(ArgumentError, match="reads the sequence from both ends"):
         shipping.write_object(sequential(layers.Bidirectional(layers.GRU(3))), place)
+    with pytest.raises(ArgumentError, match="name: expected letters, digits and _"):
+        shipping.write_object(model, place, name="2-fast")
     with pytest.raises(ArgumentError, match="expected a Sequential or functional model, got int"):
         shipping.write_object(3, place)
     assert not place.exists()
