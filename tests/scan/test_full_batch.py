@@ -24,6 +24,7 @@ def weights_of(program: Program, outputs_first: bool) -> list[torch.Tensor]:
     return [weight.requires_grad_() for weight in weights]
 
 
+@pytest.mark.rotates(days=2)
 @settings(max_examples=60, deadline=None)
 @given(
     program=st.sampled_from(PROGRAMS),

@@ -13,6 +13,8 @@ from nabi.targets.llvm._binder import _bound
 
 from .sweep import CELLS, Data, Setting, eager, native, worst
 
+pytestmark = pytest.mark.rotates(days=4)
+
 LAYOUTS = [
     Setting(batch=1, steps=5, valid="lengths"),
     Setting(batch=1, steps=6, side_by_side=False, all_states=True, reverse=True),
