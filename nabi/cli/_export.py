@@ -1,4 +1,4 @@
-"""`nabi export`: a trained model for other programs, as a file or as machine code."""
+"""`nabi export`: a trained model for other programs, as a file, as machine code, or as a page."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -20,6 +20,18 @@ class Format(StrEnum):
     ONNX = "onnx"
     OBJECT = "object"
     C = "c"
+    WASM = "wasm"
+    WEB = "web"
+
+
+_OPTIONS = {
+    Format.ONNX: ("lengths", "stateful", "opset"),
+    Format.OBJECT: ("target", "cpu", "weights", "name", "separate_weights"),
+    Format.C: ("name", "separate_weights"),
+    Format.WASM: ("weights", "name", "simd"),
+    Format.WEB: ("name",),
+}
+"""The options of each format."""
 
 
 class Weights(StrEnum):
@@ -42,7 +54,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write; of object and c the folder.",
+            help="File to write; of all formats but onnx the folder.",
             metavar="PATH",
             show_default="the model's name, with .onnx",
         ),
@@ -68,19 +80,27 @@ def export(
     cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
+        typer.Option(
+            help="object, c, wasm: what names of files and functions begin with; web: the title of the page.",
+            show_default="MODEL's",
+        ),
     ] = None,
     weights: Annotated[
         Weights | None,
-        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+        typer.Option(
+            help="object, wasm: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"
+        ),
     ] = None,
     separate_weights: Annotated[
         bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
+    simd: Annotated[
+        bool, typer.Option("--simd/--no-simd", help="wasm: use vectors, which all browsers have since 2023.")
+    ] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, machine code with a C header, or C source.
+    """Write a trained model for other programs: ONNX, machine code, C source, WebAssembly, or a page.
 
     An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
     vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
@@ -88,28 +108,26 @@ def export(
     model.chord.onnx.
 
     Machine code and C source compute one step of the model after the other, without an operating system or a
-    library: machine code on any of many processors, C on all others.
+    library: machine code on any of many processors, C on all others. A WebAssembly module does so in browsers
+    and other engines. A page runs the model where one looks on: a classifier shows the words that moved it, a
+    language model writes on, a model of notes composes and plays.
     """
     inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
-    of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
-    of_object: dict[str, Any] = {"target": target, "cpu": cpu, "weights": weights and str(weights)}
-    of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
+    options: dict[str, Any] = {
+        "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,
+        "cpu": cpu, "weights": weights and str(weights), "name": name,
+        "separate_weights": separate_weights or None, "simd": simd and None,
+    }  # fmt: skip
+    _refuse_options(to, options)
     if to is Format.ONNX:
-        _refuse_options(to, {**of_object, **of_both})
-        place, options = model.with_suffix(".onnx") if out is None else out, of_onnx
+        place = model.with_suffix(".onnx") if out is None else out
         check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
     else:
-        from nabi.shipping import c_files, identifier, object_files
-
-        _refuse_options(to, {**of_onnx, **(of_object if to is Format.C else {})})
         place = model.with_suffix("") if out is None else out
-        label = identifier(model.stem) if name is None else name
-        files = c_files(label, separate_weights=separate_weights)
-        if to is Format.OBJECT:
-            files = object_files(label, target, separate_weights=separate_weights)
-        # Whether nabi wrote what is there, the header says, which is read when the files are written.
-        check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
-        options = {**of_object, **of_both, "name": label, "overwrite": overwrite or None}
+        options["name"] = _name(to, model, name)
+        # Whether nabi wrote what is there, a file in the folder says, which is read below.
+        check_outputs({"--out": [place / one for one in _files(to, options)]}, inputs, overwrite=True)
+        options["overwrite"] = overwrite or None
     found = load_any(model, cell or ())
     import nabi
 
@@ -122,8 +140,31 @@ def export(
         typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
 
 
-def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
+def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:
     """Refuse options of another format."""
-    given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
-    if given:
-        raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")
+    for key, value in options.items():
+        if value is not None and key not in _OPTIONS[to]:
+            shown = "--no-simd" if key == "simd" else f"--{key.replace('_', '-')}"
+            raise ArgumentError(f"{shown}: expected no such option with --to {to.value}")
+
+
+def _name(to: Format, model: Path, name: str | None) -> str:
+    """Return the title of a page, or what names of files begin with."""
+    from nabi.shipping import identifier
+
+    given = model.stem if name is None else name
+    return given if to is Format.WEB else identifier(given)
+
+
+def _files(to: Format, options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the files that will be written."""
+    from nabi.shipping import WEB_FILE, c_files, object_files, web_assembly_names
+
+    if to is Format.WASM:
+        return web_assembly_names(options["name"])
+    if to is Format.WEB:
+        return [WEB_FILE]
+    separate = bool(options["separate_weights"])
+    if to is Format.C:
+        return list(c_files(options["name"], separate_weights=separate))
+    return object_files(options["name"], options["target"], separate_weights=separate)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from nabi.native._code._cache import compiled
     from nabi.native._code._coefficients import COEFFICIENTS, Coefficients
     from nabi.native._code._compiler import Library, emit_assembly, emit_object
-    from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
+    from nabi.native._code._machine import OTHER_MACHINES, WEB_ASSEMBLY, Machine, NativeError, host
     from nabi.native._code._objects import section_sizes, undefined_symbols
+    from nabi.native._code._web_assembly import link_web_assembly
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
@@ -59,8 +60,15 @@ else:
                 "runs_native",
                 "runs_now",
             ],
-            "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
+            "nabi.native._code._machine": [
+                "Machine",
+                "NativeError",
+                "OTHER_MACHINES",
+                "WEB_ASSEMBLY",
+                "host",
+            ],
             "nabi.native._code._objects": ["section_sizes", "undefined_symbols"],
+            "nabi.native._code._web_assembly": ["link_web_assembly"],
         },
     )
 
@@ -68,6 +76,7 @@ __all__ = [
     "COEFFICIENTS",
     "DTYPES",
     "OTHER_MACHINES",
+    "WEB_ASSEMBLY",
     "Coefficients",
     "Library",
     "Machine",
@@ -88,6 +97,7 @@ __all__ = [
     "is_watched",
     "kernel_function",
     "kernel_list",
+    "link_web_assembly",
     "made_natively",
     "memory",
     "operations",
