@@ -179,3 +179,13 @@ def test_linkers_accept_what_is_not_run(tmp_path: Path, target: str) -> None:
         options = ["-arch", "arm64" if "arm64" in target else "x86_64", *options]
     subprocess.run([linker, *options, image.name], cwd=tmp_path, check=True, timeout=60)
     assert (tmp_path / "linked").stat().st_size > 0
+
+
+@pytest.mark.parametrize("cell", ["retnet", "slstm", "lstm"])
+def test_without_fused_multiply_add(tmp_path: Path, cell: str) -> None:
+    """Mathematics for processors without it, with sines and powers, too."""
+    model = sequential(layers.RNN(make(cell, 8), return_sequences=True))
+    shipping.write_object(model, tmp_path, name="m", cpu="x86-64-v2")
+    linked, x = Linked(tmp_path, "m", ["m.o"]), inputs(model)
+    assert agrees(linked.run(x), outputs(model, x))
+    shipping.write_object(model, tmp_path, name="m", target="cortex-m4")  # which does not compute in float64
