@@ -49,10 +49,13 @@ def main() -> None:
 
 
 async def measure(address: str, given: argparse.Namespace) -> None:
+    began = time.perf_counter()
     took = await requests(address, given.clients, given.seconds)
-    show(f"{given.clients} clients, infer [1, 20, 8]", took, given.seconds)
+    show(f"{given.clients} clients, infer [1, 20, 8]", took, time.perf_counter() - began)
+    began = time.perf_counter()
     took = await steps(address, given.sessions, given.every, given.seconds)
-    show(f"{given.sessions} sessions, a step every {given.every * 1000:g} ms", took, given.seconds)
+    said = f"{given.sessions} sessions, a step every {given.every * 1000:g} ms"
+    show(said, took, time.perf_counter() - began)
 
 
 async def requests(address: str, clients: int, seconds: float) -> list[float]:

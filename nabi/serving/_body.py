@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import math
 from collections.abc import Collection
 from typing import Any
 
 from starlette.requests import Request
 
+from nabi import _checks
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
 
@@ -105,19 +105,14 @@ class Body:
         value = self.fields.get(name)
         if value is None:
             return otherwise
-        wrong = isinstance(value, bool) or not isinstance(value, int | float)
-        if wrong or not math.isfinite(value) or not least <= value <= most:
-            raise RefusedError(400, f"{name}: expected a number from {least:g} to {most:g}")
-        return float(value)
+        return _checks.real(name, value, least=least, most=most)
 
     def whole(self, name: str, otherwise: int, least: int, most: int) -> int:
         """Return a whole number in a range."""
         value = self.fields.get(name)
         if value is None:
             return otherwise
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise RefusedError(400, f"{name}: expected a whole number from {least} to {most}")
-        return value
+        return _checks.whole(name, value, least=least, most=most)
 
     def flag(self, name: str, otherwise: bool) -> bool:
         """Return true or false."""

@@ -78,7 +78,9 @@ def refusal(problem: Exception) -> Response:
     if isinstance(problem, RefusedError):
         return JSONResponse({"error": problem.reason}, problem.status, problem.headers)
     if isinstance(problem, ArgumentError | FileFormatError):
-        return JSONResponse({"error": str(problem)}, 400)
+        # What it quotes may be half a character, which no answer can hold.
+        said = str(problem).encode("utf-8", "backslashreplace").decode()
+        return JSONResponse({"error": said}, 400)
     if isinstance(problem, ClientDisconnect):
         return JSONResponse({"error": "the client has gone before its request ended"}, 400)
     _log.error("a request failed", exc_info=problem)

@@ -293,6 +293,9 @@ def _table(value: Any, limits: Limits) -> dict[str, list[Any]]:
     for column in value.values():
         if not all(one is None or type(one) in (str, int, float) for one in column):
             raise RefusedError(400, "table: expected numbers, texts and null")
+    texts = [*value, *(one for column in value.values() for one in column if isinstance(one, str))]
+    if any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
+        raise RefusedError(400, "table: expected characters of Unicode, got half of one")
     return value
 
 

@@ -70,6 +70,7 @@ def test_odd_tensors_are_answered_or_refused(server, shape, datatype, data) -> N
         ("/classify", {"sequences": [[1]]}, 400, "reads this field"),
         ("/classify", {"texts": ["a\ud800"]}, 400, "Unicode"),
         ("/forecast", {"table": "/etc/passwd"}, 400, "expected an object"),
+        ("/forecast", {"table": {"y\ud800": [1, 2]}}, 400, "Unicode"),
         ("/write", {"length": 501}, 400, "from 1 to 500"),
         ("/v2/models/lines/infer", {"inputs": [{}]}, 400, "does not read arrays"),
         ("/v2/models/numbers/sessions", {}, 400, "has no sessions"),
