@@ -13,6 +13,10 @@ from nabi.serving._refused import RefusedError
 
 __all__ = ["Body", "parsed", "read_bytes", "read_json"]
 
+# A body that is too large is read, and thrown away, up to so many times the bound: a client that is cut off
+# while it sends does not get to read the reason.
+_PATIENCE = 8
+
 
 async def read_bytes(request: Request, limits: Limits) -> bytes:
     """Return the body of a request.
@@ -21,18 +25,23 @@ async def read_bytes(request: Request, limits: Limits) -> bytes:
         RefusedError: with 413 for too many bytes, with 408 if they come too slowly.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limits.body):
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limits.body * _PATIENCE):
         raise _too_large(limits)
     parts, size = [], 0
     try:
         async with asyncio.timeout(limits.seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > limits.body:
+                if size > limits.body * _PATIENCE:
                     raise _too_large(limits)
-                parts.append(part)
+                if size <= limits.body:
+                    parts.append(part)
+                else:
+                    parts.clear()
     except TimeoutError:
         raise RefusedError(408, f"the body did not arrive within {limits.seconds:g} seconds") from None
+    if size > limits.body:
+        raise _too_large(limits)
     return b"".join(parts)
 
 
@@ -134,8 +143,7 @@ class Body:
 
 
 def _too_large(limits: Limits) -> RefusedError:
-    # What comes after the bound is not read, so the connection cannot go on.
-    return RefusedError(413, f"body: expected at most {limits.body} bytes", {"Connection": "close"})
+    return RefusedError(413, f"body: expected at most {limits.body} bytes")
 
 
 def _refuse_constant(name: str) -> float:
