@@ -29,7 +29,7 @@ def refused(answer) -> None:
     assert not any(word in answer.text for word in ("Traceback", ".py", "site-packages", "/home", "/tmp"))
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(path=st.sampled_from(POSTS), fields=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4))
 def test_odd_objects_are_answered_or_refused(server, path, fields) -> None:
     answer = server.client.post(path, content=json.dumps(fields), headers=JSON)
@@ -37,13 +37,13 @@ def test_odd_objects_are_answered_or_refused(server, path, fields) -> None:
         refused(answer)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(path=st.sampled_from(POSTS), body=st.binary(max_size=60))
 def test_bytes_that_are_no_object_are_refused(server, path, body) -> None:
     refused(server.client.post(path, content=b"[" + body, headers=JSON))
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(
     shape=st.lists(st.integers(-2, 4) | VALUES, max_size=4),
     datatype=st.sampled_from(["FP32", "INT64", "BOOL", "BYTES", "UINT8", "FP99"]),

@@ -26,7 +26,7 @@ def opened(client, body=None) -> str:
     return f"{PATH}/{answer.json()['session']}"
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(10))
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_steps_give_what_the_whole_sequence_gives(server, saved, parts) -> None:
     x = np.random.default_rng(1).normal(size=(sum(parts), 3)).astype(np.float32)
