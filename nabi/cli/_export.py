@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_any
-from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, Together, beside_onnx, with_files
 from nabi.errors import ArgumentError
 
 __all__ = ["export"]
@@ -31,6 +31,36 @@ class Weights(StrEnum):
     FLOAT16 = "float16"
 
 
+def _place(said: Said) -> Path:
+    """Return the file or folder to write."""
+    out: Path | None = said["out"]
+    model: Path = said["model"]
+    return model.with_suffix(".onnx" if said["to"] is Format.ONNX else "") if out is None else out
+
+
+def _label(said: Said) -> str:
+    """Return what names of files and functions begin with."""
+    from nabi.shipping import identifier
+
+    name: str | None = said["name"]
+    return identifier(said["model"].stem) if name is None else name
+
+
+def _written(said: Said) -> list[Path] | Together:
+    """Return the files to write."""
+    place = _place(said)
+    if said["to"] is Format.ONNX:
+        return [place, *beside_onnx(place)]
+    from nabi.shipping import c_files, object_files
+
+    if said["to"] is Format.OBJECT:
+        names = object_files(_label(said), said["target"], separate_weights=said["separate_weights"])
+    else:
+        names = c_files(_label(said), separate_weights=said["separate_weights"])
+    return Together(tuple(place / name for name in names))
+
+
+@with_files(reads={"MODEL": "model"}, writes={"--out": _written})
 def export(
     model: Annotated[
         Path,
@@ -90,26 +120,19 @@ def export(
     Machine code and C source compute one step of the model after the other, without an operating system or a
     library: machine code on any of many processors, C on all others.
     """
-    inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
     of_object: dict[str, Any] = {"target": target, "cpu": cpu, "weights": weights and str(weights)}
     of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
     if to is Format.ONNX:
         _refuse_options(to, {**of_object, **of_both})
-        place, options = model.with_suffix(".onnx") if out is None else out, of_onnx
-        check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
+        options = of_onnx
     else:
-        from nabi.shipping import c_files, identifier, object_files
-
         _refuse_options(to, {**of_onnx, **(of_object if to is Format.C else {})})
-        place = model.with_suffix("") if out is None else out
-        label = identifier(model.stem) if name is None else name
-        files = c_files(label, separate_weights=separate_weights)
-        if to is Format.OBJECT:
-            files = object_files(label, target, separate_weights=separate_weights)
-        # Whether nabi wrote what is there, the header says, which is read when the files are written.
-        check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
-        options = {**of_object, **of_both, "name": label, "overwrite": overwrite or None}
+        options = {
+            **of_object, **of_both, "name": _label({"model": model, "name": name}),
+            "overwrite": overwrite or None,
+        }  # fmt: skip
+    place = _place({"model": model, "to": to, "out": out})
     found = load_any(model, cell or ())
     import nabi
 
