@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         scan,
         utils,
     )
+    from nabi.comparison import compare
     from nabi.initializers import Initializer
     from nabi.interchange import export
     from nabi.layers import Input, Layer
@@ -63,6 +64,7 @@ else:
     __getattr__, __dir__ = _loaded_when_asked(
         __name__,
         {
+            "nabi.comparison": ["compare"],
             "nabi.initializers": ["Initializer"],
             "nabi.interchange": ["export"],
             "nabi.layers": ["Input", "Layer"],
@@ -115,6 +117,7 @@ __all__ = [
     "backend",
     "callbacks",
     "cells",
+    "compare",
     "datasets",
     "errors",
     "export",

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from .forked import PACKAGES, Forked, forking
+from .rotation import day, leave_out
 
 # Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
 # native code test what users get.
@@ -29,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     they are found by all that they depend on, the sources that write them included. `pytest --cache-clear`
     deletes them.
     """
+    day()  # before the workers start, which inherit it
     if "NABI_CACHE_DIR" in os.environ:
         return
     if (cache := getattr(config, "cache", None)) is not None:
@@ -37,6 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
         config.add_cleanup(folder.cleanup)
         os.environ["NABI_CACHE_DIR"] = str(Path(folder.name) / "cache")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    leave_out(config, items)
 
 
 def pytest_collection_finish() -> None:

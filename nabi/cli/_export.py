@@ -1,6 +1,6 @@
-"""`nabi export`: a trained model for other programs, as a file or as machine code."""
+"""`nabi export`: a trained model for other programs, as a file, as machine code, or as a page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,18 @@ class Format(StrEnum):
     ONNX = "onnx"
     OBJECT = "object"
     C = "c"
+    WASM = "wasm"
+    WEB = "web"
+
+
+_OPTIONS = {
+    Format.ONNX: ("lengths", "stateful", "opset"),
+    Format.OBJECT: ("target", "cpu", "weights", "name", "separate_weights"),
+    Format.C: ("name", "separate_weights"),
+    Format.WASM: ("weights", "name", "simd"),
+    Format.WEB: ("name",),
+}
+"""The options of each format."""
 
 
 class Weights(StrEnum):
@@ -38,25 +50,29 @@ def _place(said: Said) -> Path:
     return model.with_suffix(".onnx" if said["to"] is Format.ONNX else "") if out is None else out
 
 
-def _label(said: Said) -> str:
-    """Return what names of files and functions begin with."""
+def _name(said: Said) -> str:
+    """Return the title of a page, or what names of files begin with."""
     from nabi.shipping import identifier
 
-    name: str | None = said["name"]
-    return identifier(said["model"].stem) if name is None else name
+    given: str = said["model"].stem if said["name"] is None else said["name"]
+    return given if said["to"] is Format.WEB else identifier(given)
 
 
 def _written(said: Said) -> list[Path] | Together:
     """Return the files to write."""
-    place = _place(said)
-    if said["to"] is Format.ONNX:
-        return [place, *beside_onnx(place)]
-    from nabi.shipping import c_files, object_files
+    from nabi.shipping import WEB_FILE, c_files, object_files, web_assembly_names
 
-    if said["to"] is Format.OBJECT:
-        names = object_files(_label(said), said["target"], separate_weights=said["separate_weights"])
+    place, to, separate = _place(said), said["to"], said["separate_weights"]
+    if to is Format.ONNX:
+        return [place, *beside_onnx(place)]
+    if to is Format.WEB:
+        return [place / WEB_FILE]
+    if to is Format.WASM:
+        names: Sequence[str] = web_assembly_names(_name(said))
+    elif to is Format.C:
+        names = c_files(_name(said), separate_weights=separate)
     else:
-        names = c_files(_label(said), separate_weights=said["separate_weights"])
+        names = object_files(_name(said), said["target"], separate_weights=separate)
     return Together(tuple(place / name for name in names))
 
 
@@ -72,7 +88,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write; of object and c the folder.",
+            help="File to write; of all formats but onnx the folder.",
             metavar="PATH",
             show_default="the model's name, with .onnx",
         ),
@@ -98,19 +114,27 @@ def export(
     cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
+        typer.Option(
+            help="object, c, wasm: what names of files and functions begin with; web: the title of the page.",
+            show_default="MODEL's",
+        ),
     ] = None,
     weights: Annotated[
         Weights | None,
-        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+        typer.Option(
+            help="object, wasm: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"
+        ),
     ] = None,
     separate_weights: Annotated[
         bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
+    simd: Annotated[
+        bool, typer.Option("--simd/--no-simd", help="wasm: use vectors, which all browsers have since 2023.")
+    ] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, machine code with a C header, or C source.
+    """Write a trained model for other programs: ONNX, machine code, C source, WebAssembly, or a page.
 
     An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
     vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
@@ -118,21 +142,20 @@ def export(
     model.chord.onnx.
 
     Machine code and C source compute one step of the model after the other, without an operating system or a
-    library: machine code on any of many processors, C on all others.
+    library: machine code on any of many processors, C on all others. A WebAssembly module does so in browsers
+    and other engines. A page runs the model where one looks on: a classifier shows the words that moved it, a
+    language model writes on, a model of notes composes and plays.
     """
-    of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
-    of_object: dict[str, Any] = {"target": target, "cpu": cpu, "weights": weights and str(weights)}
-    of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
-    if to is Format.ONNX:
-        _refuse_options(to, {**of_object, **of_both})
-        options = of_onnx
-    else:
-        _refuse_options(to, {**of_onnx, **(of_object if to is Format.C else {})})
-        options = {
-            **of_object, **of_both, "name": _label({"model": model, "name": name}),
-            "overwrite": overwrite or None,
-        }  # fmt: skip
+    options: dict[str, Any] = {
+        "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,
+        "cpu": cpu, "weights": weights and str(weights), "name": name,
+        "separate_weights": separate_weights or None, "simd": simd and None,
+    }  # fmt: skip
+    _refuse_options(to, options)
     place = _place({"model": model, "to": to, "out": out})
+    if to is not Format.ONNX:
+        options["name"] = _name({"model": model, "to": to, "name": name})
+        options["overwrite"] = overwrite or None
     found = load_any(model, cell or ())
     import nabi
 
@@ -145,8 +168,9 @@ def export(
         typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
 
 
-def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
+def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:
     """Refuse options of another format."""
-    given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
-    if given:
-        raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")
+    for key, value in options.items():
+        if value is not None and key not in _OPTIONS[to]:
+            shown = "--no-simd" if key == "simd" else f"--{key.replace('_', '-')}"
+            raise ArgumentError(f"{shown}: expected no such option with --to {to.value}")

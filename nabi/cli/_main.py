@@ -23,6 +23,7 @@ _load, _ = loaded_when_asked(
         "nabi.cli._bench": ["bench"],
         "nabi.cli._cache": ["cache"],
         "nabi.cli._caption": ["caption"],
+        "nabi.cli._compare": ["compare"],
         "nabi.cli._compose": ["compose"],
         "nabi.cli._convert": ["convert"],
         "nabi.cli._evaluate": ["evaluate"],
@@ -62,6 +63,7 @@ _COMMANDS = {
     "show": "show",
     "convert": "convert",
     "bench": "bench",
+    "compare": "compare",
     "cache": "cache",
 }
 

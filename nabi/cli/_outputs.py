@@ -324,7 +324,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _start(path: Path) -> bytes:
-    """Return how a file begins; nothing for what is not a file, such as a pipe, which may never say anything."""
+    """Return how a file begins; nothing for a pipe, from which nothing may ever come."""
     if not os.path.isfile(path):
         return b""
     try:

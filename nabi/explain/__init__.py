@@ -11,6 +11,10 @@ from nabi.explain._forecast_picture import forecast_picture
 from nabi.explain._forecast_reading_picture import forecast_reading_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
+from nabi.explain._peak_memory import (  # for other rooms
+    fill_memory as fill_memory,
+    peak_memory as peak_memory,
+)
 from nabi.explain._piano_roll import piano_roll_picture
 from nabi.explain._reading import Reading, read_text
 from nabi.explain._reading_picture import reading_picture

@@ -16,6 +16,7 @@ from nabi import _checks, cells
 from nabi._public import public
 from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError
+from nabi.explain._peak_memory import fill_memory, peak_memory
 from nabi.scan import scan, static_scan
 
 __all__ = ["Unrolling", "unrolling_memory", "unrolling_picture"]
@@ -115,12 +116,12 @@ def main() -> None:
         # With the measured batch size, so that compilation does not count as memory of the step.
         loss(kind, torch.randn(task["batch"], 2, task["inputs"])).backward()
     x = torch.randn(task["batch"], task["steps"], task["inputs"])
-    ballast = _fill_up()
-    before = _peak()
+    ballast = fill_memory()
+    before = peak_memory()
     result = loss(task["kind"], x)
     nodes = _count_nodes(result)
     result.backward()
-    peak = _peak() - before
+    peak = peak_memory() - before
     del result, ballast
     seconds = []
     for _ in range(3):
@@ -128,23 +129,6 @@ def main() -> None:
         loss(task["kind"], x).backward()
         seconds.append(time.perf_counter() - start)
     print(json.dumps(asdict(Unrolling(task["kind"], task["steps"], nodes, peak, min(seconds)))))
-
-
-def _fill_up() -> list[bytes]:
-    """Fill memory up to the peak left by importing, so that every further byte raises the peak."""
-    pieces, peak = [b""], _peak()
-    while _peak() <= peak and len(pieces) < 4096:
-        pieces.append(bytes([1]) * 2**18)
-    return pieces
-
-
-def _peak() -> int:
-    """Return the peak memory of this process so far, in bytes."""
-    import resource
-
-    # macOS counts bytes, Linux kilobytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _count_nodes(result: Tensor) -> int:

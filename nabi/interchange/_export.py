@@ -29,10 +29,24 @@ def _c() -> Callable[..., tuple[Path, ...]]:
     return write_c
 
 
+def _wasm() -> Callable[..., tuple[Path, ...]]:
+    from nabi.shipping import write_web_assembly
+
+    return write_web_assembly
+
+
+def _web() -> Callable[..., tuple[Path, ...]]:
+    from nabi.shipping import write_web
+
+    return write_web
+
+
 FORMATS: dict[str, Callable[[], Callable[..., tuple[Path, ...]]]] = {
     "onnx": _onnx,
     "object": _object,
     "c": _c,
+    "wasm": _wasm,
+    "web": _web,
 }
 """What writes each format."""
 
@@ -46,8 +60,9 @@ def export(
     Args:
         model: a Sequential or functional model, or a ready system.
         path: the file of "onnx", the folder of the others.
-        to: "onnx" (`nabi.interchange.write_onnx`), "object" (`nabi.shipping.write_object`) or "c"
-            (`nabi.shipping.write_c`); by default "onnx" if the path ends in .onnx.
+        to: "onnx" (`nabi.interchange.write_onnx`), "object" (`nabi.shipping.write_object`), "c"
+            (`nabi.shipping.write_c`), "wasm" (`nabi.shipping.write_web_assembly`) or "web"
+            (`nabi.shipping.write_web`); by default "onnx" if the path ends in .onnx.
         options: those of the function that writes the format.
 
     Returns:

@@ -160,6 +160,26 @@ class Program(Traced):
         return made, (self.cell, self.input_size, self.training, self.values)
 
     @cached_property
+    def family_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each family."""
+        return tuple(family.shape for family in self.families)
+
+    @cached_property
+    def family_lines(self) -> tuple[int, ...]:
+        """For each family, contiguous in memory, how far two outputs' weights lie apart."""
+        return tuple(shape[-1] for shape in self.family_shapes)
+
+    @cached_property
+    def turned_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """As `family_shapes`, with the inputs of a matrix first, as Keras lays weights out."""
+        return tuple(shape[::-1] if len(shape) == 2 else shape for shape in self.family_shapes)
+
+    @cached_property
+    def turned_lines(self) -> tuple[int, ...]:
+        """For each family of these shapes, how far two inputs' weights lie apart."""
+        return tuple(shape[-1] for shape in self.turned_shapes)
+
+    @cached_property
     def is_plain(self) -> bool:
         """Whether it runs as it is: nothing is computed once a call, and states start with zeros."""
         return self.is_lowered or (self.lowered is None and self.starts_with_zeros)

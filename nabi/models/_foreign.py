@@ -67,6 +67,8 @@ _EXPORTED = {
     "onnx": _ONNX,
     "c": Format((), export="write_c", door="nabi.shipping"),
     "object": Format((), export="write_object", door="nabi.shipping"),
+    "wasm": Format((), export="write_web_assembly", door="nabi.shipping"),
+    "web": Format((), export="write_web", door="nabi.shipping"),
 }
 # The first bytes of HDF5 files, and of zip archives, which are files of many programs: Keras writes the
 # member `metadata.json` first.

@@ -210,9 +210,11 @@ class Model(Fitting):
         """Write the model as a file for other programs; `format` is by default that of the path's suffix.
 
         "onnx" is written by `nabi.interchange.write_onnx`, whose options `lengths`, `stateful` and `opset` it
-        takes; "object" and "c", folders with machine code or C source and a header, by `write_object` and
-        `write_c` of `nabi.shipping`, with options such as `target` and `name`. Raises `ArgumentError` for an
-        unknown format and for layers that it has no rendering for, `OutputError` if nothing can be written.
+        takes; "object" and "c", folders with machine code or C source and a header, "wasm", a WebAssembly
+        module and its loader, and "web", a page that runs the model, by `write_object`, `write_c`,
+        `write_web_assembly` and `write_web` of `nabi.shipping`, with options such as `target` and `name`.
+        Raises `ArgumentError` for an unknown format and for layers that it has no rendering for,
+        `OutputError` if nothing can be written.
         """
         exporter_of(path, format)(self, path, **options)
 

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from nabi.native._code._cache import compiled
     from nabi.native._code._coefficients import COEFFICIENTS, Coefficients
     from nabi.native._code._compiler import Library, emit_assembly, emit_object
-    from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
+    from nabi.native._code._machine import OTHER_MACHINES, WEB_ASSEMBLY, Machine, NativeError, host
     from nabi.native._code._objects import section_sizes, undefined_symbols
+    from nabi.native._code._web_assembly import link_web_assembly
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
+        are_readable,
         can_read,
         give_up,
         has_failed,
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
         is_available,
         is_watched,
         made_natively,
+        plain_addresses,
         runs_native,
+        runs_now,
     )
 else:
     # Commands that compute nothing do not import torch.
@@ -44,6 +48,7 @@ else:
             "nabi.native._fallback": [
                 "DTYPES",
                 "are_ordinary",
+                "are_readable",
                 "can_read",
                 "give_up",
                 "has_failed",
@@ -51,10 +56,19 @@ else:
                 "is_available",
                 "is_watched",
                 "made_natively",
+                "plain_addresses",
                 "runs_native",
+                "runs_now",
             ],
-            "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
+            "nabi.native._code._machine": [
+                "Machine",
+                "NativeError",
+                "OTHER_MACHINES",
+                "WEB_ASSEMBLY",
+                "host",
+            ],
             "nabi.native._code._objects": ["section_sizes", "undefined_symbols"],
+            "nabi.native._code._web_assembly": ["link_web_assembly"],
         },
     )
 
@@ -62,12 +76,14 @@ __all__ = [
     "COEFFICIENTS",
     "DTYPES",
     "OTHER_MACHINES",
+    "WEB_ASSEMBLY",
     "Coefficients",
     "Library",
     "Machine",
     "NativeError",
     "addresses",
     "are_ordinary",
+    "are_readable",
     "bound",
     "can_read",
     "compiled",
@@ -81,10 +97,13 @@ __all__ = [
     "is_watched",
     "kernel_function",
     "kernel_list",
+    "link_web_assembly",
     "made_natively",
     "memory",
     "operations",
+    "plain_addresses",
     "runs_native",
+    "runs_now",
     "section_sizes",
     "store",
     "threads",

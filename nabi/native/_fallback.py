@@ -11,7 +11,7 @@ says so once.
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -24,11 +24,12 @@ from torch.utils._device import DeviceContext
 
 from nabi.errors import ArgumentError
 from nabi.native._code._machine import NativeError, why_not
-from nabi.native.addresses import NO_MEMORY
+from nabi.native.addresses import NO_MEMORY, to_read
 
 __all__ = [
     "DTYPES",
     "are_ordinary",
+    "are_readable",
     "can_read",
     "give_up",
     "has_failed",
@@ -36,7 +37,9 @@ __all__ = [
     "is_available",
     "is_watched",
     "made_natively",
+    "plain_addresses",
     "runs_native",
+    "runs_now",
 ]
 
 DTYPES = (torch.float32, torch.float64)
@@ -50,6 +53,11 @@ _ordinary: dict[type, bool] = dict.fromkeys(PLAIN, True)
 
 _failed: set[object] = set()
 
+# Encoding and decoding the variable takes longer than a small layer's arguments. Where Python keeps
+# variables in another way, the usual one serves.
+_variables: Any = getattr(os.environ, "_data", os.environ)
+_SETTING: Any = "NABI_NATIVE" if _variables is os.environ else os.environ.encodekey("NABI_NATIVE")
+
 _Made = TypeVar("_Made")
 
 
@@ -58,14 +66,26 @@ def runs_native(*tensors: Tensor) -> bool:
     return tensors[0].dtype in DTYPES and can_read(*tensors)
 
 
+def runs_now() -> bool:
+    """Tell whether native code runs on plain tensors now: it is available, and torch watches nothing."""
+    return not (torch.compiler.is_compiling() or is_watched()) and is_available()
+
+
 def can_read(*tensors: Tensor) -> bool:
     """Whether native code may read tensors, all of one type, whatever that is; without any, just run.
 
     Raises:
         ArgumentError: a tensor's storage has been given up; torch's own operations would crash on it.
     """
-    if torch.compiler.is_compiling() or is_watched():
-        return False
+    return runs_now() and are_readable(*tensors)
+
+
+def are_readable(*tensors: Tensor) -> bool:
+    """Whether tensors are plain ones in CPU memory, all of one type.
+
+    Raises:
+        ArgumentError: a tensor's storage has been given up.
+    """
     dtype = tensors[0].dtype if tensors else None
     try:
         for tensor in tensors:
@@ -80,16 +100,51 @@ def can_read(*tensors: Tensor) -> bool:
                 return False
     except RuntimeError:  # it only stands for a tensor
         return False
-    return is_available()
+    return True
+
+
+def plain_addresses(
+    tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype
+) -> list[int] | None:
+    """Return the addresses of tensors that a kernel only reads, if they are as most are.
+
+    This is `can_read` and more in one pass, for calls that take as long as their checks.
+
+    Args:
+        tensors: the tensors, which the caller holds.
+        shapes: the shape that each should have.
+        dtype: the dtype that all should have.
+
+    Returns:
+        None if there are more or fewer, or one is not contiguous, has another shape or dtype, is no plain
+        tensor or not in CPU memory, or has no memory. Kernels may be able to read it all the same.
+    """
+    if len(tensors) != len(shapes):
+        return None
+    try:
+        for tensor, shape in zip(tensors, shapes, strict=True):
+            if (
+                type(tensor) not in PLAIN
+                or tensor.dtype is not dtype
+                or tensor.shape != shape
+                or not tensor.is_cpu
+                or not tensor.is_contiguous()
+                or tensor.is_neg()
+            ):
+                return None
+        found = [to_read(tensor) for tensor in tensors]
+    except RuntimeError:  # it only stands for a tensor
+        return None
+    return None if 0 in found else found
 
 
 def is_available() -> bool:
     """Tell whether native code runs in this process; warn once if not, unless it was turned off."""
-    return _is_available(os.environ.get("NABI_NATIVE", ""))
+    return _is_available(_variables.get(_SETTING))
 
 
 @cache
-def _is_available(setting: str) -> bool:
+def _is_available(setting: object) -> bool:
     reason = why_not()
     if reason is not None and not setting:
         warnings.warn(

@@ -10,6 +10,8 @@ import mmap
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import torch
@@ -17,7 +19,18 @@ from torch import Tensor
 
 from nabi.native.addresses import GUARDED, Layout, start_of, to_read
 
-__all__ = ["KEPT", "LARGE", "Block", "fresh", "give_back", "new_memory", "take", "working_memory", "zeros"]
+__all__ = [
+    "KEPT",
+    "LARGE",
+    "Block",
+    "fresh",
+    "fresh_like",
+    "give_back",
+    "new_memory",
+    "take",
+    "working_memory",
+    "zeros",
+]
 
 _ALIGNMENT = 64
 KEPT = 256 << 20
@@ -131,6 +144,23 @@ def fresh(shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...] =
     found = torch.frombuffer(loan, dtype=dtype, count=count)
     # A new tensor on the same memory, because autograd forbids changing a view made by a function.
     return found.new_empty(0).set_(found.untyped_storage(), 0, shape, strides)
+
+
+def fresh_like(
+    shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...] = ()
+) -> Callable[[], Tensor]:
+    """Return a function that does what `fresh` does for these arguments, in half of the time.
+
+    For a small result torch needs most of the time to read the arguments.
+    """
+    if prod(shape) * dtype.itemsize >= LARGE:
+        return partial(fresh, shape, dtype, strides)
+    with torch.inference_mode(False):
+        like = torch.empty(shape, dtype=dtype, device="cpu")
+        if strides:
+            like = torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
+    like.untyped_storage().resize_(0)
+    return partial(torch.empty_like, like)
 
 
 def _map_of(size: int) -> mmap.mmap:

@@ -109,13 +109,13 @@ def _sign(v: Vectors, a: Any) -> Any:
 def _power(v: Vectors, a: Any, b: Any) -> Any:
     """Return `a` to the power of `b`: NaN for a below zero, and 1 for 1 or to the power of 0.
 
-    In float32 it is computed in float64 and rounded. In float64 the error of the logarithm grows with the
-    exponent: about |b log a| units in the last place.
+    In float32 it is computed in float64 and rounded. In float64, and where the processor does not compute in
+    float64, the error of the logarithm grows with the exponent: about |b log a| units in the last place.
     """
-    wide = Vectors(v.builder, "float64", v.lanes)
-    base, exponent = (one if v.double else v.builder.fpext(one, wide.type) for one in (a, b))
+    wide = _math.widened(v)
+    base, exponent = (one if wide is v else v.builder.fpext(one, wide.type) for one in (a, b))
     value = _math.exp(wide, wide.mul(exponent, _math.log(wide, base)))
-    value = value if v.double else v.builder.fptrunc(value, v.type)
+    value = value if wide is v else v.builder.fptrunc(value, v.type)
     is_one = v.builder.or_(v.compare("==", a, v.constant(1.0)), v.compare("==", b, v.zero))
     return v.select(is_one, v.constant(1.0), value)
 
@@ -134,8 +134,8 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "less_equal": _comparison("<="),
     "equal": _comparison("=="),
     "not_equal": _comparison("!="),
-    "floor": lambda v, a: v.call("llvm.floor", a),
-    "round": lambda v, a: v.call("llvm.roundeven", a),
+    "floor": Vectors.floor,
+    "round": Vectors.round,
     "sign": _sign,
     "power": _power,
     "stop_gradient": lambda v, a: a,

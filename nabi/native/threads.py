@@ -60,6 +60,8 @@ _SOON = 0.05
 _START, _BARRIER = 8_000.0, 125.0
 """Nanoseconds that a second thread costs: to begin and to end, and for every thread at every barrier."""
 
+_FIRST, _ALONE = ctypes.c_int64(0), ctypes.c_int64(1)
+
 _kernels: dict[int, Any] = {}
 _pool = Pool()
 _forked = False
@@ -94,7 +96,7 @@ def run(address: int, arguments: Any, threads: int) -> None:
         stay_outside()
     try:
         if alone:
-            kernel(arguments, 0, 1)
+            kernel(arguments, _FIRST, _ALONE)
         else:
             pointer = arguments if isinstance(arguments, int) else ctypes.addressof(arguments)
             if team is not None:

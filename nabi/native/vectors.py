@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 
+from nabi.native._code._machine import FULL, Arithmetic
+
 __all__ = ["BYTE", "INDEX", "NOWHERE", "POINTER", "Loop", "Mask", "Vectors", "index", "loop_over", "reserve"]
 
 BYTE = ir.IntType(8)
@@ -70,10 +72,12 @@ class Vectors:
         builder: receives the instructions.
         dtype: `"float32"` or `"float64"`.
         lanes: elements of a vector, a power of two.
+        arithmetic: what the processor computes with instructions of its own (`Machine.arithmetic`).
     """
 
-    def __init__(self, builder: ir.IRBuilder, dtype: str, lanes: int) -> None:
+    def __init__(self, builder: ir.IRBuilder, dtype: str, lanes: int, arithmetic: Arithmetic = FULL) -> None:
         self.builder = builder
+        self.arithmetic = arithmetic
         self.dtype = dtype
         self.lanes = lanes
         self.double = dtype == "float64"
@@ -125,8 +129,29 @@ class Vectors:
     # Arithmetic.
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """Return `a * b + c`, rounded once."""
+        """Return `a * b + c`: rounded once, or twice where the processor has no such instruction."""
+        if not self.arithmetic.fused:
+            return self.add(self.mul(a, b), c)
         return self.call("llvm.fma", a, b, c)
+
+    def floor(self, a: Any) -> Any:
+        """Return the largest whole number that is not above `a`."""
+        if self.arithmetic.rounding:
+            return self.call("llvm.floor", a)
+        near = self.round(a)
+        above = self.select(self.compare(">", near, a), self.sub(near, self.constant(1.0)), near)
+        # -0 stays -0, which 0 - 0 would not.
+        return self.call("llvm.copysign", above, a)
+
+    def round(self, a: Any) -> Any:
+        """Return the nearest whole number, the even one of two."""
+        if self.arithmetic.rounding:
+            return self.call("llvm.roundeven", a)
+        # Above this number all are whole; added to a smaller one, it leaves no room for a fraction.
+        whole = self.constant(2.0**52 if self.double else 2.0**23)
+        size = self.call("llvm.fabs", a)
+        near = self.call("llvm.copysign", self.sub(self.add(size, whole), whole), a)
+        return self.select(self.compare("<", size, whole), near, a)
 
     def add(self, a: Any, b: Any) -> Any:
         """Return `a + b`."""

@@ -302,7 +302,7 @@ class _OneState(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
-        if is_proxy(input):
+        if type(input) is not Tensor and is_proxy(input):
             return cast(tuple[Any, Tensor], leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets))
         output, final = self._forward(input, None if hx is None else (hx,), lengths, mask, resets)
         return output, final[0]
@@ -430,7 +430,7 @@ class LSTM(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
-        if is_proxy(input):
+        if type(input) is not Tensor and is_proxy(input):
             found = leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
             return cast(tuple[Any, tuple[Tensor, Tensor]], found)
         output, (h, c) = self._forward(input, None if hx is None else (hx[0], hx[1]), lengths, mask, resets)

@@ -14,7 +14,18 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.kernels import MaskRows, from_rows, to_rows
-from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watched, runs_native
+from nabi.native import (
+    DTYPES,
+    NativeError,
+    are_ordinary,
+    are_readable,
+    give_up,
+    has_failed,
+    is_watched,
+    runs_native,
+    runs_now,
+)
+from nabi.native.addresses import to_read
 from nabi.native.bound import BoundPass
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
@@ -37,6 +48,7 @@ def scan_full_batch(
     *,
     time_major: bool = False,
     stacked: bool = False,
+    turned: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
     """Run a program over a full batch by native code, if all arguments are as they should be.
 
@@ -47,14 +59,18 @@ def scan_full_batch(
         families: weights in the order of `program.families`.
         time_major: the layout of `x` and of the output.
         stacked: the shape of the states.
+        turned: whether matrices have their inputs first, as in Keras; only for calls that torch does not
+            record, and programs that run as they are.
 
     Returns:
         The output, laid out as `x`, and the final states, shaped as the initial ones. None, with nothing
         done, if an argument is wrong, native code cannot run it, or torch wants to see operations.
     """
-    if program.noises or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    if program.noises or not runs_now() or torch.is_autocast_enabled("cpu"):
         return None
     if not program.is_plain:
+        if turned:
+            return None
         if has_failed(program.key) or not runs_native(x, *families):
             return None
         found_families = check_families(program, families)
@@ -66,40 +82,44 @@ def scan_full_batch(
         if is_lowered(program, x.numel() // max(x.shape[-1], 1)):
             program, families, _ = lowered(program, found_families)
     if program.readout is not None:
-        return _scan_with_readout(program, x, states, families, time_major, stacked)
+        return _scan_with_readout(program, x, states, families, time_major, stacked, turned)
     if states is None:
-        tensors = (x, *families)
+        given: Sequence[Tensor] = ()
     elif len(states) == len(program.state_widths) and all(isinstance(state, Tensor) for state in states):
-        tensors = (x, *states, *families)
+        given = states
     else:
         return None
-    if has_failed(program.key) or not runs_native(*tensors):
+    if x.dtype not in DTYPES or has_failed(program.key) or not are_readable(x, *given):
         return None
     shape = x.shape
     if len(shape) != 3 or shape[2] != program.row_size or not (shape[0] and shape[1]):
         return None
     time, batch = (shape[0], shape[1]) if time_major else (shape[1], shape[0])
-    if states is not None:
-        for state, width in zip(states, program.state_widths, strict=True):
+    if given:
+        for state, width in zip(given, program.state_widths, strict=True):
             if state.shape != ((1, batch, width) if stacked else (batch, width)):
                 return None
     save = False
     if torch.is_grad_enabled():
         if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
             return None  # what autograd keeps is not to be as it is
-        for tensor in tensors:
-            save = save or tensor.requires_grad
+        save = True in [tensor.requires_grad for tensor in (x, *given, *families)]
+        if save and turned:
+            return None
     found = full_batch(
-        program, families, x.dtype, batch, time, time_major=time_major, stacked=stacked, save=save
-    )
+        program, families, x.dtype, batch, time, time_major=time_major, stacked=stacked, save=save,
+        turned=turned,
+    )  # fmt: skip
     if found is None:
         return None
     if not save:
-        passes, lines = found
-        kept, finals, _ = passes.forward(x if time_major else x.transpose(0, 1), states, families, lines)
+        passes, weights, lines = found
+        # A single row or step lies in memory as it does with time first.
+        x = x if time_major or batch == 1 or time == 1 else x.transpose(0, 1)
+        kept, finals, _ = passes.forward(x, states, weights, lines)
         return kept[0], finals  # type: ignore[return-value]
-    run = _Run(program, *found, time_major, stacked, 0 if states is None else len(states))
-    output, *last = _FullBatchScan.apply(run, *tensors)  # type: ignore[no-untyped-call]
+    run = _Run(program, found[0], found[2], time_major, stacked, len(given))
+    output, *last = _FullBatchScan.apply(run, x, *given, *families)  # type: ignore[no-untyped-call]
     return output, tuple(last)
 
 
@@ -110,6 +130,7 @@ def _scan_with_readout(
     families: Sequence[Tensor],
     time_major: bool,
     stacked: bool,
+    turned: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
     """Run a program whose output is no state: as a state in front of the others, which nobody sees."""
     whole = program.as_states
@@ -117,7 +138,9 @@ def _scan_with_readout(
         if not states or not isinstance(states[0], Tensor) or not states[0].dim():
             return None
         states = (states[0].new_zeros((*states[0].shape[:-1], whole.state_widths[0])), *states)
-    found = scan_full_batch(whole, x, states, families, time_major=time_major, stacked=stacked)
+    found = scan_full_batch(
+        whole, x, states, families, time_major=time_major, stacked=stacked, turned=turned
+    )  # fmt: skip
     return None if found is None else (found[0], found[1][1:])
 
 
@@ -143,7 +166,7 @@ class _Run:
         x, first = tensors[0], 1 + self.count
         kept, finals, record = self.passes.forward(
             x if self.time_major else x.transpose(0, 1), tensors[1:first] if self.count else None,
-            tensors[first:], self.lines,
+            list(map(to_read, tensors[first:])), self.lines,
         )  # fmt: skip
         return kept[0], finals, record  # type: ignore[return-value]
 

@@ -7,6 +7,8 @@ from nabi._lazy import loaded_when_asked
 if TYPE_CHECKING:
     from nabi.shipping._c._export_c import c_files, write_c
     from nabi.shipping._export_object import object_files, write_object
+    from nabi.shipping._export_web import WEB_FILE, write_web
+    from nabi.shipping._export_web_assembly import web_assembly_names, write_web_assembly
     from nabi.shipping._program import StepProgram, identifier, step_program
     from nabi.shipping._stream import Stream
     from nabi.shipping._targets import TARGETS, Target
@@ -16,6 +18,8 @@ else:
         {
             "nabi.shipping._c._export_c": ["c_files", "write_c"],
             "nabi.shipping._export_object": ["object_files", "write_object"],
+            "nabi.shipping._export_web": ["WEB_FILE", "write_web"],
+            "nabi.shipping._export_web_assembly": ["web_assembly_names", "write_web_assembly"],
             "nabi.shipping._program": ["StepProgram", "identifier", "step_program"],
             "nabi.shipping._stream": ["Stream"],
             "nabi.shipping._targets": ["TARGETS", "Target"],
@@ -24,6 +28,7 @@ else:
 
 __all__ = [
     "TARGETS",
+    "WEB_FILE",
     "StepProgram",
     "Stream",
     "Target",
@@ -31,6 +36,9 @@ __all__ = [
     "identifier",
     "object_files",
     "step_program",
+    "web_assembly_names",
     "write_c",
     "write_object",
+    "write_web",
+    "write_web_assembly",
 ]

@@ -38,6 +38,11 @@ def _outputs(model: Any, program: StepProgram, inputs: Numbers) -> Numbers:
         if isinstance(model, models.LanguageModel):
             logits, _ = model.network(x[None], model.network.start(1))
             return _numbers(logits[0])
+        if isinstance(model, models.NoteModel):
+            logits, _ = model.network(x[None], model.network.start(1))
+            return _numbers(logits[0])
+        if isinstance(model, models.TextClassifier):
+            model = model.model
         if model.output_shape is not None and len(model.input_shape) == 2 and not program.codes:
             return _numbers(model(x, training=False))  # no time: each step is a row
         # A model may give one output for a sequence: that of each beginning is what a step gives.

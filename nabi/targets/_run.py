@@ -20,7 +20,15 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.kernels import Rows
-from nabi.native import NativeError, give_up, has_failed, host, made_natively, runs_native
+from nabi.native import (
+    NativeError,
+    give_up,
+    has_failed,
+    host,
+    made_natively,
+    plain_addresses,
+    runs_native,
+)
 from nabi.small_weights import SmallWeight, are_all_small, are_small, as_dense
 from nabi.targets import eager, torch_operators
 
@@ -226,30 +234,37 @@ def full_batch(
     time_major: bool,
     stacked: bool,
     save: bool,
-) -> "tuple[Passes, tuple[int, ...]] | None":
+    turned: bool = False,
+) -> "tuple[Passes, list[int], tuple[int, ...]] | None":
     """Return what runs a program natively over batches in which every sequence has every step.
 
     Args:
         program: the program, without random inputs.
-        families: weights; they and all else have been found to be for native code.
-        dtype: of the input and the states; a cell may have no weights.
+        families: weights.
+        dtype: of the input and the states, which have been found to be for native code.
         batch, time: sequences and steps, at least one each.
         time_major: whether input and output are `[T, B, width]` or `[B, T, width]`.
         stacked: whether final states are `[1, B, width]` or `[B, width]`.
         save: whether a backward pass will follow.
+        turned: whether matrices have their inputs first; then they must be contiguous.
 
     Returns:
-        The passes, and how far the lines of each weight lie apart; None where there is no native code, or
-        where a weight has a wrong shape or would have to be copied.
+        The passes, where each weight lies, and how far its lines lie apart; None where there is no native
+        code, or where a weight has a wrong shape or would have to be copied.
     """
     if program.has_axes:
         return None
-    laid = _binder().layout_of(program, families)
-    if laid is None:
-        return None
-    shape = batch, time, time_major, stacked
-    passes = _passes(program, dtype, laid[0], shape, save)
-    return None if passes is None else (passes, laid[1])
+    columns_first: bool | tuple[bool, ...] = not turned
+    shapes = program.turned_shapes if turned else program.family_shapes
+    lines = program.turned_lines if turned else program.family_lines
+    weights = plain_addresses(families, shapes, dtype)
+    if weights is None:
+        found = None if turned else _binder().weights_of(program, families, dtype)
+        if found is None:
+            return None
+        columns_first, lines, weights = found
+    passes = _passes(program, dtype, columns_first, batch, time, time_major, stacked, save)
+    return None if passes is None else (passes, weights, lines)
 
 
 @cache
@@ -281,11 +296,17 @@ def _has_native_heads(program: Program, rows: Rows) -> bool:
 def _passes(
     program: Program,
     dtype: torch.dtype,
-    columns_first: tuple[bool, ...],
-    shape: tuple[int, int, bool, bool],
+    columns_first: bool | tuple[bool, ...],
+    batch: int,
+    time: int,
+    time_major: bool,
+    stacked: bool,
     save: bool,
 ) -> "Passes | None":
-    batch, time, time_major, stacked = shape
+    """Bind a program to full batches; one `columns_first` stands for that of every matrix."""
+    if isinstance(columns_first, bool):
+        alike = tuple([columns_first or len(shape) != 2 for shape in program.family_shapes])
+        return _passes(program, dtype, alike, batch, time, time_major, stacked, save)
     rows = Rows([batch] * time, batch)
     return made_natively(
         program.key,

@@ -24,6 +24,7 @@ HOUSE = (
     "interchange",
     "shipping",
     "tf1",
+    "comparison",
     "recipes",
     "explain",
     "models",

@@ -19,6 +19,7 @@ COUNT = int(os.environ.get("NABI_ALTERED_FILES", "24"))
 TOGETHER = [list(altered_samples.SAMPLES)[begin::2] for begin in range(2)]
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.timeout(300 + 2 * COUNT)
 @pytest.mark.parametrize("kinds", TOGETHER, ids=["0", "1"])
 def test_altered_files_end_in_an_error_of_nabis_or_in_a_model_that_works(

@@ -1,11 +1,11 @@
 """Which cells a test runs when running all of them would take too long."""
 
-import os
 from collections.abc import Iterable
-from datetime import date
 
 from nabi import cells
 from nabi.cells import Cell
+
+from ..rotation import day, everything
 
 CLASSIC = (
     "simple-rnn", "lstm", "peephole-lstm", "coupled-lstm", "gru-lecture", "gru-2014", "gru",
@@ -14,15 +14,10 @@ CLASSIC = (
 """The cells of the first versions, which most tests run on every day."""
 
 
-def everything() -> bool:
-    """Whether all cells are to be tested, not those of today."""
-    return os.environ.get("NABI_TEST_AGREEMENT") == "all"
-
-
 def cells_of_today(names: Iterable[str] | None = None, days: int = 8) -> list[str]:
     """The cells of the first versions and a part of the others; every cell comes up once in so many days."""
     chosen = list(cells.names() if names is None else names)
-    today = date.today().toordinal() % days
+    today = day() % days
     others = [name for name in chosen if name not in CLASSIC]
     part = {name for at, name in enumerate(others) if everything() or at % days == today}
     return [name for name in chosen if name in CLASSIC or name in part]

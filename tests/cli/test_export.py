@@ -76,3 +76,35 @@ def test_both_files_of_a_translator_are_named(
     done = nabi("export", "pairs.nabi")
     assert done.status == 2
     assert "pairs.step.onnx exists and was not written by nabi" in done.err
+
+
+def test_machine_code_and_c(nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders with a header; what is of another format or unknown is refused before a folder is made."""
+    monkeypatch.chdir(tmp_path)
+    models.Sequential([layers.GRU(3, input_shape=(None, 2))]).save("my-gate.nabi")
+    done = nabi("export", "my-gate.nabi", "--to", "object", "--target", "cortex-m7", "--separate-weights")
+    assert (done.status, done.out.split(" in ")[-1]) == (0, "my-gate\n")
+    made = ["my_gate.h", "my_gate.o", "my_gate_example.c", "my_gate_weights.bin", "my_gate_weights.o"]
+    assert sorted(path.name for path in Path("my-gate").iterdir()) == made
+    assert nabi("export", "my-gate.nabi", "--to", "c", "--name", "g", "--out", "source").status == 0
+    assert sorted(path.name for path in Path("source").iterdir()) == ["g.c", "g.h", "g_example.c"]
+    before = sorted(tmp_path.iterdir())
+    for options, problem in (
+        (["--to", "object", "--opset", 18], "--opset: expected no such option with --to object"),
+        (["--to", "c", "--target", "x86-64"], "--target: expected no such option with --to c"),
+        (["--name", "g"], "--name: expected no such option with --to onnx"),
+        (["--to", "object", "--target", "z80"], "target: 'z80' is not known"),
+        (["--to", "object", "--cpu", "z80"], "cpu: expected one of x86-64-v3"),
+    ):
+        done = nabi("export", "my-gate.nabi", *options, "--out", "new")
+        assert done.status == 2
+        assert problem in done.err
+    assert sorted(tmp_path.iterdir()) == before
+    Path("new").mkdir()
+    Path("new/g.h").write_text("mine")
+    done = nabi("export", "my-gate.nabi", "--to", "c", "--name", "g", "--out", "new")
+    assert done.status == 2
+    assert "has a file g.h that nabi did not write" in done.err
+    assert (
+        nabi("export", "my-gate.nabi", "--to", "c", "--name", "g", "--out", "new", "--overwrite").status == 0
+    )

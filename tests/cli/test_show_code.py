@@ -57,6 +57,7 @@ def test_the_assembly_is_that_of_the_machine(nabi, machine, direction):
     assert re.search(FUSED[machine], outcome.out)
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize("cell", cells_of_today())
 def test_every_cell_is_a_module_that_llvm_reads(nabi, cell, direction):

@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import nabi
 
 SHIM = Path(__file__).parent / "keras_shim"
@@ -33,6 +35,7 @@ def keras_tests() -> list[Path]:
     return sorted(folder.glob("*_test.py"))
 
 
+@pytest.mark.rotates(days=2)
 def test_keras_recurrent_layer_tests(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     shutil.copytree(SHIM, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     for file in keras_tests():

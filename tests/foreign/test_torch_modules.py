@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("expecttest")
 
 
+@pytest.mark.rotates(days=2)
 def test_torch_module_database(record_property: Callable[[str, object], None]) -> None:
     driver = Path(__file__).with_name("torch_modules_driver.py")
     done = subprocess.run(

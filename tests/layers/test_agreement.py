@@ -37,6 +37,7 @@ def randomize(layer: layers.Layer) -> None:
             weight.uniform_(-0.7, 0.7)
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=15, deadline=None)
 @given(

@@ -62,6 +62,7 @@ def test_a_layer_of_a_type(name: str, dtype: str) -> None:
     assert type(layer).from_config(layer.get_config())(x).dtype == output.dtype
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_model_of_a_type_is_trained_and_kept(name: str, dtype: str, tmp_path: Path) -> None:

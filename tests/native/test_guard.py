@@ -32,6 +32,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.timeout(LONGEST + 60)
 @pytest.mark.parametrize(("part", "place", "features"), PARTS)
 def test_native_code_keeps_within_its_memory(part: str, place: str, features: str) -> None:

@@ -197,3 +197,16 @@ def test_a_layer_whose_working_memory_is_not_kept() -> None:
     """More than 256 MiB of packed weights: in a process of its own, which memory freed too early ends."""
     found = subprocess.run([sys.executable, "-c", WIDE], capture_output=True, text=True, timeout=300)
     assert (found.returncode, found.stdout) == (0, "right\n"), found.stderr[-2000:]
+
+
+@pytest.mark.parametrize("size", [3, 500])
+def test_results_made_like_others_have_memory_of_their_own(size: int) -> None:
+    for shape, strides in (((size, 4, size), ()), ((4, size, size), (size, 4 * size, 1))):
+        new = _memory.fresh_like(shape, torch.float64, strides)
+        one, other = new(), new()
+        assert one.shape == shape
+        assert one.stride() == (strides or torch.empty(shape, device="meta").stride())
+        assert one.dtype is torch.float64
+        one.fill_(1.0)
+        other.fill_(2.0)
+        assert one.sum() == one.numel()

@@ -183,6 +183,7 @@ def output_of(script: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize(
     ("environment", "most"),
     [

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +10,8 @@ import nabi.nn
 from nabi import cells
 
 from .conftest import EVERY, LAYERS, data, make, same, total
+
+pytestmark = pytest.mark.rotates(days=3)
 
 
 @EVERY

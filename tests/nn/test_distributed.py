@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import json, sys
 import torch
@@ -43,6 +45,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.rotates(days=2)
 def test_two_processes(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", PROGRAM]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -41,6 +41,7 @@ def random(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
 
 
+@pytest.mark.rotates(days=2)
 @EVERY_CELL
 @pytest.mark.parametrize("initializer", ["torch", "keras"])
 def test_every_cell_trains(cell: Any, initializer: str) -> None:
@@ -86,6 +87,7 @@ def test_layers_and_directions_are_runs_of_one_layer(cell: Any) -> None:
         torch.testing.assert_close(getattr(state, name), torch.cat([final[index] for final in finals]))
 
 
+@pytest.mark.rotates(days=3)
 @EVERY_CELL
 def test_step_by_step_is_the_whole(cell: Any) -> None:
     rnn = make(cell, 2)

@@ -104,6 +104,7 @@ def worst(found: dict[str, Tensor], truth: dict[str, Tensor]) -> dict[str, float
     }
 
 
+@pytest.mark.rotates(days=5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_agreement_over_the_sweep(kind: str) -> None:
     for number, configuration in enumerate(configurations(kind)):

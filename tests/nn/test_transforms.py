@@ -13,7 +13,10 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from .conftest import DOUBLE, EVERY, LAYERS, MAKERS, data, gradients, leaves, make, same, total
 
 # torch's own forward mode uses torch.jit.script, of which it warns.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.rotates(days=3),
+    pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning"),
+]
 
 
 @EVERY

@@ -23,7 +23,10 @@ from nabi.scan import PreparedStep
 
 from .conftest import EVERY, LAYERS, MAKERS, data, gradients, leaves, make, same, total
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+pytestmark = [
+    pytest.mark.rotates(days=3),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning"),
+]
 
 
 class SeeOperations(TorchDispatchMode):

@@ -19,6 +19,7 @@ from .shrinking import shrink
 SEEDS, EACH = range(865, 865 + examples(120)), 20
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("first", SEEDS[::EACH])
 def test_drawn_programs_agree(first: int) -> None:
     skipped = 0
@@ -160,6 +161,7 @@ FOUND = {
 }  # fmt: skip
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("name", FOUND)
 @pytest.mark.parametrize("batch", [1, 5])
 def test_what_was_found_stays_mended(name: str, batch: int) -> None:

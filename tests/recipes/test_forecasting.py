@@ -54,6 +54,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("name", ["airline", "temperatures", "sunspots", "pollution"])
 def test_it_learns_measures_and_draws(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -121,6 +121,7 @@ def test_words_that_only_the_test_part_has_are_not_learned(short_runs):
     assert "testonly" not in words
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns(tmp_path, texts, easily, name):
     easily(name)
@@ -220,6 +221,7 @@ def test_mistakes_are_those_that_are_wrong_with_the_surest_first():
         assert mistake.probability == probabilities[row]["abc".index(mistake.read_as)]
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("name", NAMES)
 def test_on_a_part_of_the_real_data(tmp_path, name):
     real = os.environ.get("NABI_DATA")

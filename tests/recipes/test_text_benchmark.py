@@ -145,6 +145,7 @@ def worker(name, texts, out, **options):
     return subprocess.Popen(parts, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
 def test_every_network_trains(tmp_path, texts, experiment):
     run = Run(experiment.name, RunFolder(tmp_path / experiment.name / "0"), 0, 1, None, texts)

@@ -24,6 +24,7 @@ def weights_of(program: Program, outputs_first: bool) -> list[torch.Tensor]:
     return [weight.requires_grad_() for weight in weights]
 
 
+@pytest.mark.rotates(days=2)
 @settings(max_examples=60, deadline=None)
 @given(
     program=st.sampled_from(PROGRAMS),
@@ -176,3 +177,64 @@ def test_a_cell_without_weights(need):
         output.sum().backward()
         (wanted,) = torch.autograd.grad(torch.stack(expected, 1).sum(), x)
         torch.testing.assert_close(x.grad, wanted)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: type(program.cell).__name__)
+def test_matrices_may_have_their_inputs_first(program: Program) -> None:
+    x = torch.randn(3, 4, program.input_size, dtype=torch.float64)
+    weights = [weight.detach() for weight in weights_of(program, True)]
+    turned = [weight.t().contiguous() if weight.dim() == 2 else weight for weight in weights]
+    expected = scan_full_batch(program, x, None, weights)
+    found = scan_full_batch(program, x, None, turned, turned=True)
+    assert found is not None
+    assert expected is not None
+    for one, other in zip((found[0], *found[1]), (expected[0], *expected[1]), strict=True):
+        assert torch.equal(one, other)
+    # What torch would record, and what would have to be copied, goes another way.
+    turned[0].requires_grad_()
+    assert scan_full_batch(program, x, None, turned, turned=True) is None
+    with torch.no_grad():
+        assert scan_full_batch(program, x, None, turned, turned=True) is not None
+        assert scan_full_batch(program, x, None, weights, turned=True) is None
+
+
+def _copied(weight: torch.Tensor, values: torch.Tensor) -> None:
+    weight.data.copy_(values)
+
+
+def _replaced(weight: torch.Tensor, values: torch.Tensor) -> None:
+    weight.data = values.clone()
+
+
+def _turned(weight: torch.Tensor, values: torch.Tensor) -> None:
+    weight.data = values.t().contiguous().t()
+
+
+def _written(weight: torch.Tensor, values: torch.Tensor) -> None:
+    weight.detach().numpy()[:] = values.numpy()
+
+
+def _viewed(weight: torch.Tensor, values: torch.Tensor) -> None:
+    """The memory is at the same address and has as many numbers as before."""
+    weight.data.copy_(values.t())
+    weight.data = weight.data.t()
+
+
+@pytest.mark.parametrize("change", [_copied, _replaced, _turned, _written, _viewed])
+@pytest.mark.parametrize("size", [(2, 2), (9, 30)], ids=["in place", "packed"])
+def test_weights_that_change_between_two_calls_are_noticed(change, size):
+    """Whether torch counts the change as one or not."""
+    torch.manual_seed(0)
+    module, x = nn.RNN(4, 4), torch.randn(*size, 4)
+    with torch.no_grad():
+        module(x)
+        values = torch.randn(4, 4)
+        change(module.weight_hh_l0, values)
+        found = module(x)[0]
+        assert torch.equal(module.weight_hh_l0, values)
+        fresh = nn.RNN(4, 4)
+        fresh.load_state_dict(module.state_dict())
+        torch.testing.assert_close(found, fresh(x)[0])
+    module.weight_hh_l0.data = torch.zeros(3, 4)
+    with pytest.raises((RuntimeError, ValueError)):
+        module(x)

@@ -7,9 +7,25 @@ import numpy as np
 import torch
 
 from nabi import layers, models
+from nabi.errors import ArgumentError
 from nabi.layers import Layer
 
+from ..cells.sampling import cells_of_today, make
+
 FEATURES, CODES, STEPS = 5, 11, 6
+
+
+def cells_alone() -> list[str]:
+    """The cells of today that need nothing but an input and a number of units."""
+    return [name for name in cells_of_today() if _is_alone(name)]
+
+
+def _is_alone(name: str) -> bool:
+    try:
+        program = make(name, 6).program(FEATURES)
+    except ArgumentError:
+        return False
+    return all(given.default is not None and given.name != "position" for given in program.inputs[1:])
 
 
 def sequential(*stack: Layer, codes: bool = False, name: str = "model", features: int = FEATURES) -> Any:
@@ -103,6 +119,11 @@ MODELS: dict[str, Callable[[], Any]] = {
         layers.PReLU(shared_axes=[1]),
         layers.Softmax(),
     ),
+    "pooling": lambda: sequential(
+        layers.SimpleRNN(9, return_sequences=True),
+        layers.GlobalAveragePooling1D(),
+    ),
+    "largest": lambda: sequential(layers.GRU(5, return_sequences=True), layers.GlobalMaxPooling1D()),
     "stacks": lambda: sequential(
         layers.TimeDistributed(layers.Dense(7, activation="tanh")),
         layers.RNN([layers.LSTMCell(6), layers.LSTMCell(5)]),

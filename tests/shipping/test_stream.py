@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings, strategies as st
 
 import nabi
@@ -13,14 +14,11 @@ from nabi.ir import Cell, initial
 from nabi.ir.functions import sigmoid, tanh
 from nabi.shipping import step_program
 
-from ..cells.sampling import cells_of_today, make
-from .built import CODES, MODELS, agrees, inputs, outputs, sequential
-
-# What only a call with more inputs can run.
-_WITH_MORE = {"gru-d", "ea-lstm", "phased-lstm"}
+from ..cells.sampling import make
+from .built import CODES, MODELS, agrees, cells_alone, inputs, outputs, sequential
 
 
-@pytest.mark.parametrize("name", [name for name in cells_of_today() if name not in _WITH_MORE])
+@pytest.mark.parametrize("name", cells_alone())
 def test_every_cell(name: str) -> None:
     model = sequential(layers.RNN(make(name, 8), return_sequences=True), layers.Dense(3))
     x = inputs(model)
@@ -72,8 +70,6 @@ def test_the_network_of_a_language_model() -> None:
     model.fit(["to be or not to be " * 20], verbose=0)
     codes = np.array([4, 5, 6, 4])
     network = model.network
-    import torch
-
     with torch.no_grad():
         wanted = network(torch.as_tensor(codes)[None], network.start(1))[0][0].numpy()
     assert agrees(nabi.Stream(model).run(codes), wanted)
@@ -133,10 +129,8 @@ def test_what_a_cell_declares() -> None:
 
 
 def test_what_is_refused() -> None:
-    model = sequential(
-        layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GlobalMaxPooling1D()
-    )
-    with pytest.raises(ArgumentError, match=r"bidirectional.*from both ends.*global_max.*whole sequence"):
+    model = sequential(layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.MaxPooling1D(2))
+    with pytest.raises(ArgumentError, match=r"bidirectional.*from both ends.*max_pooling.*fewer steps"):
         nabi.Stream(model)
     with pytest.raises(ArgumentError, match="padding='valid' reads later steps"):
         nabi.Stream(sequential(layers.Conv1D(3, 2)))
@@ -167,3 +161,23 @@ def test_bad_steps() -> None:
         codes.push(CODES)
     with pytest.raises(ArgumentError, match="x: expected codes"):
         codes.run([0, 1.5])
+
+
+def test_ready_systems() -> None:
+    texts, labels = ["good", "bad", "so good", "so bad"] * 3, ["a", "b"] * 6
+    one_way = nabi.TextClassifier(units=3, embedding_size=3, epochs=1, bidirectional=False)
+    with pytest.raises(ArgumentError, match="TextClassifier has no network yet; fit it first"):
+        nabi.Stream(one_way)
+    one_way.fit(texts, labels, verbose=0)
+    codes = np.array([4, 5, 3])
+    assert agrees(nabi.Stream(one_way).run(codes)[-1], one_way.model.predict(codes[None], verbose=0)[0])
+    notes = nabi.NoteModel(units=5, epochs=1)
+    notes.fit([[[60], [62, 65], [60], []] * 4] * 3, verbose=0)
+    x = (np.random.default_rng(0).random((4, 88)) < 0.05).astype(np.float32)
+    with torch.no_grad():
+        wanted = notes.network(torch.as_tensor(x)[None], notes.network.start(1))[0][0].numpy()
+    assert agrees(nabi.Stream(notes).run(x), wanted)
+    both_ways = nabi.TextClassifier(units=3, embedding_size=3, epochs=1, bidirectional=True)
+    both_ways.fit(texts, labels, verbose=0)
+    with pytest.raises(ArgumentError, match="classifier cannot go step by step: bidirectional"):
+        nabi.Stream(both_ways)

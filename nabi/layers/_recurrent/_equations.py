@@ -16,8 +16,9 @@ from nabi.layers._layer._arguments import check_no_constraint
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._recurrent._unrolled import unrolled
+from nabi.native import runs_now
 from nabi.nn import StackValues, as_initial_values, asked_values, initializers, set_declared_values
-from nabi.scan import initial_states, prepare_lowering, sample_noise, scan
+from nabi.scan import initial_states, prepare_lowering, sample_noise, scan, scan_full_batch
 
 __all__ = ["Equations", "activation_name"]
 
@@ -182,13 +183,17 @@ class Equations(Layer):
 
     def family_weight(self, family: Family) -> Tensor:
         """Return the weight of one family as `scan` expects it."""
-        weight = self._weight(_KERAS_NAMES.get(family.name, family.name))
+        weight = self.stored_weight(family)
         return weight.T if len(family.shape) == 2 else weight
 
     def matrices(self) -> dict[str, int]:
         """Return the names of the matrices of the cell, with the axis of their outputs."""
         families = () if self._programs is None else self._programs[0].families
         return {_KERAS_NAMES.get(f.name, f.name): 1 for f in families if len(f.shape) == 2}
+
+    def stored_weight(self, family: Family) -> Tensor:
+        """Return the weight of one family in Keras' layout: matrices as (in, out)."""
+        return self._weight(_KERAS_NAMES.get(family.name, family.name))
 
     def program(self, training: bool = False) -> Program:
         """Return the cell's program for the input width of the built layer."""
@@ -241,6 +246,12 @@ class Equations(Layer):
         equations, which are returned for every step.
         """
         program = self.program(training)
+        is_full = mask is None and not (training or reverse or unroll or extra or values)
+        if is_full and not torch.is_grad_enabled() and runs_now():
+            stored = [self.stored_weight(family) for family in program.families]
+            found = scan_full_batch(program, x, states, stored, turned=True)
+            if found is not None:
+                return *found, {}
         noise: States = ()
         if training and self._draws:
             generator = self.seed_generator.generator(x.device)

@@ -153,11 +153,11 @@ class _GRU(_Described):
             return
         super().add_family(family)
 
-    def family_weight(self, family: Family) -> Tensor:
-        """Return the weight of one family as `scan` expects it."""
+    def stored_weight(self, family: Family) -> Tensor:
+        """Return the weight of one family in Keras' layout; one weight holds both biases."""
         if family.name in ("b_x", "b_h"):
             return self._weight("bias")[int(family.name == "b_h")]
-        return super().family_weight(family)
+        return super().stored_weight(family)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that recreate the layer."""

@@ -174,9 +174,9 @@ def _target_with(machine: Machine, level: int) -> Any:
 
     _initialise(machine.triple == binding.get_process_triple())
     # Small position-independent code: JITLink puts all sections of an object into one block of memory, so
-    # constants are near, and creates a table for distant functions. Processors without an operating system
-    # have fixed addresses instead.
-    reloc = "static" if "-none-" in machine.triple else "pic"
+    # constants are near, and creates a table for distant functions. Processors without an operating system,
+    # and WebAssembly, have fixed addresses instead.
+    reloc = "static" if "-none-" in machine.triple or machine.triple.startswith("wasm") else "pic"
     return binding.Target.from_triple(machine.triple).create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=level, reloc=reloc, codemodel="small"
     )

@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 from nabi.errors import NabiError
 
-__all__ = ["OTHER_MACHINES", "Machine", "NativeError", "host", "is_supported", "why_not"]
+__all__ = [
+    "FULL",
+    "OTHER_MACHINES",
+    "WEB_ASSEMBLY",
+    "Arithmetic",
+    "Machine",
+    "NativeError",
+    "host",
+    "is_supported",
+    "why_not",
+]
 
 _OLDEST_LLVMLITE = (0, 45)
 _SIZES = {"float32": 4, "float64": 8}
@@ -49,6 +59,37 @@ _AVX512_FEATURES = (*_AVX2_FEATURES, "avx512f", "avx512bw", "avx512cd", "avx512d
 
 class NativeError(NabiError, RuntimeError):
     """Native code can't be generated, loaded or run."""
+
+
+class Arithmetic(NamedTuple):
+    """What a processor computes with instructions of its own; anything else must be composed of them.
+
+    Attributes:
+        fused: multiplies and adds with a single rounding.
+        double: computes in float64.
+        rounding: rounds to whole numbers.
+    """
+
+    fused: bool = True
+    double: bool = True
+    rounding: bool = True
+
+
+FULL = Arithmetic()
+# WebAssembly has all but fused multiply-add; its relaxed form rounds differently from engine to engine.
+_WEB_ASSEMBLY = Arithmetic(fused=False)
+# Arm's small processors by their floating-point unit. Any other has none: all it computes are calls.
+_SMALL_ARM = {
+    "cortex-m4": Arithmetic(double=False, rounding=False),  # FPv4, single precision
+    "cortex-m33": Arithmetic(double=False),  # FPv5, single precision
+    "cortex-m35p": Arithmetic(double=False),
+    "cortex-m7": FULL,  # FPv5, double precision
+    "cortex-m55": FULL,
+    "cortex-m85": FULL,
+}
+_NO_FLOATING_POINT = Arithmetic(fused=False, double=False, rounding=False)
+# 32-bit application processors: VFPv4 has fused multiply-add, VFPv3 has not; neither rounds.
+_VFP3 = frozenset({"cortex-a8", "cortex-a9"})
 
 
 class Machine(NamedTuple):
@@ -110,6 +151,25 @@ class Machine(NamedTuple):
         return self._replace(vector_bytes=lanes * size)
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """What it computes with instructions of its own.
+
+        >>> OTHER_MACHINES["x86_64-windows-sse"].arithmetic.fused
+        False
+        """
+        architecture = self.architecture
+        if architecture.startswith("wasm"):
+            return _WEB_ASSEMBLY
+        if architecture.startswith("thumb"):
+            return _SMALL_ARM.get(self.cpu, _NO_FLOATING_POINT)
+        if architecture.startswith("arm"):
+            return Arithmetic(fused=self.cpu not in _VFP3, rounding=False)
+        if architecture == "x86_64":
+            present = _present(self.features)
+            return Arithmetic(fused="fma" in present, rounding="sse4.1" in present or "avx" in present)
+        return FULL
+
+    @property
     def architecture(self) -> str:
         """`"x86_64"`, `"aarch64"`, or else the first part of the triple."""
         name = self.triple.partition("-")[0]
@@ -151,6 +211,16 @@ OTHER_MACHINES: Mapping[str, Machine] = MappingProxyType(
         "x86_64-windows-avx2": _machine("x86_64-pc-windows-msvc", "haswell", _wanted(_AVX2_FEATURES)),
         # Without fused multiply-add: generated but never run; see `why_not`.
         "x86_64-windows-sse": _machine("x86_64-pc-windows-msvc", "x86-64", "+sse2"),
+    }
+)
+
+# Browsers and other engines: with vectors of 16 bytes, and without; both compute the same bits. They assign
+# registers in one quick pass, so code that needs many is slower: an LSTM of 64 units took twice as long with
+# twelve sums at once as with four.
+WEB_ASSEMBLY: Mapping[str, Machine] = MappingProxyType(
+    {
+        "wasm": Machine("wasm32-unknown-unknown", "generic", "+simd128", 16, 8),
+        "wasm-scalar": Machine("wasm32-unknown-unknown", "generic", "-simd128", 16, 8),
     }
 )
 

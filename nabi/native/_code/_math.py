@@ -7,6 +7,13 @@ of J.-M. Muller, Elementary Functions (2016): the argument is reduced by a multi
 Errors below are the largest found, in units in the last place (ulp), for float32 and for float64. Results are
 the same bit for bit for every number of lanes and on every machine: no approximate instructions are used. (On
 Zen 4, a division of 16 lanes was also faster than an estimate with its correction, alone or among others.)
+
+Where the processor has no fused multiply-add (`Arithmetic.fused`), `Vectors.fma` multiplies and adds. Nearly
+everywhere this costs a fraction of an ulp. Only the reduction of the argument needs exact products: there
+constants have so few bits that a product with a whole number is exact (the split of Cody and Waite, Software
+Manual for the Elementary Functions, 1980), or the product is computed in two parts (Dekker, Numerische
+Mathematik 18, 1971). The results are the same on all such processors, and differ in the last places from
+those with fused multiply-add. docs/native.md has the bounds of both.
 """
 
 import math
@@ -16,7 +23,7 @@ from typing import Any
 from nabi.native._code._coefficients import COEFFICIENTS
 from nabi.native.vectors import Vectors
 
-__all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh"]
+__all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh", "widened"]
 
 
 @dataclass(frozen=True)
@@ -26,26 +33,53 @@ class _Format:
     Attributes:
         bits: explicit bits of the mantissa; `bias`: of the exponent.
         ln2: ln 2 in two parts, the second being the remainder of the first.
+        short_ln2: the same with a first part whose product with an exponent is exact.
         least: below the logarithm of half the smallest denormal; `most`: above that of the largest number.
         one: an argument from which sigmoid, and tanh of half of it, safely round to 1.
         shift: a power of two that keeps sigmoid's numerator a normal number.
+        half_pi: pi / 2 in three parts. The first two are truncated, not rounded, so that all are positive and
+            no part turns -0 into 0.
+        farthest: from here on, `sin` and `cos` are NaN.
     """
 
     bits: int
     bias: int
     ln2: tuple[float, float]
+    short_ln2: tuple[float, float]
     least: float
     most: float
     one: float
     shift: int
+    half_pi: tuple[float, float, float]
+    farthest: float
 
 
 _FORMATS = {
-    "float32": _Format(23, 127, (0.693147182464599609375, -1.904654299957768e-09), -105.0, 89.0, 30.0, 64),
-    "float64": _Format(52, 1023, (0.6931471805599453, 2.3190468138462996e-17), -746.0, 710.0, 60.0, 512),
+    "float32": _Format(
+        bits=23,
+        bias=127,
+        ln2=(0.693147182464599609375, -1.904654299957768e-09),
+        short_ln2=(0.693115234375, 3.194618329871446e-05),
+        least=-105.0,
+        most=89.0,
+        one=30.0,
+        shift=64,
+        half_pi=(1.570796251296997, 7.549789415861596e-08, 5.390302953474238e-15),
+        farthest=2.0**20,
+    ),
+    "float64": _Format(
+        bits=52,
+        bias=1023,
+        ln2=(0.6931471805599453, 2.3190468138462996e-17),
+        short_ln2=(0.6931471805592082, 7.371002565167799e-13),
+        least=-746.0,
+        most=710.0,
+        one=60.0,
+        shift=512,
+        half_pi=(1.5707963267948966, 6.123233995736765e-17, 1.082856673921914e-32),
+        farthest=2.0**49,
+    ),
 }
-# The second part is truncated, not rounded, so that all are positive and no part turns -0 into 0.
-_HALF_PI = (1.5707963267948966, 6.123233995736765e-17, 1.082856673921914e-32)
 
 
 def _polynomial(v: Vectors, x: Any, coefficients: tuple[float, ...]) -> Any:
@@ -80,10 +114,22 @@ def _rounded(v: Vectors, x: Any, factor: float, shift: int = 0) -> tuple[Any, An
 
 
 def _less_ln2(v: Vectors, x: Any, n: Any, factor: float, exact: bool) -> Any:
-    """Return `x - n * factor * ln 2`, with the second part of ln 2 only if `exact`."""
-    high, low = _FORMATS[v.dtype].ln2
+    """Return `x - n * factor * ln 2`, with a tiny second part of ln 2 only if `exact`."""
+    high, low = _ln2(v)
     x = v.fma(n, v.constant(-factor * high), x)
-    return v.fma(n, v.constant(-factor * low), x) if exact else x
+    return v.fma(n, v.constant(-factor * low), x) if exact or not v.arithmetic.fused else x
+
+
+def _ln2(v: Vectors) -> tuple[float, float]:
+    form = _FORMATS[v.dtype]
+    return form.ln2 if v.arithmetic.fused else form.short_ln2
+
+
+def widened(v: Vectors) -> Vectors:
+    """Return vectors of float64 with as many lanes; the same vectors if they are, or if there are none."""
+    if v.double or not v.arithmetic.double:
+        return v
+    return Vectors(v.builder, "float64", v.lanes, v.arithmetic)
 
 
 def tanh(v: Vectors, x: Any) -> Any:
@@ -168,7 +214,7 @@ def _log_near(v: Vectors, f: Any, n: Any) -> Any:
     z = v.mul(s, s)
     tail = v.mul(z, _polynomial(v, z, COEFFICIENTS[v.dtype].log))
     square = v.mul(v.mul(f, f), v.constant(0.5))
-    high, low = _FORMATS[v.dtype].ln2
+    high, low = _ln2(v)
     rest = v.fma(s, v.add(square, tail), v.mul(n, v.constant(low)))
     return v.fma(n, v.constant(high), v.sub(f, v.sub(square, rest)))
 
@@ -231,18 +277,20 @@ def _wave(v: Vectors, x: Any, quarters: int) -> Any:
 
     The multiple of pi / 2 is subtracted in float64 and in three parts for every element type, so in this
     range no argument loses digits, however close to a multiple it is. Beyond, NaN means that the phase is
-    unknown; neighbouring float64 numbers are then at least 1/8 apart. Error: 2.0 and 1.9 ulp.
+    unknown; neighbouring float64 numbers are then at least 1/8 apart. Error: 2.0 and 1.9 ulp. Processors that
+    do not compute in float64 subtract it in float32, and the range ends at 2 ** 20.
     """
-    build, wide = v.builder, Vectors(v.builder, "float64", v.lanes)
-    in_range = v.compare("<", v.call("llvm.fabs", x), v.constant(2.0**49))
-    value = x if v.double else build.fpext(x, wide.type)
-    magic = wide.constant(1.5 * 2.0**52)
+    build, wide = v.builder, widened(v)
+    form = _FORMATS[wide.dtype]
+    in_range = v.compare("<", v.call("llvm.fabs", x), v.constant(form.farthest))
+    value = x if wide is v else build.fpext(x, wide.type)
+    magic = wide.constant(1.5 * 2.0**form.bits)
     moved = wide.fma(value, wide.constant(2.0 / math.pi), magic)
     n = wide.sub(moved, magic)
-    for part in _HALF_PI:
-        value = wide.fma(n, wide.constant(-part), value)
+    for part in form.half_pi:
+        value = _less_multiple(wide, value, n, part)
     turn = build.bitcast(moved, wide.integers)
-    if not v.double:
+    if wide is not v:
         value, turn = build.fptrunc(value, v.type), build.trunc(turn, v.integers)
     turn = build.add(turn, v.integer_constant(quarters))
     rows, z = COEFFICIENTS[v.dtype], v.mul(value, value)
@@ -255,3 +303,29 @@ def _wave(v: Vectors, x: Any, quarters: int) -> Any:
     sign = build.shl(second, v.integer_constant(8 * v.size - 2))
     result = build.bitcast(build.xor(chosen, sign), v.type)
     return v.select(in_range, result, v.constant(math.nan))
+
+
+def _less_multiple(v: Vectors, x: Any, n: Any, part: float) -> Any:
+    """Return `x - n * part` as if the product were exact."""
+    if v.arithmetic.fused:
+        return v.fma(n, v.constant(-part), x)
+    # Dekker: numbers of half the bits multiply exactly, so the error of a product is a sum of such products.
+    split = 2.0 ** ((_FORMATS[v.dtype].bits + 2) // 2) + 1.0
+    moved = v.mul(n, v.constant(split))
+    n_high = v.sub(moved, v.sub(moved, n))
+    n_low = v.sub(n, n_high)
+    high, low = _halves(part, v.dtype)
+    product = v.mul(n, v.constant(part))
+    error = v.sub(v.mul(n_high, v.constant(high)), product)
+    error = v.add(error, v.mul(n_high, v.constant(low)))
+    error = v.add(error, v.mul(n_low, v.constant(high)))
+    error = v.add(error, v.mul(n_low, v.constant(low)))
+    return v.sub(v.sub(x, product), error)
+
+
+def _halves(number: float, dtype: str) -> tuple[float, float]:
+    """Return a number of `dtype` as the sum of two with half as many bits."""
+    half = (_FORMATS[dtype].bits + 2) // 2
+    mantissa, exponent = math.frexp(number)
+    high = math.ldexp(round(math.ldexp(mantissa, half)), exponent - half)
+    return high, number - high

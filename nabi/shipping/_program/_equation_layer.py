@@ -1,4 +1,4 @@
-"""Layers without a state as equations in the language of cells: dense layers, activations, normalization.
+"""Layers as equations in the language of cells: dense layers, activations, normalization, pooling.
 
 So the same few instructions serve for all of them, and for cells.
 """
@@ -12,7 +12,7 @@ from nabi.ir import Node, Parameter, Trace
 from nabi.ir.functions import ACTIVATIONS
 from nabi.shipping._program._instructions import Numbers, Value
 from nabi.shipping._program._lowering import decomposed, lower
-from nabi.shipping._program._step_program import StepLayer
+from nabi.shipping._program._step_program import State, StepLayer, settle_states
 from nabi.targets.eager import added_operation
 
 __all__ = ["UnshippableError", "activated", "equation_layer", "named_activation"]
@@ -65,11 +65,16 @@ class Equations:
 
     Args:
         widths: of what it reads: `x`, or `x0`, `x1`, ... if there are several.
+
+    Attributes:
+        weights: its weights by name.
+        new: what its states become, by name; filled by whoever writes the equations.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
         self.trace = Trace("step")
         self.weights: dict[str, Numbers] = {}
+        self.new: dict[str, Node] = {}
         names = ["x"] if len(widths) == 1 else [f"x{number}" for number in range(len(widths))]
         self.inputs = [
             self.trace.leaf("input", name, width) for name, width in zip(names, widths, strict=True)
@@ -79,6 +84,10 @@ class Equations:
     def x(self) -> Node:
         """The first input."""
         return self.inputs[0]
+
+    def state(self, name: str, width: int) -> Node:
+        """Return what a state was after the step before."""
+        return self.trace.leaf("state", name, width)
 
     def vector(self, name: str, numbers: Any) -> Node:
         """Return a weight of one number for each unit."""
@@ -105,14 +114,17 @@ def equation_layer(
     text: Sequence[str],
     sources: Sequence[Value],
     write: Callable[[Equations], Node],
+    initial: Mapping[str, Numbers] | None = None,
 ) -> StepLayer:
-    """Return a layer without a state.
+    """Return a layer of equations.
 
     Args:
         name, title: see `StepLayer`.
         text: its equations.
         sources: what it reads.
         write: writes its equations and returns its output.
+        initial: the states that it reads by `Equations.state` and writes to `Equations.new`, as they are
+            before the first step.
     """
     equations = Equations([source.width for source in sources])
     output = write(equations)
@@ -120,10 +132,17 @@ def equation_layer(
     for one, source in zip(inputs, sources, strict=True):
         if output is one:
             return StepLayer(name, title, tuple(text), (), (), source)
-    places = decomposed([output])
+    nodes = [output, *equations.new.values()]
+    places = decomposed(nodes)
     leaves: Mapping[str, Value | float] = {
         one.name: source for one, source in zip(inputs, sources, strict=True)
     }
+    values = initial or {}
+    olds = {one: Value(one, len(numbers), "state") for one, numbers in values.items()}
     names = {places[output.index].index: "y"}
-    body = lower([places[output.index]], leaves, equations.weights, names)
-    return StepLayer(name, title, tuple(text), tuple(body.instructions), (), body.results[0])
+    asked = [places[node.index] for node in nodes]
+    body = lower(asked, {**leaves, **olds}, equations.weights, names)
+    pairs = [(olds[one], new) for one, new in zip(equations.new, body.results[1:], strict=True)]
+    instructions, result = settle_states(body.instructions, body.results[0], pairs)
+    states = tuple(State(one, old, values[one]) for one, old in olds.items())
+    return StepLayer(name, title, tuple(text), tuple(instructions), states, result)

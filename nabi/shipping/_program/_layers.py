@@ -58,11 +58,6 @@ def _nothing(layer: Any, sources: list[Value]) -> Steps:
     return []
 
 
-def _rows(layer: Any) -> Any:
-    """Return the weights of a layer as arrays."""
-    return {name: one.detach().cpu().float().numpy() for name, one in layer.named_parameters(recurse=False)}
-
-
 def _array(tensor: torch.Tensor) -> Any:
     return tensor.detach().cpu().float().numpy()
 
@@ -254,6 +249,44 @@ def _unit_normalization(layer: Any, sources: list[Value]) -> Steps:
     return [_equations(layer, sources, "y = x / sqrt(sum(x ∘ x))", write)]
 
 
+# Pooling over all steps so far -----------------------------------------------------------------------------
+
+
+def _of_steps(layer: Any) -> None:
+    if getattr(layer, "keepdims", False):
+        raise UnshippableError("keepdims=True makes a sequence of one step")
+
+
+def _largest(layer: Any, sources: list[Value]) -> Steps:
+    _of_steps(layer)
+    width = sources[0].width
+
+    def write(e: Equations) -> Node:
+        e.new["largest"] = e.apply("maximum", e.state("largest", width), e.x)
+        return e.new["largest"]
+
+    initial = {"largest": np.full(width, np.finfo(np.float32).min, np.float32)}
+    text = ["y = the largest of all x so far"]
+    return [equation_layer(layer.name, type(layer).__name__, text, sources, write, initial)]
+
+
+def _mean(layer: Any, sources: list[Value]) -> Steps:
+    """The mean moves to each step by its share, so that no sum grows with the length of the stream."""
+    _of_steps(layer)
+    width = sources[0].width
+
+    def write(e: Equations) -> Node:
+        e.new["count"] = e.state("count", 1) + 1.0
+        share = e.apply("sum", 1.0 / e.new["count"])
+        mean = e.state("mean", width)
+        e.new["mean"] = mean + share * (e.x - mean)
+        return e.new["mean"]
+
+    initial = {"count": zeros(1), "mean": zeros(width)}
+    text = ["n = n + 1", "y = y + (x - y) / n"]
+    return [equation_layer(layer.name, type(layer).__name__, text, sources, write, initial)]
+
+
 # Several inputs -------------------------------------------------------------------------------------------
 
 
@@ -310,8 +343,6 @@ _REFUSED: dict[type, str] = {
     layers.AdditiveAttention: _WHOLE,
     layers.AveragePooling1D: _FEWER,
     layers.MaxPooling1D: _FEWER,
-    layers.GlobalAveragePooling1D: _WHOLE,
-    layers.GlobalMaxPooling1D: _WHOLE,
     layers.Flatten: "it makes one row of all steps",
     layers.Reshape: "it changes what a step is",
     layers.Permute: "it changes what a step is",
@@ -333,6 +364,8 @@ _WRITERS: dict[type, Write] = {
     layers.Embedding: _embedding,
     layers.GaussianDropout: _nothing,
     layers.GaussianNoise: _nothing,
+    layers.GlobalAveragePooling1D: _mean,
+    layers.GlobalMaxPooling1D: _largest,
     layers.Identity: _nothing,
     layers.InputLayer: _nothing,
     layers.LayerNormalization: _layer_normalization,

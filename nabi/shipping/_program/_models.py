@@ -7,7 +7,8 @@ import numpy as np
 
 from nabi import layers, models
 from nabi._public import public
-from nabi.errors import ArgumentError
+from nabi.data import KEYS
+from nabi.errors import ArgumentError, CellError, NabiError, NotFiniteError
 from nabi.shipping._program._equation_layer import Equations, UnshippableError, equation_layer
 from nabi.shipping._program._instructions import Lookup, Product, Value
 from nabi.shipping._program._layers import steps_of
@@ -24,12 +25,14 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     model gives for the sequence that ends there. Layers that do something in training only are left out.
 
     Args:
-        model: a built Sequential or functional model with one input and one output, or a `LanguageModel`,
-            whose step gives logits.
+        model: a built Sequential or functional model with one input and one output; a `LanguageModel`, whose
+            step reads a code and gives logits; a `NoteModel` without labels, whose step reads a frame of 88
+            keys and gives logits; or a `TextClassifier` that reads in one direction.
         name: of the program, a C identifier; by default the name of the model.
 
     Raises:
-        ArgumentError: if the model is not built, or has layers that cannot go step by step; all are named.
+        ArgumentError: if the model is not built, or has layers that cannot go step by step, all of which are
+            named; or the name is no identifier.
         NotFiniteError: if a weight is NaN or infinite.
 
     >>> from nabi import layers, models, shipping
@@ -37,15 +40,30 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     >>> shipping.step_program(model)
     <StepProgram gate: 3 → 1, 2 layers, 8 numbers of state>
     """
+    if name is not None and identifier(name) != name:
+        raise ArgumentError(f"name: expected letters, digits and _ that begin with a letter, got {name!r}")
     walk = _Walk()
+    _check_trained(model)
     if isinstance(model, models.LanguageModel):
         label, entry = "language", walk.language(model)
+    elif isinstance(model, models.NoteModel):
+        label, entry = "notes", walk.notes(model)
+    elif isinstance(model, models.TextClassifier):
+        label, entry = "classifier", walk.model(model.model)
     else:
         label, entry = str(getattr(model, "name", "model")), walk.model(model)
     walk.finish(label)
     program = StepProgram(identifier(label if name is None else name), entry, walk.codes, tuple(walk.layers))
     _check_finite(program)
     return program
+
+
+def _check_trained(model: Any) -> None:
+    """Refuse a ready system without a network."""
+    systems = (models.LanguageModel, models.NoteModel, models.TextClassifier)
+    network = "model" if isinstance(model, models.TextClassifier) else "network"
+    if isinstance(model, systems) and getattr(model, network, None) is None:
+        raise ArgumentError(f"model: {type(model).__name__} has no network yet; fit it first")
 
 
 def identifier(name: str) -> str:
@@ -136,6 +154,11 @@ class _Walk:
         except UnshippableError as problem:
             self._refuse(layer, str(problem))
             return _placeholder(layer, sources[0])
+        except CellError:
+            if not self._problems:
+                raise
+            # Widths that do not fit follow from a layer that was refused before.
+            return _placeholder(layer, sources[0])
         for step in steps:
             self._add(step)
         return steps[-1].output if steps else sources[0]
@@ -165,9 +188,7 @@ class _Walk:
         title = f"Embedding of {table.shape[0]} codes in {table.shape[1]} features"
         lookup = Lookup(table, x, y)
         self._add(StepLayer("embedding", title, ("y = the row of E that x names",), (lookup,), (), y))
-        value = y
-        for layer in network.recurrent.rnns:
-            value = self._call(layer, [value])
+        value = self._stack(network, y)
         if network.projection is not None:
             value = self._call(network.projection, [value])
         matrix, bias = (_array(one) for one in network.readout_weights())
@@ -177,6 +198,23 @@ class _Walk:
 
         text = f"Dense of {len(bias)} units"
         self._add(equation_layer("readout", text, ["y = W x + b"], [value], write))
+        return x
+
+    def notes(self, model: Any) -> Value:
+        """Write the network of a model of notes: from a frame to the logits of the keys, each by itself."""
+        network = model.network
+        if network.labels is not None:
+            raise ArgumentError(
+                f"model: a model of notes with labels ({', '.join(model.labels)}) reads one, too"
+            )
+        x = Value("x", KEYS, "input")
+        value = self._stack(network, self._call(network.frames, [x]))
+        self._call(network.readout, [value])
+        return x
+
+    def _stack(self, network: Any, x: Value) -> Value:
+        for layer in network.recurrent.rnns:
+            x = self._call(layer, [x])
         return x
 
 
@@ -197,13 +235,15 @@ def _first_layer(model: Any) -> Any:
 
 def _placeholder(layer: Any, x: Value) -> Value:
     """Return a value of the width of a layer that has no rendering, so that its followers are tried, too."""
-    width = getattr(layer, "units", None) or getattr(layer, "output_size", None)
+    try:
+        shape = layer.compute_output_shape((None, None, x.width))
+    except NabiError:
+        return x
+    width = shape[-1] if isinstance(shape, tuple) and shape else None
     return Value("y", width) if isinstance(width, int) else x
 
 
 def _check_finite(program: StepProgram) -> None:
-    from nabi.errors import NotFiniteError
-
     for layer in program.layers:
         for instruction in layer.instructions:
             arrays = []

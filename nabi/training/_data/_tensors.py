@@ -25,6 +25,8 @@ def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.devic
         raise ArgumentError(f"{argument}: expected real numbers, got complex ones")
     else:
         wanted = torch.int64
+    if tensor is not value and tensor.dtype is wanted and device.type == "cpu":
+        return tensor  # new, and as it is wanted
     return tensor.detach().to(device=device, dtype=wanted)
 
 

@@ -36,6 +36,7 @@ def test_there_are_enough_layouts() -> None:
     assert len(NAMES) >= 22
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_gives_what_keras_gave_and_training_goes_on(name: str) -> None:
     x, found = stored(name)

@@ -82,6 +82,7 @@ class Pair:
         return written[1:]
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
@@ -116,6 +117,7 @@ def test_a_translator(tmp_path: Path, cell: str, options: dict[str, Any]) -> Non
     assert len({one.text for one in model.translate(SOURCES[:8], beam=1)}) > 3
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("seed", range(int(os.environ.get("NABI_RANDOM_ONNX", "6"))))
 def test_random_translators(tmp_path: Path, seed: int) -> None:
     """Any cell, attention and number of layers, with weights that no training would give."""

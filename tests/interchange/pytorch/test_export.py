@@ -48,6 +48,7 @@ def change(path: Path, name: str, how: Callable[[Any], Any]) -> None:
     path.write_bytes(stored.getvalue())
 
 
+@pytest.mark.rotates(days=2)
 @EVERY
 def test_exported_programs_compute_the_same(program: Program, tmp_path: Path) -> None:
     torch.manual_seed(0)

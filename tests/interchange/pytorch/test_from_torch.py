@@ -64,6 +64,7 @@ def has_of_torch(module: nn.Module) -> bool:
     return any(type(one) in KINDS for one in module.modules())
 
 
+@pytest.mark.rotates(days=3)
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 def test_outputs_and_gradients_are_the_same_both_ways(program: Program, dtype: torch.dtype) -> None:
@@ -162,6 +163,7 @@ def modules(draw: st.DrawFn) -> tuple[nn.Module, Any]:
     return module, (x, (state if states == 2 else state[0]) if given_states else None)
 
 
+@pytest.mark.rotates(days=2)
 @settings(max_examples=30)
 @given(modules(), st.booleans())
 def test_any_options(both: tuple[nn.Module, Any], training: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 from nabi.models import TextClassifier
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.skipif("NABI_DATA" not in os.environ, reason="NABI_DATA names no folder with the real data sets")
 def test_two_thousand_posts_are_enough_to_tell_fake_from_real_ones():
     posts = Path(os.environ["NABI_DATA"]) / "text" / "covid_fake_news_Constraint_Val.csv"

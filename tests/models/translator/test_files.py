@@ -58,6 +58,7 @@ def test_averages_and_sampling_go_on_too(tmp_path: Path) -> None:
     test_an_interrupted_training_goes_on_as_if_nothing_had_been(chosen, whole, tmp_path, 5)
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize(
     "options",
     [

@@ -65,6 +65,7 @@ def test_it_learns_what_it_is_shown(learnt: Translator) -> None:
     assert learnt.report.validation < 0.1 < 1 < learnt.history["val_loss"][0]
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize(
     "options",
     [
@@ -80,6 +81,7 @@ def test_it_learns_in_every_form(options: dict[str, Any]) -> None:
     assert share_right(translator) > 0.97
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize(
     ("cell", "options"),
     [

@@ -140,6 +140,7 @@ def compare(program: Program, laid: Rows, dtype: torch.dtype, most: float, keep:
         assert relative(two, one) <= most
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("cell", CASES, ids=repr)
 @torch.no_grad()
@@ -251,6 +252,7 @@ def test_a_layer_learns() -> None:
     assert sum(losses[-20:]) / 20 < 0.5 * sum(losses[:20]) / 20
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("seed", range(8))
 @torch.no_grad()
 def test_random_programs(seed: int) -> None:

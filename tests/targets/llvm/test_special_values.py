@@ -110,6 +110,7 @@ def draw(name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     return x, state, cotangent
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", UNARY + BINARY)
 def test_an_operation_over_the_whole_range(name: str, dtype: torch.dtype) -> None:
@@ -296,6 +297,7 @@ class Layer:
         return torch.stack(outputs, 1), ends
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("seed", range(-(-NUMBER // DRAWS)))
 def test_random_layers_with_special_values(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NABI_LLVM_EFFORT", "0")  # or most of the time would go into compiling

@@ -125,6 +125,7 @@ BODIES: dict[str, Callable[[Any], list[layers.Layer]]] = {
 }
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("body", BODIES)
 @settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
@@ -225,6 +226,7 @@ MASKED: dict[str, Callable[[Any], list[layers.Layer]]] = {
 IN_FRONT = ("lecture", "strides")
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("body", MASKED)
 @settings(max_examples=examples(10), deadline=None)
 @given(data=st.data())

@@ -9,7 +9,7 @@ time have different ones.
 
 import ctypes
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,7 @@ from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import threads as _threads
 from nabi.native.addresses import NO_MEMORY, arguments, expect, to_fill, to_read
-from nabi.native.memory import LARGE, Block, fresh, give_back, take, working_memory, zeros
+from nabi.native.memory import LARGE, Block, fresh, fresh_like, give_back, take, working_memory, zeros
 from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
 from nabi.targets.llvm._plan._chunked import CHUNK_ROWS, ChunkedForward
 
@@ -49,8 +49,9 @@ FEW = 4
 _SHORT = 8
 """The derivative of a sequence alone of at most so many steps reads weights where they lie."""
 
-_SUMMING = 2.5
-"""How many weights can be packed while an unpacked product adds up the lanes of one sum."""
+_SUMMING = 8.0
+"""How many weights can be packed in the time that one sum of an unpacked product takes longer: its lanes are
+added up, and vectors of weights lie across two lines of the cache."""
 
 EARLY_ROWS = 128
 _PANEL_ROWS = 512
@@ -129,10 +130,7 @@ class Bound:
         self._pays: dict[tuple[bool, int], bool] = {}
         self._x_size = count * program.row_size
         self._dx = self._laid_out(program.row_size)
-        self._kept = [(i, at, *self._laid_out(program.state_widths[i])) for i, at in compiled.state_at]
         self._sizes = [batch * width for width in program.state_widths]
-        lead = (1, batch) if batched is not None and batched[2] else (batch,)
-        self._finals = [(*lead, width) for width in program.state_widths]
 
     def fix(self, values: Fixed) -> None:
         """Say which arguments are the same at every run; before the first."""
@@ -188,6 +186,7 @@ class Bound:
         block: Any = arguments(compiled.count + _counters(threads), values)
         block[place["barriers"]] = ctypes.addressof(block) + 8 * compiled.count
         block.memory = memory[0]
+        block.weights, block.lines = (), ()
         self.lay(block, rows, threads)
         return block
 
@@ -244,12 +243,30 @@ class Bound:
 class Forward(Bound):
     """A forward kernel."""
 
+    @cached_property
+    def _new_kept(self) -> list[tuple[int, int, Callable[[], Tensor]]]:
+        """Number and argument of each state that is handed out, and what makes the tensor for its values."""
+        found = []
+        for i, at in self.compiled.state_at:
+            shape, strides = self._laid_out(self.compiled.kernel.program.state_widths[i])
+            found.append((i, at, fresh_like(shape, self.dtype, strides)))
+        return found
+
+    @cached_property
+    def _new_finals(self) -> list[tuple[int, int, Callable[[], Tensor]]]:
+        """Arguments of each state's first and last values, and what makes the tensor for the last ones."""
+        compiled, batched = self.compiled, self._batched
+        lead = (1, self.batch) if batched is not None and batched[2] else (self.batch,)
+        widths = compiled.kernel.program.state_widths
+        places = zip(compiled.initial_at, compiled.final_at, widths, strict=True)
+        return [(start, end, fresh_like((*lead, width), self.dtype)) for start, end, width in places]
+
     def run(
         self,
         rows: Rows,
         x: Tensor,
         initial: Sequence[Tensor] | None,
-        families: Sequence[Tensor] = (),
+        weights: Sequence[int] = (),
         lines: Sequence[int] = (),
         noises: Sequence[Tensor] = (),
     ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
@@ -259,7 +276,8 @@ class Forward(Bound):
             rows: the layout, of the size for which the kernel is bound.
             x: input rows, in any shape.
             initial: initial states, or None for zeros.
-            families, lines: weights, and how far the lines of each lie apart; nothing where they are fixed.
+            weights, lines: where weights lie, which the caller holds, and how far the lines of each lie
+                apart; nothing where they are fixed.
             noises: rows of the random inputs.
 
         Returns:
@@ -272,20 +290,21 @@ class Forward(Bound):
             expect("x", x, (self.count, compiled.kernel.program.row_size), dtype)
         block, spare, threads = self._block(rows)
         block[compiled.x_at] = to_read(x)
-        at, step = compiled.family_at, compiled.family_step
-        for family, line in zip(families, lines, strict=True):
-            if not (address := to_read(family)):
-                raise ArgumentError(NO_MEMORY)
-            block[at], block[at + 1] = address, line
-            at += step
+        if block.weights != weights or block.lines != lines:
+            at, step = compiled.family_at, compiled.family_step
+            for address, line in zip(weights, lines, strict=True):
+                if not address:
+                    raise ArgumentError(NO_MEMORY)
+                block[at], block[at + 1] = address, line
+                at += step
+            block.weights, block.lines = weights, lines
         starts: list[Tensor] = []
         finals: list[Tensor] = []
         if initial is None:
-            for start_at, end_at, shape in zip(
-                compiled.initial_at, compiled.final_at, self._finals, strict=True
-            ):
-                finals.append(final := torch.empty(shape, dtype=dtype))
-                block[start_at], block[end_at] = self._zero_states, to_fill(final)
+            zero_states = self._zero_states
+            for start_at, end_at, new in self._new_finals:
+                finals.append(final := new())
+                block[start_at], block[end_at] = zero_states, to_fill(final)
         else:
             for state, start_at, end_at, size in zip(
                 initial, compiled.initial_at, compiled.final_at, self._sizes, strict=True
@@ -296,8 +315,8 @@ class Forward(Bound):
                 finals.append(final := torch.empty_like(state))
                 block[start_at], block[end_at] = to_read(state), to_fill(final)
         states: list[Tensor | None] = [None] * len(finals)
-        for i, at, shape, strides in self._kept:
-            states[i] = kept = fresh(shape, dtype, strides)
+        for i, at, new in self._new_kept:
+            states[i] = kept = new()
             block[at] = to_fill(kept)
         if noises:
             noises = self._fill_noises(block, noises)
@@ -485,8 +504,7 @@ bound_backward = lru_cache(maxsize=1024)(bind_backward)
 def is_read_in_place(program: Program, batch: int, steps: int) -> bool:
     """Whether forward kernels for so many sequences and steps read weights where they lie.
 
-    Packing takes as long as half a dozen outputs of a row need to bring their sums together; an output reads
-    so many weights.
+    Packing takes time for every weight, and reading in place for every sum of every row.
     """
     outputs = sum(family.shape[0] for family in program.families if len(family.shape) == 2)
     return batch * steps * outputs * _SUMMING <= program.parameter_count

@@ -8,7 +8,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.kernels import Rows
-from nabi.native import made_natively
+from nabi.native import are_readable, made_natively
 from nabi.native.addresses import lay_out, to_read
 from nabi.native.memory import Block, new_memory
 from nabi.targets.llvm._binder._bound import (
@@ -25,7 +25,7 @@ from nabi.targets.llvm._binder._bound import (
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 
-__all__ = ["Passes", "Steps", "layout_of", "readable", "run_backward", "run_forward"]
+__all__ = ["Passes", "Steps", "layout_of", "readable", "run_backward", "run_forward", "weights_of"]
 
 _BATCH_SIZES = 64
 """Sizes of a batch that single steps keep ready."""
@@ -48,7 +48,7 @@ def run_forward(
         program, x.dtype, columns_first, keep, save, rows.zero is not None, rows.batch, rows.count,
         len(rows.active),
     )  # fmt: skip
-    states, finals, record = bound.run(rows, x, initial, families, lines, noises)
+    states, finals, record = bound.run(rows, x, initial, list(map(to_read, families)), lines, noises)
     if record is not None:
         record.states = states
     return states, finals, record
@@ -122,11 +122,11 @@ class Passes:
         self,
         x: Tensor,
         initial: Sequence[Tensor] | None,
-        families: Sequence[Tensor] = (),
-        lines: Sequence[int] = (),
+        weights: Sequence[int],
+        lines: Sequence[int],
     ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
         """Run forward; see `Forward.run`."""
-        return self._forward.run(self._rows, x, initial, families, lines)
+        return self._forward.run(self._rows, x, initial, weights, lines)
 
     def backward(
         self,
@@ -241,6 +241,24 @@ class Steps:
         return forward_kernel(
             self._program, self._dtype, False, (), False, self._columns_first, few, False, is_packed
         )
+
+
+def weights_of(
+    program: Program, families: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[tuple[bool, ...], tuple[int, ...], list[int]] | None:
+    """Say how and where weights lie in memory; None if kernels cannot read them there.
+
+    Returns:
+        For each family whether what an output reads lies side by side, how far lines lie apart, and the
+        address, which is valid as long as the caller holds the weights.
+
+    Raises:
+        ArgumentError: the storage of a weight has been given up.
+    """
+    if not all(family.dtype is dtype for family in families) or not are_readable(*families):
+        return None
+    laid = layout_of(program, families)
+    return None if laid is None else (*laid, list(map(to_read, families)))
 
 
 def layout_of(

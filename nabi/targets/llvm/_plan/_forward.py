@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from nabi._once import cached_property
 from nabi.ir import Node, Program
 from nabi.native import Machine
-from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes, scale_name, start_name
+from nabi.targets.llvm._plan._operand_groups import (
+    Weights,
+    exchange_sizes,
+    places_of,
+    scale_name,
+    start_name,
+)
 from nabi.targets.llvm._plan._saved_values import Values, values_of
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
-from nabi.targets.llvm._plan._tiles import Tile, choose_tile, dot_tile
+from nabi.targets.llvm._plan._tiles import Tile, choose_tile, dot_tile, side_by_side
 
 __all__ = ["ForwardKernel"]
 
@@ -78,13 +84,18 @@ class ForwardKernel:
     @cached_property
     def tiles(self) -> dict[Pass, Tile]:
         """The register tile of every pass."""
-        registers = self.machine.registers
+        return {found: self._tile(found) for found in self.schedule.passes}
+
+    def _tile(self, found: Pass) -> Tile:
+        registers, width, lanes = self.machine.registers, found.width, self.lanes
         if self.by_dots:
-            return {p: dot_tile(len(p.sums), registers, p.width, self.lanes) for p in self.schedule.passes}
-        return {
-            p: choose_tile(len(p.sums), registers, few_rows=self.few_rows, width=p.width, lanes=self.lanes)
-            for p in self.schedule.passes
-        }
+            return dot_tile(len(found.sums), registers, width, lanes)
+        if len(found.sums) > 1 and not (self.few_rows or self.in_place or self.weight_type):
+            places = places_of(found, self.program)
+            tile = None if places is None else side_by_side(places, registers, width=width, lanes=lanes)
+            if tile is not None:
+                return tile
+        return choose_tile(len(found.sums), registers, few_rows=self.few_rows, width=width, lanes=lanes)
 
     @property
     def by_dots(self) -> bool:

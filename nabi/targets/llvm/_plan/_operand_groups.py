@@ -4,15 +4,15 @@ A kernel loaded from disk needs the sizes of its memory, but none of the code th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nabi.ir import Node
+from nabi.ir import Node, Program
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule
 from nabi.targets.llvm._plan._tiles import Columns, Tile
 
 __all__ = [
-    "DIGITS", "FOUR", "Segment", "Weights", "exchange_sizes", "packed_inputs", "scale_name",
-    "segments_of", "start_name",
+    "DIGITS", "FOUR", "Segment", "Weights", "exchange_sizes", "joined_segments", "packed_inputs", "places_of",
+    "scale_name", "segments_of", "start_name",
 ]  # fmt: skip
 
 DIGITS, FOUR = 3, 4
@@ -128,6 +128,42 @@ def start_name(name: str) -> str:
     return f"start_{name}"
 
 
+def joined_segments(segments: Sequence[Segment], places: tuple[int, ...]) -> list[Segment]:
+    """Return products that give all sums of a pass side by side, as one accumulator.
+
+    Args:
+        segments: the products of the pass, each of which goes into all sums.
+        places: where each sum begins; see `places_of`.
+    """
+    first = places.index(0)
+    return [
+        replace(segment, targets=(0,), matrices=tuple((found[first],) for found in segment.matrices))
+        for segment in segments
+    ]
+
+
+def places_of(found: Pass, program: Program) -> tuple[int, ...] | None:
+    """Return where the sums of a pass lie among the outputs of the matrices that all of them come from.
+
+    That is so if each operand is multiplied with one matrix, whose outputs are all sums, in the same order
+    for every operand: the gates of an LSTM. None if it is not.
+    """
+    places: set[tuple[int, ...]] = set()
+    for segment in segments_of(found, False):
+        if segment.transposed or segment.targets != tuple(range(len(found.sums))):
+            return None
+        for matrices in segment.matrices:
+            where = [program.family_of(matrix.name) for matrix in matrices]
+            begin = min(rows.start for _, rows in where)
+            if len({family for family, _ in where}) > 1:
+                return None
+            places.add(tuple(rows.start - begin for _, rows in where))
+    if len(places) != 1:
+        return None
+    (only,) = places
+    return only if sorted(only) == list(range(0, len(only) * found.width, found.width)) else None
+
+
 class Weights:
     """The packed weights of a schedule's passes, and the sums of its early products.
 
@@ -157,8 +193,11 @@ class Weights:
         self.names: dict[tuple[Pass, int], str] = {}
         self.early: dict[Pass, tuple[str, Columns]] = {}
         for number, found in enumerate(schedule.passes):
-            columns = Columns(found.width, lanes, tiles[found].vectors)
-            for place, segment in enumerate(segments_of(found, hoist, slots)):
+            columns = tiles[found].product(found.width, lanes)
+            segments = segments_of(found, hoist, slots)
+            if tiles[found].places:
+                segments = joined_segments(segments, tiles[found].places)
+            for place, segment in enumerate(segments):
                 if not in_place:
                     full = f"{name}_{number}_{place}"
                     self.entries[full] = (found, segment, columns)

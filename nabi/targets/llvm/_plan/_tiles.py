@@ -6,14 +6,37 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
-__all__ = ["Columns", "Tile", "choose_tile", "dot_tile", "row_steps"]
+__all__ = ["Columns", "Tile", "choose_tile", "dot_tile", "row_steps", "side_by_side"]
 
 
 class Tile(NamedTuple):
-    """A register tile: `rows` rows of `vectors` vectors of units for every accumulator."""
+    """A register tile: `rows` rows of `vectors` vectors of units for every accumulator.
+
+    Sums of few units may lie side by side in fewer vectors, see `side_by_side`: all of them are then one
+    accumulator, and `places` says where each one begins.
+    """
 
     rows: int
     vectors: int
+    places: tuple[int, ...] = ()
+
+    def product(self, width: int, lanes: int) -> "Columns":
+        """Return the division of what products give, for a pass of so many units."""
+        if not self.places:
+            return Columns(width, lanes, self.vectors)
+        outputs = width * len(self.places)
+        return Columns(outputs, lanes, -(-outputs // lanes))
+
+    def accumulators(self, sums: int) -> int:
+        """Return how many accumulators so many sums take."""
+        return 1 if self.places else sums
+
+    def line(self, width: int, sums: int, lanes: int) -> int:
+        """Return how many elements the sums of a row take in memory."""
+        if not self.places:
+            return sums * self.vectors * lanes
+        # A whole vector is read from where the last sum begins.
+        return (self.product(width, lanes).vectors + 1) * lanes
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,6 +123,23 @@ def dot_tile(accumulators: int, registers: int, width: int, lanes: int) -> Tile:
     vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
     room = registers - registers // 4
     return Tile(max(1, min(4, room // (3 * accumulators * vectors))), vectors)
+
+
+def side_by_side(places: tuple[int, ...], registers: int, *, width: int, lanes: int) -> Tile | None:
+    """Return a tile for sums that lie side by side, if they take fewer vectors so.
+
+    Five units use five of eight lanes. Four sums of them are 20 numbers: three vectors instead of four.
+
+    Args:
+        places: where each sum begins: all together are the outputs of one matrix.
+        registers: number of vector registers of the machine.
+        width: number of units of the pass.
+        lanes: elements of a vector.
+    """
+    vectors = -(-width * len(places) // lanes)
+    if width > lanes or vectors >= len(places):
+        return None
+    return choose_tile(vectors, registers, few_rows=False, width=width, lanes=lanes)._replace(places=places)
 
 
 def row_steps(rows: int) -> list[int]:

@@ -21,7 +21,7 @@ from llvmlite import ir
 from nabi.native import operations as _operations
 from nabi.native.vectors import INDEX, Loop, Mask, Vectors, index, loop_over, reserve
 from nabi.targets.llvm._plan._operand_groups import DIGITS, FOUR, Segment
-from nabi.targets.llvm._plan._tiles import Columns
+from nabi.targets.llvm._plan._tiles import Columns, row_steps
 from nabi.targets.llvm._writer._products import RowAddress, row_tiles
 
 __all__ = ["DotProducts"]
@@ -127,7 +127,7 @@ class DotProducts:
         for place, (segment, weights, scales, starts) in enumerate(segments):
             size = len(segment.targets) * vectors
             places = [target * vectors + n for target in segment.targets for n in range(vectors)]
-            for row, count in row_tiles(v, rows, tile_rows):
+            for row, count in row_tiles(v, rows, row_steps(tile_rows)):
                 lines = [b.sub(b.add(row, index(r)), rows[0]) for r in range(count)]
                 sums = self._sums(place, segment.width, size, weights, starts, lines)
                 for r, line in enumerate(lines):

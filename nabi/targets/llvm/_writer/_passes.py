@@ -15,7 +15,12 @@ from nabi.ir import Node
 from nabi.native import operations as _operations
 from nabi.native.vectors import Loop, Vectors, index, loop_over, reserve
 from nabi.native.weight_vectors import WeightVectors
-from nabi.targets.llvm._plan._operand_groups import Segment, packed_inputs, segments_of
+from nabi.targets.llvm._plan._operand_groups import (
+    Segment,
+    joined_segments,
+    packed_inputs,
+    segments_of,
+)
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_across, is_reduction
 from nabi.targets.llvm._plan._tiles import Columns, Tile
 from nabi.targets.llvm._writer._along import write_along
@@ -137,7 +142,11 @@ class PassWriter:
         self.in_place_rows = in_place_rows
         self._weight_type, self._scales, self._starts = weight_type, scales, starts
         self._dots: DotProducts | None = None
-        self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
+        self.segments = {
+            found: joined_segments(segments, tiles[found].places) if tiles[found].places else segments
+            for found in schedule.passes
+            for segments in [segments_of(found, few_rows, slots)]
+        }
         self._scratch: dict[int, Any] = {}
         self._line: Any = None  # one row on the stack, which values along the units are made from
 
@@ -148,15 +157,16 @@ class PassWriter:
     def block_rows(self, found: Pass) -> int:
         """Return the number of rows whose sums are kept for the maps: what fits the first-level cache."""
         tile = self.tiles[found]
-        line = len(found.sums) * tile.vectors * self.v.lanes * self.v.size
+        line = self._line_of(found) * self.v.size
         return tile.rows * max(1, min(8, 16384 // max(1, line * tile.rows)))
+
+    def _line_of(self, found: Pass) -> int:
+        """Return the number of elements of the sums of a row of a tile."""
+        return self.tiles[found].line(found.width, len(found.sums), self.v.lanes)
 
     def reserve(self) -> None:
         """Reserve memory on the stack for sums; called once, at the start of the kernel."""
-        sizes = [
-            self.block_rows(found) * len(found.sums) * self.tiles[found].vectors * self.v.lanes
-            for found in self.schedule.passes
-        ]
+        sizes = [self.block_rows(found) * self._line_of(found) for found in self.schedule.passes]
         if max(sizes, default=0):
             self._scratch[0] = reserve(self.v.builder, self.v.element, max(sizes))
         lines = [
@@ -238,7 +248,7 @@ class PassWriter:
         if not found.sums:
             self._maps(found, first, rows, None)
             return
-        line = len(found.sums) * vectors * v.lanes
+        line, product = self._line_of(found), self.tiles[found].product(found.width, v.lanes)
         segments: list[tuple[Any, ...]] = []
         scales: list[Any] = []
         w = self._weights()
@@ -252,7 +262,7 @@ class PassWriter:
                 weights = w.address(self.frame.weights(found, place), b.mul(tile, step))
                 segments.append((segment, weights, *places))
             else:
-                step = segment.elements(1, vectors, v.lanes)
+                step = segment.elements(1, product.vectors, v.lanes)
                 weights = w.address(self.frame.weights(found, place), b.mul(tile, index(step)))
                 segments.append((segment, self.frame.operand(segment), weights))
                 if self._scales is not None:
@@ -305,6 +315,7 @@ class PassWriter:
                 segments=segments,
                 scratch=scratch,
                 resume=resume,
+                far=self._is_far(found),
             )
             return
         if self._dots is not None:
@@ -322,8 +333,8 @@ class PassWriter:
             self.v,
             rows=rows,
             tile_rows=self.tiles[found].rows,
-            vectors=self.tiles[found].vectors,
-            accumulators=len(found.sums),
+            vectors=self.tiles[found].product(found.width, self.v.lanes).vectors,
+            accumulators=self.tiles[found].accumulators(len(found.sums)),
             segments=segments,
             scratch=scratch,
             resume=resume,
@@ -338,13 +349,13 @@ class PassWriter:
 
     def _is_far(self, found: Pass) -> bool:
         """Tell whether the weights of a pass do not stay in the second-level cache between steps."""
-        columns = self.columns(found)
+        columns = self.tiles[found].product(found.width, self.v.lanes)
         sizes = [s.elements(columns.tiles, columns.vectors, columns.lanes) for s in self.segments[found]]
         return sum(sizes) * self._weights().size > _NEAR
 
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
         """Write the maps on the sums of a tile, row by row."""
-        v, b = self.v, self.v.builder
+        v, b, places = self.v, self.v.builder, self.tiles[found].places
         columns = self.columns(found)
         vectors = [b.add(first, index(n)) for n in range(columns.vectors)]
         masks = [columns.mask(v, vector) for vector in vectors]
@@ -355,7 +366,7 @@ class PassWriter:
                 place = Place(row, vector, mask)
                 values = Values(found.level, place, parameters=parameters[n])
                 for j, total in enumerate(found.sums):
-                    at = (j * columns.vectors + n) * v.lanes
+                    at = places[j] if places else (j * columns.vectors + n) * v.lanes
                     values.sums[total.node.index] = v.load(sums, at)
                 # All values before the first store: a store may overwrite an operand of another value.
                 results = [self.value(node, values) for node in found.stores]

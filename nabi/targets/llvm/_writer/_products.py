@@ -5,7 +5,7 @@ An operand is either rows of memory (`x`, a state) or a panel `[vector][slot][ro
 cotangents.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def accumulate(
     w = v if w is None else w
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and not scales and all(len(segment.operands) == 1 for segment, _, _ in segments):
-        for row, count in row_tiles(v, rows, tile_rows):
+        for row, count in row_tiles(v, rows, row_steps(tile_rows)):
             block = _Block(v, w, count, vectors, accumulators)
             if resume:
                 block.load(_lines(v, scratch, row, count))
@@ -89,7 +89,7 @@ def accumulate(
                 v.store(v.zero, scratch(row), place * v.lanes)
     for number, (segment, operand, weights) in enumerate(segments):
         for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
-            for row, count in row_tiles(v, rows, tile_rows):
+            for row, count in row_tiles(v, rows, row_steps(tile_rows)):
                 block = _Block(v, w, count, vectors, accumulators)
                 ahead = _ahead(v, w, piece, row, rows, tile_rows) if far else None
                 block.multiply(segment, piece, row, ahead)
@@ -113,11 +113,11 @@ two tiles of rows, nothing is prefetched: then all weights arrive at the speed o
 """
 
 
-def row_tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
-    """Write loops over tiles of rows, the largest first; yield the first row and the size of each kind."""
+def row_tiles(v: Vectors, rows: tuple[Any, Any], sizes: Iterable[int]) -> Iterator[tuple[Any, int]]:
+    """Write loops over tiles of rows of some sizes, the largest first; yield the first row and the size."""
     b = v.builder
     now, stop = rows
-    for size in row_steps(tile_rows):
+    for size in sizes:
         left = b.sub(stop, now)
         end = b.add(now, b.mul(b.sdiv(left, index(size)), index(size))) if size > 1 else stop
         with loop_over(b, now, end, size) as row:

@@ -11,7 +11,7 @@ unpacked matrices, in one of two ways:
 Several rows are multiplied at a time, so that a weight is read from a far cache once for all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ def accumulate_in_place(
     segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
     scratch: RowAddress,
     resume: bool,
+    far: bool,
 ) -> None:
     """Write the products of one tile of units.
 
@@ -48,6 +49,7 @@ def accumulate_in_place(
         segments: each with its operand and, for each of its operands, the matrix of each accumulator.
         scratch: the address of the stored sums of a row, `[accumulator][vector][lane]`.
         resume: whether the sums continue from the stored ones.
+        far: whether the weights do not stay in the second-level cache.
     """
     writer = _Writer(v, tile, columns)
     if block_rows == 1 or v.lanes < _OUTPUTS:
@@ -58,7 +60,7 @@ def accumulate_in_place(
         with then:
             _write_rows(v, writer, rows, accumulators, segments, scratch, resume)
         with otherwise:
-            _Blocks(v, writer, block_rows, rows, accumulators, segments, scratch).write(resume)
+            _Blocks(v, writer, block_rows, rows, accumulators, segments, scratch, far).write(resume)
 
 
 def _write_rows(
@@ -293,7 +295,7 @@ class _Blocks:
         writer: knows the places of the tile's outputs.
         size: rows of a block; those that are left are taken in smaller blocks.
         rows: the first row and the one after the last.
-        accumulators, segments, scratch: as for `accumulate_in_place`.
+        accumulators, segments, scratch, far: as for `accumulate_in_place`.
     """
 
     def __init__(
@@ -305,9 +307,10 @@ class _Blocks:
         accumulators: int,
         segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
         scratch: RowAddress,
+        far: bool,
     ) -> None:
         self.v, self.writer, self.size, self.rows = v, writer, size, rows
-        self.accumulators, self.segments, self.scratch = accumulators, segments, scratch
+        self.accumulators, self.segments, self.scratch, self.far = accumulators, segments, scratch, far
 
     def write(self, resume: bool) -> None:
         """Write all products; without `resume` the sums start at zero."""
@@ -332,6 +335,10 @@ class _Blocks:
                 with loop_over(v.builder, 0, v.lanes, _OUTPUTS) as first:
                     self._dots(target * vectors + n, n, first, terms)
 
+    def _row_tiles(self) -> Iterator[tuple[Any, int]]:
+        """Write loops over blocks of rows; three rows are one block, not two that read all weights twice."""
+        return row_tiles(self.v, self.rows, range(self.size, 0, -1))
+
     def _sources(self, operand: Any, number: int, row: Any, count: int) -> list[_Source]:
         return [_source(self.v, operand, number, self.v.builder.add(row, index(r))) for r in range(count)]
 
@@ -347,8 +354,8 @@ class _Blocks:
         lines = [[v.address(m.start, b.mul(o, m.apart)) for o in outputs] for _, _, _, m in terms]
         apart = [b.mul(matrix.apart, index(_OUTPUTS)) for *_, matrix in terms]
         few = Vectors(b, v.dtype, _OUTPUTS)
-        for row, count in row_tiles(v, self.rows, self.size):
-            # The next outputs' weights are fetched meanwhile.
+        for row, count in self._row_tiles():
+            # The next outputs' weights are fetched meanwhile, if they are far.
             sums = [v.zero] * (count * _OUTPUTS)
             for (operand, number, length, _), of_outputs, ahead in zip(terms, lines, apart, strict=True):
                 sources = self._sources(operand, number, row, count)
@@ -370,7 +377,7 @@ class _Blocks:
             found = list(sums)
             for i, line in enumerate(lines):
                 weights = v.load(line, at, mask)
-                if mask is None:
+                if mask is None and self.far:
                     v.fetch(v.address(line, b.add(at, ahead)), v.lanes)
                 for r, number in enumerate(numbers):
                     place = r * _OUTPUTS + i
@@ -390,7 +397,7 @@ class _Blocks:
 
         def piece(start: Any, count: int) -> None:
             starts = [v.address(matrix.start, b.mul(start, matrix.apart)) for _, matrix in pairs]
-            for row, number_of_rows in row_tiles(v, self.rows, self.size):
+            for row, number_of_rows in self._row_tiles():
                 sources = self._sources(operand, number, row, number_of_rows)
                 self._piece(sources, start, count, [m.apart for _, m in pairs], starts, places, row)
 

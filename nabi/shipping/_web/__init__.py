@@ -1,0 +1,1 @@
+"""Models for browsers and other engines of JavaScript."""
