@@ -148,7 +148,8 @@ class Files:
         inputs = self.inputs(said)
         for name, path in inputs:
             if not os.path.exists(path):
-                raise MissingFileError(f"{name}: there is no file {path}")
+                what = "model file" if name == "MODEL" else "file"
+                raise MissingFileError(f"{name}: there is no {what} {path}")
         inputs += [("the file of a cell", path) for path in _code_files(said)]
         overwrite = bool(said.get("overwrite"))
         written: list[Path] = []

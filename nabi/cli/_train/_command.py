@@ -77,6 +77,8 @@ def train(context: typer.Context, **options: Any) -> None:
     learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
     supported kinds of data are listed.
 
+    An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
+
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
     what has been learned (exit status 130).
     """
