@@ -174,8 +174,9 @@ def test_what_cannot_be_written() -> None:
 
     with pytest.raises(ArgumentError, match=r"--as torch: W_hh is computed by a function that reads more"):
         module_source(Own(UNITS).program(INPUTS))
+    kind = cells.get("conv-lstm")
     with pytest.raises(ArgumentError, match=r"--as torch: W_xi is computed by a function that reads more"):
-        module_source(cells.get("conv-lstm")(UNITS).program(INPUTS))
+        module_source(kind(UNITS, **kind.needed_settings(UNITS, INPUTS)).program(INPUTS))
     with pytest.raises(
         ArgumentError, match=r"expected a step in which nothing is drawn, got one that draws d_"
     ):
