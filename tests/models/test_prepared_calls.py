@@ -37,9 +37,9 @@ def called(model: Sequential, x: Tensor) -> Tensor:
     return found
 
 
-def is_prepared(model: Sequential) -> bool:
+def is_prepared(model: Sequential, x: Tensor) -> bool:
     found = model._prepared_calls
-    return found is not None and any(calls is not None for calls in found._ready[1].values())
+    return found is not None and found.calls_for(x) is not None
 
 
 def recurrent() -> Sequential:
@@ -87,7 +87,7 @@ def test_it_computes_what_the_layers_compute(drawn: tuple[Sequential, Tensor]) -
     model, x = drawn
     expected = by_layers(model, x)
     assert torch.equal(called(model, x), expected)
-    assert is_prepared(model)
+    assert is_prepared(model, x)
     for _ in range(2):
         np.testing.assert_array_equal(model.predict(x.numpy()), expected.numpy())
         np.testing.assert_array_equal(model.predict_on_batch(x.numpy()), expected.numpy())
@@ -278,7 +278,7 @@ def test_a_layer_of_ones_own() -> None:
 
     model, x = Sequential([layers.Dense(3), Doubled(2)]), numbers(BATCH, WIDTH)
     assert torch.equal(called(model, x), by_layers(model, x))
-    assert not is_prepared(model)
+    assert not is_prepared(model, x)
 
 
 # Threads --------------------------------------------------------------------------------------------------
