@@ -24,7 +24,7 @@ class Stream:
 
     What it gives after a step is what the model gives for the sequence that ends there. It runs the same code
     as an exported model: one row, one thread, weights packed once, when it is made. Later changes of the
-    model do not reach it.
+    model do not reach it. Python threads need streams of their own.
 
     Args:
         model: a built model whose layers go step by step, or what `nabi.shipping.step_program` made of it.

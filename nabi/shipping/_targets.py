@@ -62,6 +62,8 @@ _X86 = MappingProxyType(
             "znver4",
             "znver5",
         ),
+        # Without fused multiply-add: for processors from 2008 on.
+        **_same("+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt", "x86-64-v2"),
     }
 )
 _ARM64 = _same(
@@ -145,4 +147,6 @@ def machine_for(target: Target, cpu: str | None) -> Machine:
     features = target.cpus[chosen]
     if "avx512f" in features:
         return Machine(target.triple, chosen, features, 64, 32)
+    if target.triple.startswith("x86_64") and "avx2" not in features:
+        return Machine(target.triple, chosen, features, 16, 16)
     return Machine(target.triple, chosen, features, target.vector_bytes, target.registers)

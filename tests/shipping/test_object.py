@@ -127,6 +127,8 @@ def test_what_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         shipping.write_object(model, place, cpu="pentium")
     with pytest.raises(ArgumentError, match="reads the sequence from both ends"):
         shipping.write_object(sequential(layers.Bidirectional(layers.GRU(3))), place)
+    with pytest.raises(ArgumentError, match="name: expected letters, digits and _"):
+        shipping.write_object(model, place, name="2-fast")
     with pytest.raises(ArgumentError, match="expected a Sequential or functional model, got int"):
         shipping.write_object(3, place)
     assert not place.exists()
@@ -147,3 +149,43 @@ def test_other_files_of_the_folder_stay(tmp_path: Path) -> None:
         gate().export(tmp_path, "object", target="cortex-m4")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["gate.h", "gate.o", "gate_example.c", "main.c"]
     assert (tmp_path / "main.c").read_text() == "mine"
+
+
+# How the linker of each format is called, and its names.
+_LINKERS = {
+    "elf": (("ld.lld",), "-e gate_step -o linked"),
+    "coff": (
+        ("lld-link",),
+        "/dll /noentry /out:linked /export:gate_step /alternatename:_fltused=gate_align",
+    ),
+    "mach-o": (
+        ("ld64.lld", "ld64.lld-19", "ld64.lld-14"),
+        "-dylib -platform_version macos 11 11 -undefined dynamic_lookup -o linked",
+    ),
+}
+_NOT_RUN = [name for name, one in shipping.TARGETS.items() if one.format != "elf" or "riscv" in name]
+
+
+@pytest.mark.parametrize("target", _NOT_RUN)
+def test_linkers_accept_what_is_not_run(tmp_path: Path, target: str) -> None:
+    """Formats and processors for which there is no emulator: a linker reads them and resolves everything."""
+    names, words = _LINKERS[shipping.TARGETS[target].format]
+    options = words.split()
+    linker = next((found for name in names if (found := shutil.which(name))), None)
+    if linker is None:
+        pytest.skip(f"{names[0]} is not installed")
+    image, _, _ = shipping.write_object(gate(3, 2), tmp_path, target=target)
+    if shipping.TARGETS[target].format == "mach-o":
+        options = ["-arch", "arm64" if "arm64" in target else "x86_64", *options]
+    subprocess.run([linker, *options, image.name], cwd=tmp_path, check=True, timeout=60)
+    assert (tmp_path / "linked").stat().st_size > 0
+
+
+@pytest.mark.parametrize("cell", ["retnet", "slstm", "lstm"])
+def test_without_fused_multiply_add(tmp_path: Path, cell: str) -> None:
+    """Mathematics for processors without it, with sines and powers, too."""
+    model = sequential(layers.RNN(make(cell, 8), return_sequences=True))
+    shipping.write_object(model, tmp_path, name="m", cpu="x86-64-v2")
+    linked, x = Linked(tmp_path, "m", ["m.o"]), inputs(model)
+    assert agrees(linked.run(x), outputs(model, x))
+    shipping.write_object(model, tmp_path, name="m", target="cortex-m4")  # which does not compute in float64

@@ -34,8 +34,7 @@ __all__ = ["StepWriter", "index_of", "largest_tile", "rounds", "vectors_of"]
 
 def vectors_of(builder: ir.IRBuilder, machine: Machine, lanes: int) -> Vectors:
     """Return what writes vectors of float32 for a machine, with its own arithmetic."""
-    arithmetic = getattr(machine, "arithmetic", None)
-    return Vectors(builder, "float32", lanes, *([] if arithmetic is None else [arithmetic]))
+    return Vectors(builder, "float32", lanes, machine.arithmetic)
 
 
 def largest_tile(machine: Machine) -> int:

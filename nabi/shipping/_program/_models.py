@@ -31,7 +31,8 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
         name: of the program, a C identifier; by default the name of the model.
 
     Raises:
-        ArgumentError: if the model is not built, or has layers that cannot go step by step; all are named.
+        ArgumentError: if the model is not built, or has layers that cannot go step by step, all of which are
+            named; or the name is no identifier.
         NotFiniteError: if a weight is NaN or infinite.
 
     >>> from nabi import layers, models, shipping
@@ -39,6 +40,8 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     >>> shipping.step_program(model)
     <StepProgram gate: 3 → 1, 2 layers, 8 numbers of state>
     """
+    if name is not None and identifier(name) != name:
+        raise ArgumentError(f"name: expected letters, digits and _ that begin with a letter, got {name!r}")
     walk = _Walk()
     _check_trained(model)
     if isinstance(model, models.LanguageModel):
