@@ -1,8 +1,8 @@
 """Measure predictions for one row by small models: `python -m benchmarks.small_predictions`.
 
 For each model: `predict`, `predict_on_batch` and the model itself under `no_grad`, in microseconds; the
-latter also layer by layer, as before calls were prepared; and what is left of that without Python around it, the
-kernels and torch's operators alone. Medians of rounds in alternation, on one thread.
+latter also layer by layer, as before calls were prepared; and kernels and torch's operators alone, without
+what surrounds them. Medians of rounds in alternation, on one thread.
 """
 
 import argparse
