@@ -137,7 +137,7 @@ def export(
         models = [str(one) for one in written if one.suffix != ".json"]
         typer.echo(f"The model is in {' and '.join(models)}")
     else:
-        typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
+        typer.echo("\n".join(["Written:", *(f"  {place / one.name}" for one in written)]))
 
 
 def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:
