@@ -46,7 +46,8 @@ def is_half(dtype: torch.dtype) -> bool:
 
 def to_numpy(values: torch.Tensor) -> npt.NDArray[Any]:
     """Return the values of a tensor as an array; bfloat16, which NumPy lacks, is returned as float32."""
-    values = values.detach()
+    if values.requires_grad:
+        values = values.detach()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
 
 

@@ -397,7 +397,7 @@ def hint(module: str, name: str) -> str | None:
     >>> hint("nabi.models", "model_from_yaml")
     'use nabi.models.model_from_json'
     """
-    return _HINTS.get(module, {}).get(name)
+    return _HINTS.get(_own_name(module), {}).get(name)
 
 
 def family_hint(module: str, name: str) -> str | None:
@@ -406,10 +406,16 @@ def family_hint(module: str, name: str) -> str | None:
     >>> family_hint("nabi.layers", "RandomCrop").split(":")[0]
     'pictures are prepared in advance'
     """
+    own_name = _own_name(module)
     for place, names, text in _FAMILIES:
-        if place == module and re.fullmatch(names, name):
+        if place == own_name and re.fullmatch(names, name):
             return text
     return None
+
+
+def _own_name(module: str) -> str:
+    """Return `nabi.layers` for `nabi.keras.layers` as well."""
+    return re.sub(r"^nabi(\.tf1)?\.keras\b", "nabi", module)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

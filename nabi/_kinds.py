@@ -37,6 +37,11 @@ class Kind:
     number: type[int] | type[float] | type[bool] | None = None
     """For a number: the type that the function expects."""
 
+    @property
+    def looks(self) -> bool:
+        """Whether `checked` has anything to check."""
+        return bool(self.tests) or self.number is not None
+
     def checked(self, argument: str, value: Any) -> Any:
         """Return the value, NumPy numbers as Python's; `ArgumentError` for a value of another kind."""
         if type(value) in _PLAIN:

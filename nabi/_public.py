@@ -117,6 +117,8 @@ def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
     }
     positional = [one.name for one in parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
     kinds: dict[str, Kind] = {}
+    # Those given by position, with their places; what may be anything is not looked at.
+    looked_at: list[tuple[int, str, Kind]] = []
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -125,11 +127,18 @@ def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
             where = type(args[0]).__name__ if made else function.__name__
             check_names(f"{where}(...)", kwargs, sorted(known - {"self", "cls"}))
         if not kinds:
-            kinds.update(kinds_of(function))
-        given = [kinds[name].checked(name, value) for name, value in zip(positional, args, strict=False)]
+            found = kinds_of(function)
+            places = [(place, name, found[name]) for place, name in enumerate(positional)]
+            looked_at[:] = [one for one in places if one[2].looks]
+            kinds.update(found)
+        given, count = list(args), len(args)
+        for place, name, kind in looked_at:
+            if place >= count:
+                break
+            given[place] = kind.checked(name, given[place])
         for name, value in kwargs.items():
             if name in kinds:
                 kwargs[name] = kinds[name].checked(name, value)
-        return function(*given, *args[len(given) :], **kwargs)
+        return function(*given, **kwargs)
 
     return checked

@@ -20,7 +20,7 @@ sys.path.append(str(ROOT / "scripts" / "_house"))
 from import_graph import HOUSE, LOAD, TYPING, Import, ImportGraph  # noqa: E402
 
 # Names that users know from Keras, made of several modules: doors into the rooms, not rooms of their own.
-DOOR_PACKAGES = {"datasets", "optimizers", "preprocessing", "utils"}
+DOOR_PACKAGES = {"datasets", "keras", "optimizers", "preprocessing", "utils"}
 
 # Neighbours on one floor: both know only ir/.
 STRANGERS = [("targets", "cells"), ("cells", "targets")]

@@ -19,7 +19,12 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and "__pycache__" not in path.parts and path.suffix in {".py", ".sh", ""}
 )
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "README.ko.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 SCRIPTS = [
     ROOT / "scripts" / "demo",
     ROOT / "scripts" / "house",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, with_files
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["caption"]
 
 
+@with_files(reads={"MODEL": "model", "IMAGE": "images"}, writes={"--attention": "attention"})
 def caption(
     model: Annotated[
         Path,
@@ -41,11 +42,6 @@ def caption(
 
     if attention is not None:
         check_suffix(attention)
-    check_outputs(
-        {"--attention": attention},
-        {"MODEL": model, "IMAGE": images, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
     loaded = _load(model, cell or ())
     several = len(images) > 1
     drawn = []

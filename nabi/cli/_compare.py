@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs, check_run_folder
+from nabi.cli._outputs import Overwrite, Results, Said, with_files
 
 __all__ = ["compare"]
 
@@ -14,6 +14,21 @@ _STOPPED = 130
 _DATA = "Tasks of a file"
 
 
+def _file(said: Said) -> Path | None:
+    """Return the file of the task; None for a task that is drawn."""
+    from nabi.comparison import is_file
+
+    return Path(said["task"]) if is_file(said["task"]) else None
+
+
+def _results(said: Said) -> Results:
+    """Return the folder of the results, which an earlier comparison may have written."""
+    file, out = _file(said), said["out"]
+    usual = Path("runs") / f"compare-{said['task'] if file is None else file.stem}"
+    return Results(usual if out is None else out, '"written_by": "nabi compare"')
+
+
+@with_files(reads={"--task": _file}, writes={"--out": _results})
 def compare(
     cells: Annotated[
         list[str],
@@ -94,17 +109,10 @@ def compare(
     from rich.console import Console
 
     from nabi.cli._cell import find_class
-    from nabi.comparison import FILES, as_contenders, compare as compare_cells, find_task, is_file
+    from nabi.comparison import as_contenders, compare as compare_cells, find_task
 
     contenders = as_contenders(cells, find_class, "CELLS")
-    file = Path(task) if is_file(task) else None
-    folder = Path("runs") / f"compare-{task if file is None else file.stem}" if out is None else out
-    check_outputs(
-        {"--out": [folder / name for name in FILES]},
-        {"--task": file, "CELLS": cell_files(name.strip() for one in cells for name in one.split(","))},
-        overwrite=True,
-    )
-    check_run_folder(folder, overwrite=overwrite)
+    folder = _results({"task": task, "out": out}).folder
     found = compare_cells(
         contenders,
         find_task(task, length=length, text=text, label=label, encoding=encoding),

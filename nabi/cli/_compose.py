@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -19,6 +19,20 @@ _SUFFIXES = (".mid", ".midi")
 _TEMPO = 90.0
 
 
+def _music(said: Said) -> Path:
+    """Return the MIDI file to write."""
+    out: Path | None = said["out"]
+    model: Path = said["model"]
+    return Path(model.stem + ".mid") if out is None else out
+
+
+def _written(said: Said) -> list[Path]:
+    """Return the MIDI file, and the picture beside it."""
+    path = _music(said)
+    return [path, path.with_suffix(".png")]
+
+
+@with_files(reads={"MODEL": "model", "the primer": "primer"}, writes={"--out": _written})
 def compose(
     model: Annotated[
         Path,
@@ -77,14 +91,9 @@ def compose(
     from nabi.data import write_midi_frames
     from nabi.explain import piano_roll_picture
 
-    path = Path(model.stem + ".mid") if out is None else out
+    path = _music({"model": model, "out": out})
     if path.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--out: expected a name that ends in .mid, got {path}")
-    check_outputs(
-        {"--out": [path, path.with_suffix(".png")]},
-        {"MODEL": model, "the primer": primer, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
     loaded = _load(model, cell or ())
     steps = loaded.settings.steps_per_beat or 1
     beginning, beats = _beginning(primer, chord, steps)

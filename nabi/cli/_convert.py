@@ -6,12 +6,19 @@ from typing import Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, beside_onnx, with_files
 from nabi.errors import ArgumentError, UnknownNameError
 
 __all__ = ["convert"]
 
 
+def _written(said: Said) -> list[Path]:
+    """Return the file to write, and what may be beside it."""
+    target: Path = said["target"]
+    return [target, *(beside_onnx(target) if target.suffix == ".onnx" else [])]
+
+
+@with_files(reads={"IN": "source"}, writes={"OUT": _written})
 def convert(
     source: Annotated[
         Path,
@@ -39,11 +46,6 @@ def convert(
 
     Examples: nabi convert song.nabi song.onnx; nabi convert model.ckpt.index weights.safetensors
     """
-    check_outputs(
-        {"OUT": [target, *(beside_onnx(target) if target.suffix == ".onnx" else [])]},
-        {"IN": source, "--cell": cell_files(own_cells or ())},
-        overwrite=overwrite,
-    )
     from nabi.cli._cell import find_class
     from nabi.interchange import convert as convert_file
 

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
 
 __all__ = ["evaluate"]
 
 
+@with_files(reads={"MODEL": "model", "FILE": "file"}, writes={"--out": "out", "--picture": "picture"})
 def evaluate(
     context: typer.Context,
     model: Annotated[
@@ -71,11 +72,6 @@ def evaluate(
         return
     if picture is not None:
         check_suffix(picture)
-    check_outputs(
-        {"--out": out, "--picture": picture},
-        {"MODEL": model, "FILE": file, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
     classifier = load_classifier(model, cell or ())
     with on_threads(threads):
         report = classifier.evaluate(

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, with_files
 
 __all__ = ["explain"]
 
 
+@with_files(reads={"MODEL": "model"}, writes={"--out": "out"})
 def explain(
     model: Annotated[
         Path,
@@ -39,7 +40,6 @@ def explain(
 
     if out is not None:
         check_suffix(out)
-    check_outputs({"--out": out}, {"MODEL": model, "--cell": cell_files(cell or ())}, overwrite=overwrite)
     reading = read_text(load_classifier(model, cell or ()), text, aspect, label=label)
     Console().print(reading)
     if out is not None:

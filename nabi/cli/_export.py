@@ -1,6 +1,6 @@
 """`nabi export`: a trained model for other programs, as a file, as machine code, or as a page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_any
-from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, Together, beside_onnx, with_files
 from nabi.errors import ArgumentError
 
 __all__ = ["export"]
@@ -43,6 +43,40 @@ class Weights(StrEnum):
     FLOAT16 = "float16"
 
 
+def _place(said: Said) -> Path:
+    """Return the file or folder to write."""
+    out: Path | None = said["out"]
+    model: Path = said["model"]
+    return model.with_suffix(".onnx" if said["to"] is Format.ONNX else "") if out is None else out
+
+
+def _name(said: Said) -> str:
+    """Return the title of a page, or what names of files begin with."""
+    from nabi.shipping import identifier
+
+    given: str = said["model"].stem if said["name"] is None else said["name"]
+    return given if said["to"] is Format.WEB else identifier(given)
+
+
+def _written(said: Said) -> list[Path] | Together:
+    """Return the files to write."""
+    from nabi.shipping import WEB_FILE, c_files, object_files, web_assembly_names
+
+    place, to, separate = _place(said), said["to"], said["separate_weights"]
+    if to is Format.ONNX:
+        return [place, *beside_onnx(place)]
+    if to is Format.WEB:
+        return [place / WEB_FILE]
+    if to is Format.WASM:
+        names: Sequence[str] = web_assembly_names(_name(said))
+    elif to is Format.C:
+        names = c_files(_name(said), separate_weights=separate)
+    else:
+        names = object_files(_name(said), said["target"], separate_weights=separate)
+    return Together(tuple(place / name for name in names))
+
+
+@with_files(reads={"MODEL": "model"}, writes={"--out": _written})
 def export(
     model: Annotated[
         Path,
@@ -112,21 +146,15 @@ def export(
     and other engines. A page runs the model where one looks on: a classifier shows the words that moved it, a
     language model writes on, a model of notes composes and plays.
     """
-    inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     options: dict[str, Any] = {
         "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,
         "cpu": cpu, "weights": weights and str(weights), "name": name,
         "separate_weights": separate_weights or None, "simd": simd and None,
     }  # fmt: skip
     _refuse_options(to, options)
-    if to is Format.ONNX:
-        place = model.with_suffix(".onnx") if out is None else out
-        check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
-    else:
-        place = model.with_suffix("") if out is None else out
-        options["name"] = _name(to, model, name)
-        # Whether nabi wrote what is there, a file in the folder says, which is read below.
-        check_outputs({"--out": [place / one for one in _files(to, options)]}, inputs, overwrite=True)
+    place = _place({"model": model, "to": to, "out": out})
+    if to is not Format.ONNX:
+        options["name"] = _name({"model": model, "to": to, "name": name})
         options["overwrite"] = overwrite or None
     found = load_any(model, cell or ())
     import nabi
@@ -137,7 +165,7 @@ def export(
         models = [str(one) for one in written if one.suffix != ".json"]
         typer.echo(f"The model is in {' and '.join(models)}")
     else:
-        typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
+        typer.echo("\n".join(["Written:", *(f"  {place / one.name}" for one in written)]))
 
 
 def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:
@@ -146,25 +174,3 @@ def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:
         if value is not None and key not in _OPTIONS[to]:
             shown = "--no-simd" if key == "simd" else f"--{key.replace('_', '-')}"
             raise ArgumentError(f"{shown}: expected no such option with --to {to.value}")
-
-
-def _name(to: Format, model: Path, name: str | None) -> str:
-    """Return the title of a page, or what names of files begin with."""
-    from nabi.shipping import identifier
-
-    given = model.stem if name is None else name
-    return given if to is Format.WEB else identifier(given)
-
-
-def _files(to: Format, options: Mapping[str, Any]) -> list[str]:
-    """Return the names of the files that will be written."""
-    from nabi.shipping import WEB_FILE, c_files, object_files, web_assembly_names
-
-    if to is Format.WASM:
-        return web_assembly_names(options["name"])
-    if to is Format.WEB:
-        return [WEB_FILE]
-    separate = bool(options["separate_weights"])
-    if to is Format.C:
-        return list(c_files(options["name"], separate_weights=separate))
-    return object_files(options["name"], options["target"], separate_weights=separate)

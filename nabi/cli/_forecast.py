@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_with_cells, series_as_trained
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, with_files
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ _JSON_LINES = (".jsonl", ".ndjson")
 _COLUMNS = ("series", "time", "forecast", "mean", "low95", "low80", "high80", "high95")
 
 
+@with_files(
+    reads={"MODEL": "model", "--file": "file"},
+    writes={"--out": "out", "--picture": "picture", "--reading": "reading"},
+)
 def forecast(
     model: Annotated[
         Path,
@@ -76,11 +80,6 @@ def forecast(
     for path in (picture, reading):
         if path is not None:
             check_suffix(path)
-    check_outputs(
-        {"--out": out, "--picture": picture, "--reading": reading},
-        {"MODEL": model, "--file": file, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
     loaded = load_with_cells("Forecaster", model, cell or ())
     if file is None:
         found = loaded.series

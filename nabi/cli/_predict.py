@@ -1,5 +1,6 @@
 """`nabi predict`: labels for any number of texts; for other models it asks `_predictors`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
 from nabi.errors import ArgumentError
 
@@ -30,6 +31,12 @@ class _Part:
     aspects: list[str] | None
 
 
+def _files_among_texts(said: Said) -> list[Path]:
+    """Return the arguments that are files, which they are for models of other data than texts."""
+    return [Path(text) for text in said["texts"] or () if os.path.exists(text)]
+
+
+@with_files(reads={"MODEL": "model", "--file": "file", "FILE": _files_among_texts}, writes={"--out": "out"})
 def predict(
     context: typer.Context,
     model: Annotated[
@@ -90,15 +97,6 @@ def predict(
         return
     if bool(texts) == (file is not None):
         raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
-    check_outputs(
-        {"--out": out},
-        {
-            "MODEL": model,
-            "--file": None if file == _STANDARD_INPUT else file,
-            "--cell": cell_files(cell or ()),
-        },
-        overwrite=overwrite,
-    )
     classifier = load_classifier(model, cell or ())
     if top > 1 and classifier.labels.several:
         raise ArgumentError(

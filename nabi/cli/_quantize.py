@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_any
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.errors import ArgumentError
 
 __all__ = ["quantize"]
@@ -27,6 +27,14 @@ class Weights(StrEnum):
     FLOAT16 = "float16"
 
 
+def _place(said: Said) -> Path:
+    """Return the file to write."""
+    out: Path | None = said["out"]
+    model: Path = said["model"]
+    return model.with_suffix(f".{said['weights']}.nabi") if out is None else out
+
+
+@with_files(reads={"MODEL": "model", "--file": "file"}, writes={"--out": _place})
 def quantize(
     model: Annotated[
         Path,
@@ -59,12 +67,7 @@ def quantize(
     """
     from nabi.training import on_threads
 
-    place = model.with_suffix(f".{weights}.nabi") if out is None else out
-    check_outputs(
-        {"--out": place},
-        {"MODEL": model, "--file": file, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
+    place = _place({"model": model, "weights": weights, "out": out})
     found = load_any(model, cell or (), compile=True)
     if file is not None and type(found).__name__ not in _MEASURED:
         raise ArgumentError(

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP
+from nabi.cli._outputs import with_files
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _KINDS = {"sound classifier": "SoundClassifier", "speech recognizer": "SpeechRec
 _CHUNK = 0.010  # seconds that are read at once from a stream
 
 
+@with_files(reads={"MODEL": "model", "RECORDING": "recordings"})
 def recognise(
     model: Annotated[
         Path, typer.Argument(help="A model from `nabi train FOLDER --label-from ...`.", metavar="MODEL")

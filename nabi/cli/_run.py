@@ -5,11 +5,25 @@ from typing import Annotated
 
 import typer
 
-from nabi.cli._outputs import Overwrite, check_run_folder
+from nabi.cli._outputs import Overwrite, Results, Said, with_files
 
 __all__ = ["run"]
 
 
+def _choices(said: Said) -> dict[str, str]:
+    """Return the choices that are given."""
+    return {name: said[name] for name in ("pair", "attention", "speakers") if said[name] is not None}
+
+
+def _results(said: Said) -> Results:
+    """Return the folder of the results, which an earlier run of the same recipe may have written."""
+    from nabi import recipes
+
+    recipe = recipes.get(said["recipe"])
+    return Results(said["out"] or recipe.usual_folder(_choices(said)), f'"recipe": "{recipe.name}"')
+
+
+@with_files(reads={"--data": "data"}, writes={"--out": _results})
 def run(
     recipe: Annotated[str, typer.Argument(help="song, reuters, ...; `nabi list` describes all recipes.")],
     out: Annotated[
@@ -64,12 +78,10 @@ def run(
     from nabi import recipes
 
     console = Console()
-    said = {"pair": pair, "attention": attention, "speakers": speakers}
-    choices = {name: value for name, value in said.items() if value is not None}
-    chosen = recipes.get(recipe)
-    if out is not None:
-        check_run_folder(out, overwrite=overwrite)
-    result = chosen.run(out, seed=seed, epochs=epochs, data=data, choices=choices, console=console)
+    choices = _choices({"pair": pair, "attention": attention, "speakers": speakers})
+    result = recipes.get(recipe).run(
+        out, seed=seed, epochs=epochs, data=data, choices=choices, console=console
+    )
     console.print(
         f"{'Stopped' if result.interrupted else 'Done'} after {result.seconds:.1f} s; "
         f"model, figures and pictures are in {result.folder}",

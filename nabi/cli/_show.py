@@ -9,7 +9,7 @@ import typer
 
 from nabi.cli._bench import Precision
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.errors import ArgumentError, unknown_name
 
 if TYPE_CHECKING:
@@ -38,6 +38,22 @@ class Direction(StrEnum):
     BACKWARD = "backward"
 
 
+def _model_file(said: Said) -> Path | None:
+    """Return the model file to show; None for a cell."""
+    from nabi.cli._show_file import is_model_file
+
+    return Path(said["cell"]) if is_model_file(said["cell"]) else None
+
+
+def _written(said: Said) -> Path | None:
+    """Return the file to write; a picture always is one."""
+    out: Path | None = said["out"]
+    if out is None and said["form"] is Form.PICTURE and _model_file(said) is None:
+        return Path(f"{said['cell'].rpartition(':')[2]}.svg")
+    return out
+
+
+@with_files(reads={"FILE": _model_file}, writes={"--out": _written})
 def show(
     cell: Annotated[
         str,
@@ -99,17 +115,14 @@ def show(
     if is_model_file(cell):
         if form is not Form.EQUATIONS:
             raise ArgumentError(f"--as: expected a cell for --as {form}, got the file {cell}")
-        check_outputs({"--out": out}, {"FILE": Path(cell)}, overwrite=overwrite)
         show_file(cell, own_cells or (), out)
         return
-    if form is Form.PICTURE:
-        out = out or Path(f"{cell.rpartition(':')[2]}.svg")
-    check_outputs({"--out": out}, {"CELL": cell_files([cell])}, overwrite=overwrite)
     found = find_cell(cell, units, settings or (), inputs)
     program = trace(found, inputs)
     if form is Form.PICTURE:
         from nabi.targets import picture
 
+        out = _written({"cell": cell, "form": form, "out": out})
         assert out is not None
         picture.unrolled(program, steps, out)
         typer.echo(f"The picture is in {out}")

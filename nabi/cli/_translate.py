@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, with_files
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class _Search:
     as_json: bool
 
 
+@with_files(reads={"MODEL": "model", "--file": "file"}, writes={"--attention": "attention"})
 def translate(
     model: Annotated[
         Path,
@@ -101,15 +102,6 @@ def translate(
         check_suffix(attention)
         if len(texts or ()) != 1:
             raise ArgumentError(f"--attention: expected one TEXT, got {len(texts or ())}")
-    check_outputs(
-        {"--attention": attention},
-        {
-            "MODEL": model,
-            "--file": None if file == _STANDARD_INPUT else file,
-            "--cell": cell_files(cell or ()),
-        },
-        overwrite=overwrite,
-    )
     search = _Search(beam, length_penalty, best, maxlen, as_json)
     lines, count = _lines(texts, file, encoding)
     translator = _load(model, cell or ())

@@ -11,6 +11,7 @@ import typer
 
 from nabi.cli._forecast import rounded, written_time
 from nabi.cli._load import CELL_HELP, load_with_cells
+from nabi.cli._outputs import with_files
 from nabi.errors import ArgumentError, FileFormatError, NabiError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _STANDARD_INPUT = Path("-")
 _MOST_MISSED = 100_000
 
 
+@with_files(reads={"MODEL": "model", "--file": "file"})
 def watch(
     model: Annotated[
         Path,

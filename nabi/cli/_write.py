@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP
+from nabi.cli._outputs import with_files
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _Model = Annotated[
 _Cells = Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")]
 
 
+@with_files(reads={"MODEL": "model"})
 def write(
     model: _Model,
     start: Annotated[
@@ -58,6 +60,7 @@ def write(
     typer.echo()
 
 
+@with_files(reads={"MODEL": "model"})
 def next_words(
     model: _Model,
     text: Annotated[str, typer.Argument(help='Preceding text, such as "the clouds are in the".')],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nabi import _checks
 from nabi.drawing._style import text_settings
 from nabi.errors import ArgumentError, OutputError
+from nabi.files import writer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +55,8 @@ def write_figure(
         "Title": _printable(title) or None,
         "Description": _printable(description) or None,
     }
-    # The command line overwrites only pictures with this mark.
-    metadata["Software" if kind == "png" else "Creator"] = "nabi"
+    # A command overwrites only pictures with its mark.
+    metadata["Software" if kind == "png" else "Creator"] = writer()
     if kind == "svg":
         metadata["Date"] = None
     content = io.BytesIO()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 from nabi.files._atomic import write_atomically
 from nabi.files._beginnings import begins_as_safetensors
+from nabi.files._writer import writer, writing_as
 
 if TYPE_CHECKING:
     from nabi.files._content import file_content, plain_json
@@ -45,4 +46,6 @@ __all__ = [
     "reading",
     "write_atomically",
     "write_model_file",
+    "writer",
+    "writing_as",
 ]

@@ -102,6 +102,9 @@ if TYPE_CHECKING:
         RMSNormalization,
         UnitNormalization,
     )
+    from nabi.layers._prepared_calls import (
+        PreparedCalls as PreparedCalls,
+    )
     from nabi.layers._recurrent._bidirectional import (
         Bidirectional,
     )
@@ -249,6 +252,7 @@ else:
                 "RMSNormalization",
                 "UnitNormalization",
             ],
+            "nabi.layers._prepared_calls": ["PreparedCalls"],
             "nabi.layers._recurrent._bidirectional": ["Bidirectional"],
             "nabi.layers._recurrent._cell_config": ["cell_config", "cell_from_config"],
             "nabi.layers._recurrent._convolutional": ["ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"],

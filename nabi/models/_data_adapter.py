@@ -95,6 +95,8 @@ def adjusted(x: Tensor, wanted: Shape, argument: str, model: str) -> Tensor:
     Raises:
         ShapeError: if they have another shape.
     """
+    if x.ndim == len(wanted) and x.shape[1:] == wanted[1:]:
+        return x
     if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
         x = x.unsqueeze(-1)
     elif x.ndim == len(wanted) + 1 and x.shape[-1] == 1:

@@ -9,7 +9,7 @@ from torch import Tensor
 from nabi import training
 from nabi._shown import short
 from nabi.errors import ArgumentError, NotReadyError, ShapeError
-from nabi.layers import InputLayer, Layer, SymbolicTensor, as_layer, deserialize, serialize
+from nabi.layers import InputLayer, Layer, PreparedCalls, SymbolicTensor, as_layer, deserialize, serialize
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
 
@@ -53,11 +53,15 @@ class Sequential(Model):
         self._readout: Readout | None = None
         # The input of the layers if the model is used in functional ones.
         self._symbolic_entry: InputLayer | None = None
+        self._prepared_calls: PreparedCalls | None = None
         if layers is not None and not isinstance(layers, list | tuple):
             raise ArgumentError(f"layers: expected a list of layers, got {layers!r}")
         names: set[str] = set()
         for layer in layers or ():
             self._add(layer, names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_prepared_calls": None}  # they refer to the original's weights
 
     def __iter__(self) -> Iterator[Layer]:
         """Iterate over the layers."""
@@ -208,6 +212,13 @@ class Sequential(Model):
             inputs = inputs.view_as(inputs)  # the caller's tensor must not change
             inputs._keras_mask = mask
         if training is None or training == self.training:
+            if not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()):
+                prepared = self._prepared_calls
+                if prepared is None:
+                    prepared = self._prepared_calls = PreparedCalls()
+                found = prepared(self.stack, inputs)
+                if found is not None:
+                    return found
             for layer in self.stack:
                 inputs = layer(inputs)
         else:

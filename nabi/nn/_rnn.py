@@ -267,7 +267,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             given = dict(inputs) if isinstance(inputs, dict) else {}
             if return_all_states is not False:
                 given["return_all_states"] = return_all_states
-            if return_values is not None:
+            if return_values is not None and not is_proxy(return_values):
                 given["return_values"] = list(check_names(return_values))
             found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate, **given

@@ -91,8 +91,7 @@ class Recipe:
         if data is not None and not self.reads_data:
             raise ArgumentError(f"data: expected none for the recipe {self.name}, got {os.fspath(data)}")
         chosen = self._chosen(choices or {})
-        others = [chosen[choice.name] for choice in self.choices if chosen[choice.name] != choice.values[0]]
-        folder = RunFolder(Path("runs") / "-".join([self.name, *others]) if out is None else out)
+        folder = RunFolder(self.usual_folder(chosen) if out is None else out)
         place = None if data is None else _checks.path("data", data)
         if epochs is None:
             own = [choice.epochs.get(chosen[choice.name]) for choice in self.choices]
@@ -107,6 +106,12 @@ class Recipe:
                 folder.remove_if_new()
                 raise
         return run.finish()
+
+    def usual_folder(self, choices: Mapping[str, str] | None = None) -> Path:
+        """Return the folder of the results unless another is given: `runs/<name>`, with unusual choices."""
+        chosen = self._chosen(choices or {})
+        others = [chosen[choice.name] for choice in self.choices if chosen[choice.name] != choice.values[0]]
+        return Path("runs") / "-".join([self.name, *others])
 
     def _chosen(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the value of every choice."""

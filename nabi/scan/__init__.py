@@ -11,7 +11,7 @@ from nabi.scan._arguments import (
     check_states as check_states,
     check_types as check_types,
 )
-from nabi.scan._fast_path import PreparedStep, TrainingPass, scan_full_batch
+from nabi.scan._fast_path import PreparedBatch, PreparedStep, TrainingPass, scan_full_batch
 from nabi.scan._inputs import (
     check_extra as check_extra,
     join_inputs as join_inputs,
@@ -33,6 +33,7 @@ from nabi.scan._unroll import loop, new_states, static_scan, step
 __all__ = [
     "Layout",
     "Options",
+    "PreparedBatch",
     "PreparedStep",
     "TrainingPass",
     "backward_pass",

@@ -37,7 +37,7 @@ from nabi.targets import TorchPasses, eager, full_batch, prepare, prepare_step
 if TYPE_CHECKING:
     from nabi.targets import Passes
 
-__all__ = ["PreparedStep", "TrainingPass", "scan_full_batch"]
+__all__ = ["PreparedBatch", "PreparedStep", "TrainingPass", "scan_full_batch"]
 
 
 def scan_full_batch(
@@ -121,6 +121,54 @@ def scan_full_batch(
     run = _Run(program, found[0], found[2], time_major, stacked, len(given))
     output, *last = _FullBatchScan.apply(run, x, *given, *families)  # type: ignore[no-untyped-call]
     return output, tuple(last)
+
+
+class PreparedBatch:
+    """A program with its weights over full batches of one shape, which torch does not record.
+
+    It computes what `scan_full_batch` computes, by the same kernel, and looks at nothing but the input; `of`
+    makes it where that is possible.
+    """
+
+    def __init__(
+        self, families: Sequence[Tensor], passes: "Passes", weights: list[int], lines: tuple[int, ...]
+    ) -> None:
+        self._families = families  # held: kernels know only where they lie
+        self._forward, self._weights, self._lines = passes.forward, weights, lines
+
+    @classmethod
+    def of(
+        cls, program: Program, families: Sequence[Tensor], shape: Sequence[int], dtype: torch.dtype
+    ) -> "PreparedBatch | None":
+        """Bind a program; None if its calls have more to do.
+
+        Args:
+            program: the program.
+            families: the weights, matrices with their inputs first. They may be written to between two
+                calls, but must not lie elsewhere.
+            shape: that of the inputs, `[B, T, D]`.
+            dtype: that of the inputs and the weights.
+        """
+        if program.noises or program.readouts or not program.is_plain or dtype not in DTYPES:
+            return None
+        if len(shape) != 3 or shape[2] != program.row_size or 0 in shape or has_failed(program.key):
+            return None
+        found = full_batch(
+            program, families, dtype, shape[0], shape[1], time_major=False, stacked=False, save=False,
+            turned=True,
+        )  # fmt: skip
+        return None if found is None else cls(families, *found)
+
+    def run(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run from zero states; return the output `[B, T, units]` and the final states, in new memory.
+
+        Args:
+            x: an input of the shape and dtype for which this was made, a plain tensor on the CPU.
+        """
+        # A single row or step lies in memory as it does with time first.
+        x = x if x.shape[0] == 1 or x.shape[1] == 1 else x.transpose(0, 1)
+        kept, finals, _ = self._forward(x, None, self._weights, self._lines)
+        return kept[0], finals  # type: ignore[return-value]
 
 
 def _scan_with_readout(

@@ -16,6 +16,7 @@ def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     the weight.
 
     >>> import torch
+    >>> from nabi.small_weights import shrink
     >>> arrays = arrays_of({"kernel": shrink(torch.eye(2), "int8", axis=1)})
     >>> arrays["kernel"].dtype, arrays["kernel.scale"].shape
     (torch.int8, torch.Size([2]))

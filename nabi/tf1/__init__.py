@@ -16,8 +16,14 @@ names raises an error that says what to write instead.
 ((4, 2, 5), (4, 5))
 >>> outputs[1, 1].tolist()
 [0.0, 0.0, 0.0, 0.0, 0.0]
+
+`tf.keras` is `nabi.keras`:
+
+>>> tf.keras.Sequential([tf.keras.layers.SimpleRNN(units=2, input_shape=[4, 1])]).count_params()
+8
 """
 
+from nabi import keras
 from nabi.tf1 import contrib, nn
 from nabi.tf1._activations import sigmoid, tanh
 from nabi.tf1._arrays import float16, float32, float64, int32, int64, stack, transpose, unstack
@@ -52,6 +58,7 @@ __all__ = [
     "float64",
     "int32",
     "int64",
+    "keras",
     "nn",
     "sigmoid",
     "stack",

@@ -103,7 +103,7 @@ def test_missing_pictures_are_counted_and_named_before_training(folder, nabi, tm
     assert "lost.png" in first[2]
     assert len(json.loads((tmp_path / "m.json").read_text())["skipped"]) == 2
     table.write_text("image,caption\ngone.png,A wall\nlost.png,A wall\n")
-    outcome = nabi("train", folder, "--captions", table, *SMALL, "--out", out)
+    outcome = nabi("train", folder, "--captions", table, *SMALL, "--out", out, "--overwrite")
     assert outcome.status == 2
     assert "2 of 2 rows of" in outcome.err
     assert "gone.png" in outcome.err

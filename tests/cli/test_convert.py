@@ -99,7 +99,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(nabi: Any, model: Path, 
     [
         ("model.nabi", "model.txt", "expected a name that ends in one of .nabi"),
         ("none.nabi", "model.safetensors", "there is no file"),
-        ("text.onnx", "model.nabi", "is not an ONNX model, although its name says so, or it is damaged"),
+        ("text.onnx", "new.nabi", "is not an ONNX model, although its name says so, or it is damaged"),
         ("weights.safetensors", "new.nabi", "cannot become a nabi model file"),
     ],
 )

@@ -248,5 +248,5 @@ def test_what_is_no_model_is_refused(nabi, folder, command, tmp_path):
         assert message in outcome.err
     model = TextClassifier.load(folder / "one.nabi").model
     model.save(Path(tmp_path / "plain.nabi"))
-    outcome = nabi(command, tmp_path / "plain.nabi", "a film")
+    outcome = nabi(command, tmp_path / "plain.nabi", folder / "reviews.csv")
     assert "expected text classifier, got model" in outcome.err

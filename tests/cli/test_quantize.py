@@ -46,6 +46,7 @@ def test_a_model_of_layers(nabi: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.status == 0
     assert "The model is in model.float16.nabi" in done.out
     assert models.load_model("model.float16.nabi").count_params() == 1634
-    done = nabi("quantize", "model.nabi", "--file", "table.csv")
+    Path("table.csv").write_text("a,b\n1,2\n")
+    done = nabi("quantize", "model.nabi", "--file", "table.csv", "--overwrite")
     assert done.status == 2
     assert "--file: expected none for a Sequential" in done.err

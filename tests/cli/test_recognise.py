@@ -158,7 +158,7 @@ def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> No
             ["train", folder, "--label-from", "name", "--text", "x"],
             "--label-from: it means nothing for a table of texts",
         ),
-        (["train", tmp_path / "none", "--label-from", "name"], "folder: there is no folder"),
+        (["train", tmp_path / "none", "--label-from", "name"], "there is no file"),
     ]:
         outcome = nabi(*arguments)
         assert outcome.status == 2, arguments

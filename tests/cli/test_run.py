@@ -53,7 +53,7 @@ def test_a_run(nabi, tmp_path):
         (["run", "sonng"], "did you mean 'song'?"),
         (["run", "hello", "--out", "{folder}/file/run"], "out: cannot write into the folder"),
         (["run", "hello", "--data", "{folder}"], "data: expected none for the recipe hello"),
-        (["run", "imdb", "--data", "{folder}/none"], "path: there is no file or folder"),
+        (["run", "imdb", "--data", "{folder}/none"], "--data: there is no file"),
     ],
 )
 def test_errors_are_one_line(nabi, tmp_path, arguments, message):

@@ -224,7 +224,7 @@ def test_a_cell_whose_loss_is_not_finite_does_not_end_the_comparison(nabi, table
     written = json.loads(Path("reviews.json").read_text())
     assert written["best"] == "simple-rnn"
     assert written["cells"]["gru"] == {"problem": "loss: it became nan"}
-    outcome = nabi("train", table, *COLUMNS, *SMALL, "--cell", "gru")
+    outcome = nabi("train", table, *COLUMNS, *SMALL, "--cell", "gru", "--overwrite")
     assert outcome.status == 2
     assert "loss: it became nan" in outcome.err
 

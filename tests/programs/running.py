@@ -32,7 +32,7 @@ def check(drawn: Drawn) -> Outcome:
 def chunks_of(rows: int | None) -> Iterator[None]:
     """Let kernels work on so many rows at a time: the few steps of a test are then several chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("CHUNK_ROWS", "_EARLY_ROWS", "_PANEL_ROWS") if rows else ():
+        for name in ("CHUNK_ROWS", "EARLY_ROWS", "_PANEL_ROWS") if rows else ():
             patch.setattr(_bound, name, rows)
         yield
 

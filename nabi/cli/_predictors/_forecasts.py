@@ -6,7 +6,6 @@ from typing import Any
 import typer
 
 from nabi.cli._load import load_with_cells, series_as_trained
-from nabi.cli._outputs import cell_files, check_outputs
 from nabi.cli._predictors._predictor import Said
 from nabi.errors import ArgumentError
 
@@ -39,11 +38,6 @@ class ForecastPredictor:
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()
         if picture is not None:
             check_suffix(picture)
-        check_outputs(
-            {"--out": out, "--picture": picture},
-            {"MODEL": said["model"], "FILE": said["file"], "--cell": cell_files(cells)},
-            overwrite=said["overwrite"],
-        )
         model = load_with_cells("Forecaster", said["model"], cells)
         reading = {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}
         series = series_as_trained(model, said["file"], **reading)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nabi.cli._load import load_with_cells
-from nabi.cli._outputs import cell_files, check_outputs
 from nabi.cli._predictors._predictor import Said
 from nabi.errors import ArgumentError
 
@@ -73,11 +72,6 @@ class SequencePredictor:
         if out is not None and out.suffix.lower() not in (".csv", *_JSON_LINES):
             raise ArgumentError(f"--out: expected a name that ends in .csv or .jsonl, got {out}")
         cells = said["cell"] or ()
-        check_outputs(
-            {"--out": out},
-            {"MODEL": said["model"], "FILE": files, "--cell": cell_files(cells)},
-            overwrite=said["overwrite"],
-        )
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
             found = self.predictions(model, files, said)
@@ -94,11 +88,6 @@ class SequencePredictor:
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()
         if picture is not None:
             check_suffix(picture)
-        check_outputs(
-            {"--out": out, "--picture": picture},
-            {"MODEL": said["model"], "FILE": said["file"], "--cell": cell_files(cells)},
-            overwrite=said["overwrite"],
-        )
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
             report = self.report(model, said["file"], said)

@@ -10,7 +10,7 @@ import typer
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
 from nabi.cli._train._options import TABLE
-from nabi.cli._train._outputs import try_targets, write_figures
+from nabi.cli._train._outputs import write_figures
 from nabi.cli._train._system import DataForm
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.models import TextSettings
@@ -62,6 +62,11 @@ class LabelsForm(DataForm):
         """Return the tables."""
         return {"the data": said["file"], "--validation": said["validation"], "--test": said["test"]}
 
+    def outputs(self, said: Said) -> list[Path]:
+        """Return the model, its figures, and the picture of its confusions."""
+        path = self.model_path(said)
+        return [path, path.with_suffix(".json"), path.with_suffix(".png")]
+
     def train(self, said: Said) -> None:
         """Train each cell on the same rows, show how good they are, save the best."""
         from rich.console import Console
@@ -73,7 +78,7 @@ class LabelsForm(DataForm):
             missing = "--text" if said["text"] is None else "--label"
             raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
         console = Console()
-        targets = try_targets(self.model_path(said), ".json", ".png", said=said, read=self.inputs(said))
+        targets = self.tried_outputs(said)
         settings = self.said_settings(said)
         if said["balanced"] is not None:
             settings["class_weight"] = "balanced" if said["balanced"] else None

@@ -1,11 +1,14 @@
 """`nabi train`: a network from one's own data; the options say of which kind it is."""
 
+from collections.abc import Mapping
 from enum import Enum
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from nabi.cli._outputs import with_files
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
@@ -39,6 +42,31 @@ FORMS: tuple[Form, ...] = (
 come before those that are known by the file."""
 
 
+def _plain(options: Said) -> Said:
+    """Return the options without Typer's types."""
+    return {name: one.value if isinstance(one, Enum) else one for name, one in options.items()}
+
+
+def _meant(said: Said) -> Form | None:
+    """Return the kind of data that is meant; None if none is."""
+    return next((form for form in FORMS if said["file"] is not None and form.is_meant(said)), None)
+
+
+def _read(options: Said) -> Mapping[str, Path | None]:
+    """Return what is learnt from, by what messages call it."""
+    said = _plain(options)
+    form = _meant(said)
+    return {"FILE": said["file"]} if form is None else form.inputs(said)
+
+
+def _written(options: Said) -> Mapping[str, list[Path]]:
+    """Return the files that are written."""
+    said = _plain(options)
+    form = _meant(said)
+    return {} if form is None else {"--out": form.outputs(said)}
+
+
+@with_files(reads=_read, writes=_written)
 def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out data and save it to one model file.
 
@@ -49,11 +77,13 @@ def train(context: typer.Context, **options: Any) -> None:
     learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
     supported kinds of data are listed.
 
+    An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
+
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
     what has been learned (exit status 130).
     """
-    said = {name: one.value if isinstance(one, Enum) else one for name, one in options.items()}
-    form = next((form for form in FORMS if said["file"] is not None and form.is_meant(said)), None)
+    said = _plain(options)
+    form = _meant(said)
     if form is None:
         _list_forms(said)
         raise typer.Exit(2)

@@ -47,6 +47,12 @@ class Form(Protocol):
     def is_meant(self, said: Said, /) -> bool:
         """Whether it is what the command line says."""
 
+    def inputs(self, said: Said, /) -> Mapping[str, Path | None]:
+        """Return files and folders that are learnt from, by what messages call them."""
+
+    def outputs(self, said: Said, /) -> list[Path]:
+        """Return the files that are written: the model, and those beside it."""
+
     def train(self, said: Said, /) -> None:
         """Train a model, say how good it is, save it."""
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import typer
 
-from nabi.cli._outputs import cell_files, check_outputs
-from nabi.cli._train._form import Said
 from nabi.errors import ArgumentError
 
 __all__ = [
@@ -17,30 +15,11 @@ __all__ = [
     "make_model",
     "say_what_is_left_out",
     "say_where_it_goes_on",
-    "try_targets",
     "write_figures",
 ]
 
 _STOPPED = 130
 _NAMED = 5  # of what is left out; the file of the figures has them all
-
-
-def try_targets(path: Path, *suffixes: str, said: Said, read: Mapping[str, Path | None]) -> list[Path]:
-    """Return the path of the model and those beside it, tried out so that no training is lost to them.
-
-    Args:
-        path: of the model.
-        suffixes: of the others.
-        said: the command line.
-        read: files and folders that are learnt from, by what messages call them.
-    """
-    from nabi.recipes import RunFolder
-
-    targets = [path, *map(path.with_suffix, suffixes)]
-    inputs = {**read, "the file of a cell": cell_files(said["cell"] or ())}
-    check_outputs({"--out": targets}, inputs, overwrite=said["overwrite"])
-    RunFolder(path.parent)
-    return targets
 
 
 def make_model(kind: Any, cells: list[str], settings: Mapping[str, Any], *, learnt: str) -> Any:

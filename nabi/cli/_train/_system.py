@@ -15,7 +15,6 @@ from nabi.cli._train._outputs import (
     end_if_interrupted,
     make_model,
     say_where_it_goes_on,
-    try_targets,
     write_figures,
 )
 
@@ -56,6 +55,18 @@ class DataForm(ABC):
     @abstractmethod
     def train(self, said: Said) -> None:
         """Train a model, say how good it is, save it."""
+
+    @abstractmethod
+    def outputs(self, said: Said) -> list[Path]:
+        """Return the files that are written: the model, and those beside it."""
+
+    def tried_outputs(self, said: Said) -> list[Path]:
+        """Return the files that are written, whose folder is tried out so that no training is lost to it."""
+        from nabi.recipes import RunFolder
+
+        outputs = self.outputs(said)
+        RunFolder(outputs[0].parent)
+        return outputs
 
     def said_settings(self, said: Said) -> dict[str, Any]:
         """Return the settings that the command line says, by name."""
@@ -98,17 +109,19 @@ class SystemForm(DataForm):
     def next_command(self, model: Any, path: str) -> str:
         """Return what can be done with the model: "It captions pictures with: nabi caption ..."."""
 
+    def outputs(self, said: Said) -> list[Path]:
+        """Return the model, its figures, those beside it, and the checkpoint."""
+        path = self.model_path(said)
+        suffixes = [".json", *(suffix for suffix, _ in self.beside), ".training"]
+        return [path, *map(path.with_suffix, suffixes)]
+
     # The way ------------------------------------------------------------------------------------------------
 
     def train(self, said: Said) -> None:
         """Train on the data, show how good the model is, save it with its figures."""
         from nabi.training import on_threads
 
-        path = self.model_path(said)
-        suffixes = [".json", *(suffix for suffix, _ in self.beside), ".training"]
-        model_path, figures, *beside, checkpoint = try_targets(
-            path, *suffixes, said=said, read=self.inputs(said)
-        )
+        model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
         with on_threads(said["threads"]):

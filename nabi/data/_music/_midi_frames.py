@@ -13,7 +13,7 @@ from nabi._public import public
 from nabi.data._music._midi_file import read_score
 from nabi.data._tables._frames import KEYS, LOWEST, Frame, frames_of, roll_of
 from nabi.errors import FileFormatError
-from nabi.files import write_atomically
+from nabi.files import write_atomically, writer
 
 __all__ = ["MidiMusic", "MidiNotes", "check_steps", "read_midi_frames", "read_notes", "write_midi_frames"]
 
@@ -170,8 +170,8 @@ def write_midi_frames(
     tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
-            # `nabi compose` overwrites only files with this mark.
-            mido.MetaMessage("text", text="written by nabi"),
+            # `nabi compose` overwrites only files with its mark.
+            mido.MetaMessage("text", text=f"written by {writer()}"),
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
             mido.MetaMessage("time_signature", numerator=beats_per_bar, denominator=4),
         ]

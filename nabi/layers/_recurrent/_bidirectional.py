@@ -106,6 +106,7 @@ class Bidirectional(Wrapper):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        *,
         return_values: Sequence[str] | None = None,
         **further: Any,
     ) -> Any:

@@ -125,6 +125,7 @@ class _ConvLSTM(RNN):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        *,
         return_values: Sequence[str] | None = None,
         **further: Any,
     ) -> Any:

@@ -162,6 +162,7 @@ class RNN(StatefulLayer):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        *,
         return_values: Sequence[str] | None = None,
         **further: Any,
     ) -> Any:

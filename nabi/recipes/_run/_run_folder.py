@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nabi import _checks
 from nabi.errors import OutputError
-from nabi.files import write_atomically
+from nabi.files import write_atomically, writer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,5 +61,5 @@ class RunFolder:
     def write_picture(self, name: str, figure: "Figure") -> Path:
         """Write a matplotlib figure as PNG and return its path."""
         with write_atomically(self / name) as file:
-            figure.savefig(file, format="png", dpi=150, metadata={"Software": "nabi"})
+            figure.savefig(file, format="png", dpi=150, metadata={"Software": writer()})
         return self / name

@@ -12,12 +12,20 @@ from nabi.errors import ArgumentError
 __all__ = ["resolve_device", "sample_count", "to_tensor"]
 
 
+_USUAL = {np.dtype(name): getattr(torch, name) for name in ("float32", "float64", "int64")}
+
+
 def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Convert an array, list or tensor to a tensor: floats become `dtype`, integers int64.
 
     Raises:
         ArgumentError: for anything that is not a rectangular block of numbers.
     """
+    # Most arrays are as they should be, and looking at all that may be wrong takes longer than a small layer.
+    if type(value) is np.ndarray and value.flags.carray and device.type == "cpu":
+        kind = _USUAL.get(value.dtype)
+        if kind is dtype or kind is torch.int64:
+            return torch.from_numpy(value)
     tensor = value if isinstance(value, Tensor) else _from_array(argument, value)
     if tensor.is_floating_point():
         wanted = dtype

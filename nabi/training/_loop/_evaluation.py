@@ -104,23 +104,25 @@ def predict_batch(model: Trainable, forward: Callable[[Any], Any], x: torch.Tens
     # What `torch.no_grad()` does; that takes as long as a small kernel.
     torch._C._set_grad_enabled(False)
     try:
-        return _join([_to_cpu(forward(x))])
+        found = forward(x)
+        # A copy: the output may share its memory with the input, or with a state that a layer keeps.
+        return np.array(to_numpy(found)) if type(found) is torch.Tensor else _join([_to_cpu(found)])
     finally:
         torch._C._set_grad_enabled(before)
 
 
 def _trains(module: Any) -> bool:
-    if module.training:
-        return True
-    return any(child is not None and _trains(child) for child in module._modules.values())
+    return module is not None and (module.training or any(map(_trains, module._modules.values())))
 
 
 def _to_cpu(output: Any) -> Any:
+    if isinstance(output, torch.Tensor):
+        return to_numpy(output)
     if isinstance(output, list | tuple):
         return [_to_cpu(part) for part in output]
     if isinstance(output, Mapping):
         return {name: _to_cpu(part) for name, part in output.items()}
-    return to_numpy(output) if isinstance(output, torch.Tensor) else np.asarray(output)
+    return np.asarray(output)
 
 
 def _join(outputs: list[Any]) -> Any:

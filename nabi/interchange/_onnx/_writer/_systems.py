@@ -8,6 +8,7 @@ import numpy as np
 from nabi import models
 from nabi.data import KEYS, Vocabulary
 from nabi.errors import ArgumentError
+from nabi.files import writer
 from nabi.interchange._onnx._writer._chords import write_chord
 from nabi.interchange._onnx._writer._decoders import write_captioner, write_translator
 from nabi.interchange._onnx._writer._forecasts import write_forecaster
@@ -34,7 +35,7 @@ def write_system(w: Writing, model: Any, lengths: bool) -> str:
     if getattr(model, "model" if isinstance(model, models.TextClassifier) else "network", None) is None:
         raise ArgumentError(f"model: {name} has no network yet; fit it first")
     next(write for kind, write in _WRITERS.items() if isinstance(model, kind))(w, model, lengths)
-    w.preprocessing = {"written_by": "nabi export", "system": name, **w.preprocessing}
+    w.preprocessing = {"written_by": writer(), "system": name, **w.preprocessing}
     return name
 
 

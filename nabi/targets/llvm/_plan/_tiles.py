@@ -113,8 +113,8 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
 def dot_tile(accumulators: int, registers: int, width: int, lanes: int) -> Tile:
     """Choose the tile of a pass whose sums have three digits each, for any number of rows.
 
-    >>> dot_tile(4, 32, 512, 16), dot_tile(1, 32, 512, 16)
-    (Tile(rows=2, vectors=1), Tile(rows=2, vectors=4))
+    >>> dot_tile(4, 32, 512, 16)[:2], dot_tile(1, 32, 512, 16)[:2]
+    ((2, 1), (2, 4))
     """
     if not accumulators:
         return Tile(1, 1)

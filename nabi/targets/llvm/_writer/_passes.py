@@ -144,7 +144,7 @@ class PassWriter:
         self._dots: DotProducts | None = None
         self.segments = {
             found: joined_segments(segments, tiles[found].places) if tiles[found].places else segments
-            for found in schedule.passes
+            for found in tiles
             for segments in [segments_of(found, few_rows, slots)]
         }
         self._scratch: dict[int, Any] = {}

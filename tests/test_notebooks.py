@@ -1,0 +1,153 @@
+"""The notebooks are what their sources say, and run from start to end; their exercises can be solved."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import matplotlib
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "notebooks"
+HANGUL = re.compile("[가-힣]")
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # which dataclasses ask for
+    spec.loader.exec_module(module)
+    return module
+
+
+source = loaded(FOLDER / "notebook_source.py")
+NOTEBOOKS = [(path, language) for path in source.SOURCES for language in source.LANGUAGES]
+each_notebook = pytest.mark.parametrize(
+    ("path", "language"), NOTEBOOKS, ids=[source.file_name(*one) for one in NOTEBOOKS]
+)
+
+
+def notebook(path: Path, language: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((FOLDER / source.file_name(path, language)).read_text("utf-8"))
+    return read
+
+
+def run(cells: list[Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What each code cell prints."""
+    monkeypatch.chdir(folder)
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    drawn: list[int] = []
+
+    def show() -> None:
+        figure = pyplot.gcf()
+        figure.canvas.draw()
+        drawn.append(figure.number)
+        pyplot.close(figure)
+
+    monkeypatch.setattr(pyplot, "show", show)
+    defined: dict[str, Any] = {"__name__": "__main__"}
+    printed = []
+    with matplotlib.rc_context():
+        for cell in cells:
+            if cell.kind != "text":
+                with contextlib.redirect_stdout(io.StringIO()) as out:
+                    exec(compile(cell.text, "cell", "exec"), defined)
+                printed.append(out.getvalue())
+    assert drawn
+    return printed
+
+
+# Both languages run the same code; the words in it differ.
+@pytest.mark.rotates(days=2)
+@each_notebook
+def test_solved_exercises_are_right(
+    path: Path, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = source.cells_of(path, language)
+    printed = "".join(run(source.with_solutions(cells), tmp_path, monkeypatch))
+    assert printed.count("✔") == sum(cell.kind == "exercise" for cell in cells) >= 3
+    assert "✘" not in printed
+
+
+@each_notebook
+def test_a_notebook_is_made_of_its_source(path: Path, language: str) -> None:
+    found = [("".join(cell["source"]), cell["cell_type"]) for cell in notebook(path, language)["cells"]]
+    assert found == [
+        (cell.text, "markdown" if cell.kind == "text" else "code") for cell in source.cells_of(path, language)
+    ], "run notebooks/build.py"
+
+
+@each_notebook
+def test_a_notebook_has_the_outputs_of_a_run_without_errors(path: Path, language: str) -> None:
+    cells = [cell for cell in notebook(path, language)["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+    assert {output["name"] for output in outputs if output["output_type"] == "stream"} == {"stdout"}
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
+    written = "".join("".join(output.get("text", "")) for output in outputs)
+    assert written.count("No answer yet") + written.count("아직 답이 없습니다") == len(
+        [cell for cell in cells if "exercise" in cell["metadata"].get("tags", ())]
+    )
+    assert "✔" not in written  # the reader's to find
+    assert not re.search(r"/(tmp|root|home|work)/", written)
+
+
+@each_notebook
+def test_the_text_is_in_one_language(path: Path, language: str) -> None:
+    texts = [cell.text for cell in source.cells_of(path, language)]
+    assert not any("⟦" in text or "⟧" in text for text in texts)
+    prose = [text for text in texts if len(text) > 60]
+    if language == "en":
+        assert not any(HANGUL.search(text) for text in prose if "<details>" not in text)
+    else:
+        assert any(HANGUL.search(text) for text in prose)
+
+
+@each_notebook
+def test_links_lead_somewhere(path: Path, language: str) -> None:
+    texts = [cell.text for cell in source.cells_of(path, language) if cell.kind == "text"]
+    targets = [target for text in texts for target in re.findall(r"\]\(([^)#]+)\)", text)]
+    assert targets
+    assert [target for target in targets if not (FOLDER / target).exists()] == []
+
+
+@each_notebook
+def test_without_nabi_the_first_cell_says_what_to_do(path: Path, language: str, tmp_path: Path) -> None:
+    first = next(cell.text for cell in source.cells_of(path, language) if cell.kind == "code")
+    # -S: without the folder of installed packages.
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", first], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "pip install PATH_TO_NABI" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert bool(HANGUL.search(ended.stderr)) == (language == "ko")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("print(1)\n", "expected '=== KIND' in its first line"),
+        ("=== picture\n", "expected one of"),
+        ("=== text\n--- en\nHello.\n", "expected the languages"),
+        ("=== exercise\nanswer = None\n", "expected a solution in an exercise"),
+        ("=== code\n1\n--- solution\n2\n", "expected a solution in an exercise"),
+    ],
+)
+def test_a_source_with_a_fault_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    written = tmp_path / "source.txt"
+    written.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        source.cells_of(written, "en")
