@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "nabi"
 # the modules that stand beside the rooms.
 HOUSE = (
     "cli",
+    "serving",
     "interchange",
     "shipping",
     "tf1",

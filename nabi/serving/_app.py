@@ -1,0 +1,110 @@
+"""The ASGI program that answers for models."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from nabi._public import public
+from nabi.serving._endpoint import Endpoint
+from nabi.serving._guard import Guard
+from nabi.serving._limits import Limits
+from nabi.serving._metrics import Metrics
+from nabi.serving._models import Models
+from nabi.serving._openapi import openapi
+from nabi.serving._protocol import protocol_endpoints
+from nabi.serving._refused import RefusedError
+from nabi.serving._session_routes import SessionSocket, session_endpoints
+from nabi.serving._tasks import task_endpoints
+
+__all__ = ["application"]
+
+_POLICY_VIOLATION = 1008
+
+
+@public
+def application(
+    models: Mapping[str, Any], *, key: str | None = None, limits: Limits | None = None
+) -> Starlette:
+    """Return an ASGI program that answers for models over HTTP and WebSocket.
+
+    `nabi serve` runs it with uvicorn; any other ASGI server can.
+
+    Args:
+        models: loaded models, by the names that clients use.
+        key: an API key that clients must send; without one, only requests to 127.0.0.1, ::1 or localhost are
+            answered.
+        limits: what clients are granted.
+
+    Raises:
+        ArgumentError: for no model, a name that cannot stand in an address, a model that cannot be asked over
+            HTTP, and an empty key.
+
+    >>> import nabi
+    >>> from nabi.serving import application
+    >>> model = nabi.Sequential([nabi.layers.GRU(4, input_shape=(None, 3)), nabi.layers.Dense(1)])
+    >>> app = application({"gauge": model})
+    """
+    from nabi.errors import ArgumentError
+
+    if key is not None and not key.strip():
+        raise ArgumentError("key: expected a key of at least one character, got an empty text")
+    served = Models(models, limits or Limits())
+    metrics = Metrics(served)
+    guard = Guard(None if key is None else key.strip(), metrics)
+    endpoints = [
+        *protocol_endpoints(served),
+        *task_endpoints(served),
+        *session_endpoints(served),
+        Endpoint("GET", "/metrics", _metrics(metrics), "Figures for Prometheus."),
+    ]
+    document = openapi(endpoints, key=key is not None)
+
+    async def described(request: Request) -> Response:
+        return JSONResponse(document)
+
+    endpoints.append(Endpoint("GET", "/openapi.json", described, "This description."))
+    socket = SessionSocket(served)
+
+    async def session(connection: WebSocket) -> None:
+        try:
+            guard.admit(connection)
+        except RefusedError as problem:
+            await connection.close(_POLICY_VIOLATION, problem.reason[:120])
+            return
+        await socket.answer(connection)
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        yield
+        for model in served:
+            await model.worker.close()
+
+    routes: list[Any] = [
+        Route(one.path, guard.around(one.method, one.path, one.answer, open=one.open), methods=[one.method])
+        for one in endpoints
+    ]
+    routes.append(WebSocketRoute(socket.path, session))
+    return Starlette(routes=routes, lifespan=life, exception_handlers={HTTPException: _unknown})
+
+
+def _metrics(metrics: Metrics) -> Any:
+    async def answer(request: Request) -> Response:
+        return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    return answer
+
+
+async def _unknown(request: Request, problem: Exception) -> Response:
+    """Answer for an address or a method that there is not."""
+    assert isinstance(problem, HTTPException)
+    said = "there is no such address; GET /openapi.json tells which there are"
+    if problem.status_code == 405:
+        said = "this address does not take this method"
+    return JSONResponse({"error": said}, problem.status_code, problem.headers)
