@@ -149,7 +149,9 @@ class Files:
         for name, path in inputs:
             if not os.path.exists(path):
                 what = "model file" if name == "MODEL" else "file"
-                raise MissingFileError(f"{name}: there is no {what} {path}")
+                # Names such as "a picture" say what is there, which is nothing.
+                place = f"{name}: " if name.startswith("--") or name.isupper() else ""
+                raise MissingFileError(f"{place}there is no {what} {path}")
         inputs += [("the file of a cell", path) for path in _code_files(said)]
         overwrite = bool(said.get("overwrite"))
         written: list[Path] = []
@@ -162,9 +164,13 @@ class Files:
             for path in several:
                 _check_place(option, path, inputs, written)
                 if path.exists() and not own and not overwrite:
+                    place = "folder" if isinstance(output, Together) else "name"
+                    is_earlier = self.command == "train" and _is_model_file(_start(path))
+                    found = (
+                        "is a model" if is_earlier else f"exists and was not written by nabi {self.command}"
+                    )
                     raise OutputError(
-                        f"{option}: {path} exists and was not written by nabi {self.command}; choose another "
-                        f"{'folder' if isinstance(output, Together) else 'name'}, or pass --overwrite"
+                        f"{option}: {path} {found}; choose another {place}, or pass --overwrite"
                     )
                 written.append(path)
 

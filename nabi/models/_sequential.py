@@ -39,6 +39,8 @@ class Sequential(Model):
     (23, (None, 2))
     """
 
+    _prepared_calls: PreparedCalls | None = None  # of the class: models pickled before have none
+
     def __init__(
         self,
         layers: Sequence[Layer | SymbolicTensor] | None = None,
@@ -53,7 +55,6 @@ class Sequential(Model):
         self._readout: Readout | None = None
         # The input of the layers if the model is used in functional ones.
         self._symbolic_entry: InputLayer | None = None
-        self._prepared_calls: PreparedCalls | None = None
         if layers is not None and not isinstance(layers, list | tuple):
             raise ArgumentError(f"layers: expected a list of layers, got {layers!r}")
         names: set[str] = set()

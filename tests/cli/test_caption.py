@@ -78,7 +78,7 @@ def test_what_is_wrong_is_one_line(model, folder, nabi, tmp_path) -> None:
         (["caption", model, folder / "0.png", "--attention", tmp_path / "x.jpg"], "ends in .svg or .png"),
         (["caption", folder / "0.png", folder / "0.png"], "0.png"),
         (["train", folder, "--captions", tmp_path / "none.csv"], "there is no file"),
-        (["train", tmp_path / "none", "--captions", folder / "captions.csv"], "expected the folder of"),
+        (["train", tmp_path / "none", "--captions", folder / "captions.csv"], "there is no file"),
         (["train", folder, "--captions", folder / "captions.csv", "--image", "file"], "'file' is not known"),
         (["train", folder, "--captions", folder / "captions.csv", "--lines"], "it means nothing for a "
          "folder of pictures with captions"),

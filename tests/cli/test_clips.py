@@ -106,7 +106,7 @@ def test_what_cannot_be_trained_on(nabi) -> None:
     Path("empty").mkdir()
     for arguments, message in [
         (("empty", "--frames"), "expected in empty a folder for each class with clips in it"),
-        (("none", "--frames"), "folder: expected the folder of the clips, got none"),
+        (("none", "--frames"), "there is no file none"),
         (
             ("empty", "--frames", "--encoding", "latin-1"),
             "--encoding: it means nothing for a folder of clips",

@@ -83,8 +83,14 @@ def test_wrong_commands_are_refused(nabi, folder, monkeypatch) -> None:
     for arguments, message in [
         (("train", "bad.ts"), "line 4: channel 1: expected a number or ?, got 'x'"),
         (("train", "empty.ts"), "line 1: expected a line @data, got the end of the file"),
-        (("train", "steps.csv", "--id", "series"), "--label: expected the column of the labels, got none"),
-        (("train", "waves_TRAIN.ts", "--unit", "words"), "--unit: it means nothing for series with labels"),
+        (
+            ("train", "steps.csv", "--id", "series", "--out", "other.nabi"),
+            "--label: expected the column of the labels, got none",
+        ),
+        (
+            ("train", "waves_TRAIN.ts", "--unit", "words", "--out", "other.nabi"),
+            "--unit: it means nothing for series with labels",
+        ),
         (("predict", "small.nabi"), "FILE: expected one or more files to predict for, got none"),
         (("predict", "small.nabi", "none.ts"), "there is no file none.ts"),
         (
@@ -94,7 +100,7 @@ def test_wrong_commands_are_refused(nabi, folder, monkeypatch) -> None:
         (("predict", "small.nabi", "waves_TEST.ts", "--out", "a.txt"), "expected a name that ends in .csv"),
         (
             ("predict", "small.nabi", "waves_TEST.ts", "--out", "waves_TEST.ts"),
-            "expected a name that ends in",
+            "waves_TEST.ts would overwrite FILE",
         ),
         (("evaluate", "small.nabi", "steps.csv"), "id: expected the column that says which rows"),
         (

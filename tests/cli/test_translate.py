@@ -204,7 +204,7 @@ def test_a_picture_of_the_attention(nabi, model):
         (["a", "--best", "9"], "best: expected at most the beam of 5, got 9"),
         (["a", "--length-penalty", "-1"], "length_penalty: expected a number from 0 to 100, got -1.0"),
         (["a", "--maxlen", "0"], "maxlen: expected a whole number of at least 1 or None, got 0"),
-        (["a", "--file", "lines.txt"], "TEXT: expected either texts or --file, got both"),
+        (["a", "--file", __file__], "TEXT: expected either texts or --file, got both"),
         (["--file", "none.txt"], "there is no file none.txt"),
         (["a", "b", "--attention", "x.png"], "--attention: expected one TEXT, got 2"),
         (["--attention", "x.png"], "--attention: expected one TEXT, got 0"),

@@ -19,6 +19,8 @@ from nabi.targets import eager
 
 from .conftest import through_definition, without_native_code
 
+pytestmark = pytest.mark.rotates(days=2)
+
 UNITS, FEATURES, STATIC = 5, 3, 4
 
 

@@ -33,6 +33,8 @@ from nabi.scan import (
 )
 from nabi.targets import latex, llvm, picture
 
+pytestmark = pytest.mark.rotates(days=2)
+
 B, T, D, H = 4, 7, 3, 5
 
 

@@ -11,6 +11,8 @@ from nabi.ir import Program
 from nabi.scan import PreparedStep, scan, step
 from tests.cells.sampling import cells_of_today
 
+pytestmark = pytest.mark.rotates(days=3)
+
 CELLS = [name for name in cells_of_today() if not cells.get(name).needed_settings(9, 5)]
 
 

@@ -11,6 +11,8 @@ from nabi.scan import sample_noise, scan
 
 from ..examples import examples
 
+pytestmark = pytest.mark.rotates(days=3)
+
 KINDS = [
     cells.LSTM(5),
     cells.GRU2014(5),

@@ -15,6 +15,8 @@ from nabi.scan import loop, sample_noise, scan, scan_packed, static_scan, step
 from ..examples import examples
 from .conftest import ALL_CELLS, Case, make_case, through_definition
 
+pytestmark = pytest.mark.rotates(days=3)
+
 
 def run(case: Case, x: Tensor | None = None, states: Any = "own", **options: Any) -> list[Tensor]:
     """All states at every step, then the final states."""

@@ -16,6 +16,8 @@ from nabi.scan import scan
 
 from .conftest import ALL_CELLS, Case, make_case
 
+pytestmark = pytest.mark.rotates(days=3)
+
 
 def function(case: Case, **options: Any) -> Any:
     n = len(case.states)

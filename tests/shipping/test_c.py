@@ -14,6 +14,8 @@ from ..cells.sampling import make
 from .built import MODELS, agrees, cells_alone, inputs, outputs, sequential
 from .linked import STRICT, Linked, compiler
 
+pytestmark = pytest.mark.rotates(days=2)
+
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer(tmp_path: Path, name: str) -> None:

@@ -19,6 +19,8 @@ from .emulated import needs
 from .linked import Linked
 from .test_emulated import in_emulator
 
+pytestmark = pytest.mark.rotates(days=2)
+
 kinds = pytest.mark.parametrize("kind", list(KINDS))
 
 

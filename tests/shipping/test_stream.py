@@ -17,6 +17,8 @@ from nabi.shipping import step_program
 from ..cells.sampling import make
 from .built import CODES, MODELS, agrees, cells_alone, inputs, outputs, sequential
 
+pytestmark = pytest.mark.rotates(days=2)
+
 
 @pytest.mark.parametrize("name", cells_alone())
 def test_every_cell(name: str) -> None:

@@ -14,6 +14,8 @@ from nabi.targets.picture._draw import Step
 from nabi.targets.picture._graph import make_graph
 from tests.cells.sampling import cells_of_today
 
+pytestmark = pytest.mark.rotates(days=3)
+
 
 class MinimalGatedUnit(Cell):
     def step(self, x, h):

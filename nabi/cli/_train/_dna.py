@@ -69,12 +69,12 @@ class DNAForm(SystemForm):
         return is_dna_file(file)
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
-        """Return the files."""
+        """Return the files; labels of bases may also be a column of the table."""
         labels = said["base_labels"]
         return {
             "the sequences": said["file"],
             "--validation": said["validation"],
-            "--base-labels": None if labels is None else Path(labels),
+            "--base-labels": Path(labels) if labels is not None and Path(labels).exists() else None,
         }
 
     def read(self, said: Said, model: Any) -> tuple[Any, Any]:

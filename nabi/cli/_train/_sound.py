@@ -49,7 +49,7 @@ class _RecordingsForm(SystemForm):
         table = said["label_from"]
         return {
             "a recording": said["file"],
-            "the labels": None if table in _PLACES else Path(table),
+            "the labels": Path(table) if table not in _PLACES and Path(table).exists() else None,
         }
 
     def read(self, said: Said, model: Any) -> tuple[Any, Any]:

@@ -24,6 +24,8 @@ from tests.cells.sampling import CLASSIC
 
 from .sweep import CELLS, Calls, Data, Setting, eager, native, worst
 
+pytestmark = pytest.mark.rotates(days=3)
+
 WIDTHS = ((7, 4), (33, 9), (1, 2))
 """Units and inputs: each pair is compiled anew, so few of them."""
 

@@ -20,6 +20,8 @@ from nabi.targets.llvm._plan._strata import strata_of
 from ...native.machines import needs_native
 from .sweep import CELLS, Calls, Data, Layered, MinimalGatedUnit, Setting, Spiral, eager, native, worst
 
+pytestmark = pytest.mark.rotates(days=2)
+
 
 class Direct(Cell):
     """The input itself goes into the state, whose cotangent is the input's; another holds a gate of it."""

@@ -22,6 +22,8 @@ from nabi.targets.llvm._writer._module import write_module
 from ...native.machines import called_by
 from ...native.test_cross import ELF_MACHINES, FUSED, MAGIC
 
+pytestmark = pytest.mark.rotates(days=3)
+
 VECTOR_FMA = {
     16: r"\bfmla(\.4s\s+v\d+|\s+v\d+\.4s)",
     32: r"\bvfmadd\d+ps\s.*%ymm",

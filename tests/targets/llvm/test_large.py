@@ -14,6 +14,8 @@ from nabi.targets.llvm._writer._module import write_module
 
 from .sweep import Data, Setting, eager, native, worst
 
+pytestmark = pytest.mark.rotates(days=2)
+
 ASKS = {"x86_64-linux-avx512": "prefetcht1", "x86_64-linux-avx2": "prefetcht1", "aarch64-linux": "pldl2keep"}
 
 

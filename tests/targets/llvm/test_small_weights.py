@@ -21,7 +21,10 @@ from nabi.targets.llvm._writer._module import write_module
 from .sweep import CELLS
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")
+pytestmark = [
+    pytest.mark.rotates(days=4),
+    pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}"),
+]
 
 
 def weights(program, kind: str, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:

@@ -18,6 +18,8 @@ from nabi.targets.llvm._binder._bound import Bound
 
 from .sweep import Attentive, Data, Results, Setting, native
 
+pytestmark = pytest.mark.rotates(days=4)
+
 CELLS: list[Cell] = [
     cells.LSTM(33),
     cells.GRU(33),

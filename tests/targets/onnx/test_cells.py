@@ -48,6 +48,8 @@ from nabi.targets.onnx import (
 )
 from tests.cells.sampling import cells_of_today
 
+pytestmark = pytest.mark.rotates(days=2)
+
 FLOAT, INT32 = 1, 6
 INPUTS, UNITS, BATCH, TIME = 3, 5, 4, 7
 
