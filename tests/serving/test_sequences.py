@@ -1,0 +1,68 @@
+"""Labels of series, DNA and recordings, as the models themselves give them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import nabi
+
+from .conftest import Server
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A small model of each kind, with its file."""
+    folder = tmp_path_factory.mktemp("sequences")
+    draw = np.random.default_rng(0)
+    labels = ["up", "down"] * 8
+    waves = [draw.normal(size=(4 + n % 3, 2)) + (1 if n % 2 else -1) for n in range(16)]
+    series = nabi.SeriesClassifier(units=4, epochs=1, seed=0)
+    series.fit(waves, labels, verbose=0)
+    bases = ["".join(draw.choice(list("ACGT"), 12 + n % 4)) for n in range(16)]
+    genes = nabi.DNAClassifier(units=4, epochs=1, seed=0)
+    genes.fit(bases, labels, verbose=0)
+    noises = [draw.normal(size=4000).astype(np.float32) * (0.1 if n % 2 else 0.01) for n in range(16)]
+    sounds = nabi.SoundClassifier(units=4, epochs=1, seed=0, sample_rate=8000)
+    sounds.fit(noises, labels, rate=8000, verbose=0)
+    made = {"series": series, "genes": genes, "sounds": sounds}
+    files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
+    for name, model in made.items():
+        model.save(files[name])
+    return SimpleNamespace(files=files, waves=waves, bases=bases, noises=noises, **made)
+
+
+@pytest.fixture(scope="module")
+def answers(models: SimpleNamespace) -> Iterator[Server]:
+    running = Server(models.files)
+    yield running
+    _, errors = running.end()
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "items"),
+    [("series", "sequences", "waves"), ("genes", "texts", "bases"), ("sounds", "recordings", "noises")],
+)
+def test_labels_are_those_of_the_model(
+    answers: Server, models: SimpleNamespace, name: str, field: str, items: str
+) -> None:
+    given = getattr(models, items)[:3]
+    plain = [one if isinstance(one, str) else one.tolist() for one in given]
+    found = answers.client.post("/classify", json={"model": name, field: plain})
+    assert found.status_code == 200, found.text
+    model = getattr(models, name)
+    expected = model.predict(given, rate=8000) if name == "sounds" else model.predict(given)
+    for got, right in zip(found.json()["results"], expected, strict=True):
+        assert got["label"] == right.label
+        assert got["probability"] == pytest.approx(right.probability, abs=1e-4)
+
+
+def test_a_field_of_another_kind_is_refused(answers: Server) -> None:
+    found = answers.client.post("/classify", json={"model": "series", "texts": ["ACGT"]})
+    assert (found.status_code, found.json()["error"]) == (
+        400,
+        "sequences: a SeriesClassifier reads this field",
+    )
