@@ -10,7 +10,16 @@ from nabi.ir._graph._operations import OPERATIONS, operation
 from nabi.ir._program import Lowered, Program
 from nabi.ir._shown_values import value_names
 from nabi.ir._traced._derivative import Derivative, differentiate
-from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, parameter_symbol, symbol
+from nabi.ir._traced._equations import (
+    LATEX,
+    TEXT,
+    Style,
+    equations,
+    named_nodes,
+    parameter_symbol,
+    sum_terms,
+    symbol,
+)
 from nabi.ir._traced._lowering import Made
 from nabi.ir._traced._plan import Plan, Product, join_slices, make_plan
 from nabi.ir._traced._verify import verify, verify_nodes
@@ -50,6 +59,7 @@ __all__ = [
     "needed",
     "operation",
     "parameter_symbol",
+    "sum_terms",
     "symbol",
     "value_names",
     "verify",

@@ -137,6 +137,9 @@ if TYPE_CHECKING:
     from nabi.layers._recurrent._rnn import (
         RNN,
     )
+    from nabi.layers._recurrent._stack_of_equations import (
+        stack_of_equations as stack_of_equations,
+    )
     from nabi.layers._recurrent._wrappers import (
         TimeDistributed,
         Wrapper,
@@ -269,6 +272,7 @@ else:
             ],
             "nabi.layers._recurrent._keras_cells": ["DropoutRNNCell", "StackedRNNCells"],
             "nabi.layers._recurrent._rnn": ["RNN"],
+            "nabi.layers._recurrent._stack_of_equations": ["stack_of_equations"],
             "nabi.layers._recurrent._wrappers": ["TimeDistributed", "Wrapper"],
             "nabi.layers._reshaping": ["Permute", "Reshape", "Softmax"],
             "nabi.layers._sequence": ["Embedding", "Masking", "RepeatVector"],

@@ -12,7 +12,7 @@ from nabi.ir._graph._nodes import Node, Parameter
 from nabi.ir._graph._operations import operation
 from nabi.ir._traced._traced import Traced
 
-__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "parameter_symbol", "symbol"]
+__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "parameter_symbol", "sum_terms", "symbol"]
 
 # Operator precedence; an operation with lower precedence than its context gets brackets.
 _SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
@@ -321,8 +321,8 @@ def _bracketed(node: Node, names: dict[int, str], style: Style, least: int) -> s
     return f"({text})" if binding < least else text
 
 
-def _terms(node: Node, names: dict[int, str]) -> list[Node]:
-    """Return the terms of a sum, products first and biases last, as in papers."""
+def sum_terms(node: Node, names: dict[int, str]) -> list[Node]:
+    """Return the terms of a sum, in their order; sums without a name within it are a part of it."""
     terms: list[Node] = []
     waiting = [node]
     while waiting:
@@ -331,4 +331,9 @@ def _terms(node: Node, names: dict[int, str]) -> list[Node]:
             waiting.extend(reversed(term.arguments))
         else:
             terms.append(term)
-    return sorted(terms, key=lambda term: term.operation == "parameter")
+    return terms
+
+
+def _terms(node: Node, names: dict[int, str]) -> list[Node]:
+    """Return the terms of a sum, products first and biases last, as in papers."""
+    return sorted(sum_terms(node, names), key=lambda term: term.operation == "parameter")

@@ -101,7 +101,7 @@ class WindowedLayer(Layer):
 
     @property
     def windows(self) -> Windows:
-        raise NotImplementedError(f"{type(self).__name__} must define _windows")
+        raise NotImplementedError(f"{type(self).__name__} must define windows")
 
     def _slide(self, channels: Tensor) -> Tensor:
         """Return the outputs `[B, windows, ...]` for `[B, D, steps]`, padding included."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from nabi import layers
+from nabi.errors import ArgumentError
 from nabi.ir import Program
 from nabi.scan import initial_states, lowered
 from nabi.shipping._program._equation_layer import UnshippableError
@@ -44,18 +45,10 @@ def equations_of(layer: Any) -> list[Any]:
     Raises:
         UnshippableError: if its cell is computed by torch code.
     """
-    if type(layer).call is not layers.RNN.call:
-        raise UnshippableError("its call is torch code of your own")
-    if layer.equations is not None:
-        return [layer]
-    cell = layer.cell
-    found = list(cell.cells) if isinstance(cell, layers.StackedRNNCells) else [cell]
-    known = (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)
-    if not all(getattr(one, "equations", None) is not None and type(one) in known for one in found):
-        raise UnshippableError(
-            "its cell is torch code and not equations; write it as a cell of nabi.ir.Cell to export it"
-        )
-    return found
+    try:
+        return layers.stack_of_equations(layer)
+    except ArgumentError as problem:
+        raise UnshippableError(str(problem)) from None
 
 
 def cell_layer(name: str, program: Program, weights: Sequence[torch.Tensor], x: Value) -> StepLayer:

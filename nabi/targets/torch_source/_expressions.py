@@ -7,9 +7,9 @@ alone has no axis for the batch.
 from collections.abc import Callable, Iterable, Sequence
 
 from nabi.errors import ArgumentError
-from nabi.ir import Node, operation
+from nabi.ir import Node, operation, sum_terms
 
-__all__ = ["ATOM", "Expressions", "is_joined", "number", "sum_terms", "viewed"]
+__all__ = ["ATOM", "Expressions", "is_joined", "number", "viewed"]
 
 # How strongly operators bind in Python; what binds less than its place asks for gets brackets.
 _COMPARISON, _SUM, _PRODUCT, _UNARY, _POWER, ATOM = range(6)
@@ -259,19 +259,6 @@ class Expressions:
 
 
 _ON_AXES = frozenset({"axis_sum", "axis_max", "axis_shift", "axis_softmax", "axis_norm", "part", "pad"})
-
-
-def sum_terms(node: Node, names: dict[int, str]) -> list[Node]:
-    """Return the terms of a sum; sums without a name within it are a part of it."""
-    terms: list[Node] = []
-    waiting = [node]
-    while waiting:
-        term = waiting.pop()
-        if term.operation == "add" and (term is node or term.index not in names):
-            waiting.extend(reversed(term.arguments))
-        else:
-            terms.append(term)
-    return terms
 
 
 def is_joined(terms: Iterable[Node], names: dict[int, str]) -> bool:

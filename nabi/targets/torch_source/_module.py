@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from nabi.errors import ArgumentError
-from nabi.ir import Input, Node, Parameter, Program, Trace, derived, named_nodes, needed, operation
-from nabi.targets.torch_source._expressions import Expressions, is_joined, number, sum_terms
+from nabi.ir import Input, Node, Parameter, Program, Trace, derived, named_nodes, needed, operation, sum_terms
+from nabi.targets.torch_source._expressions import Expressions, is_joined, number
 from nabi.targets.torch_source._functions import Functions, NoSourceError
 from nabi.targets.torch_source._initial_values import reset_lines
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from nabi import layers
+from nabi.errors import ArgumentError
 from nabi.interchange._onnx._writer._further_inputs import with_further_inputs
 from nabi.interchange._onnx._writer._writing import (
     Mask,
@@ -86,21 +87,10 @@ def equations_of(layer: Any) -> list[Any]:
     Raises:
         UnwritableError: if its cell is computed by torch code.
     """
-    if type(layer).call is not layers.RNN.call:
-        raise UnwritableError("its call is torch code of your own")
-    if layer.equations is not None:
-        return [layer]
-    cell = layer.cell
-    found = list(cell.cells) if isinstance(cell, layers.StackedRNNCells) else [cell]
-    if not all(getattr(one, "equations", None) is not None and _is_own(one) for one in found):
-        raise UnwritableError(
-            "its cell is torch code and not equations; write it as a cell of nabi.ir.Cell to have it as ONNX"
-        )
-    return found
-
-
-def _is_own(cell: Any) -> bool:
-    return type(cell) in (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)
+    try:
+        return layers.stack_of_equations(layer)
+    except ArgumentError as problem:
+        raise UnwritableError(str(problem)) from None
 
 
 def _check(w: Writing, layer: Any, x: Value) -> None:
