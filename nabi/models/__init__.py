@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
     from nabi.models._networks._decoder_steps import NEVER_WRITTEN as NEVER_WRITTEN
+    from nabi.models._networks._watching import LayerCall as LayerCall, watched_layers as watched_layers
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
@@ -107,6 +108,7 @@ else:
             "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
             "nabi.models._networks._decoder_steps": ["NEVER_WRITTEN"],
+            "nabi.models._networks._watching": ["LayerCall", "watched_layers"],
             "nabi.models._notes._model": ["NoteModel"],
             "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
             "nabi.models._notes._settings": ["NoteSettings"],
