@@ -21,6 +21,7 @@ from nabi.explain._peak_memory import (  # for other rooms
 from nabi.explain._piano_roll import piano_roll_picture
 from nabi.explain._reading import Reading, read_text
 from nabi.explain._reading_picture import reading_picture
+from nabi.explain._report._report import check_report as check_report, report
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
 from nabi.training import check_finite
 
@@ -47,6 +48,7 @@ __all__ = [
     "piano_roll_picture",
     "read_text",
     "reading_picture",
+    "report",
     "unrolling_memory",
     "unrolling_picture",
 ]

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
     from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
     from nabi.models._sound._stream import Heard, SoundStream, SpeechStream
+    from nabi.models._task._answers import Answers as Answers, watched_answers as watched_answers
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -127,6 +128,7 @@ else:
             "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
             "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
             "nabi.models._sound._stream": ["Heard", "SoundStream", "SpeechStream"],
+            "nabi.models._task._answers": ["Answers", "watched_answers"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
             "nabi.models._translator._training": ["TranslatorReport"],
