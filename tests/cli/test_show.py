@@ -174,16 +174,16 @@ def test_a_folder_that_cannot_be_written(nabi, tmp_path):
 def test_an_animation_of_a_users_cell_and_of_a_model(user_file, tmp_path, nabi, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answer = nabi("show", f"{user_file}:MinimalGatedUnit", "--as", "animation", "--data", "hello")
-    assert (answer.code, answer.output) == (0, "The animation is in MinimalGatedUnit.html\n")
+    assert (answer.status, answer.out) == (0, "The animation is in MinimalGatedUnit.html\n")
     page = (tmp_path / "MinimalGatedUnit.html").read_text("utf-8")
     assert "<!-- written by nabi show -->" in page
     assert 'id="value-f"' in page
     # Its own picture is replaced, a file of the user's is not.
-    assert nabi("show", f"{user_file}:MinimalGatedUnit", "--as", "animation").code == 0
+    assert nabi("show", f"{user_file}:MinimalGatedUnit", "--as", "animation").status == 0
     (tmp_path / "mine.gif").write_text("mine")
     refused = nabi("show", "gru", "--as", "animation", "--out", "mine.gif")
-    assert refused.code == 2
-    assert "mine.gif exists and was not written by nabi show" in refused.error
+    assert refused.status == 2
+    assert "mine.gif exists and was not written by nabi show" in refused.err
     network = Sequential([layers.Input((None, 1)), layers.GRU(2), layers.Dense(1)])
     network.save("numbers.nabi")
     answer = nabi(
@@ -198,6 +198,6 @@ def test_an_animation_of_a_users_cell_and_of_a_model(user_file, tmp_path, nabi, 
         "--language",
         "ko",
     )
-    assert (answer.code, answer.output) == (0, "The animation is in a.html\n")
+    assert (answer.status, answer.out) == (0, "The animation is in a.html\n")
     assert '<html lang="ko">' in (tmp_path / "a.html").read_text("utf-8")
-    assert "--data: expected it with --as animation" in nabi("show", "gru", "--data", "1").error
+    assert "--data: expected it with --as animation" in nabi("show", "gru", "--data", "1").err

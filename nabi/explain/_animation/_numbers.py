@@ -86,7 +86,8 @@ def _of_text(data: str | Path) -> Numbers:
         lines = lines[1:]  # the names of columns
     if not lines or not all(map(_are_numbers, lines)) or len(set(map(len, lines))) > 1:
         raise ArgumentError(
-            f"data: expected numbers such as '0.1 0.2 0.3', or a file with a step in each line, got {text[:60]!r}"
+            "data: expected numbers such as '0.1 0.2 0.3', or a file with a step in each line, got "
+            f"{text[:60]!r}"
         )
     found = np.array([[float(one) for one in line] for line in lines])
     return found.T if len(found) == 1 else found

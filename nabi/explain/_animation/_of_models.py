@@ -36,7 +36,7 @@ def animation_of(
     classifier as if the text ended there, the next characters or words of a language model.
 
     Args:
-        model: of any kind that nabi trains, with a recurrent layer over one cell.
+        model: of any kind, with a recurrent layer over one cell.
         data: what it reads: a text or the path of one for models of texts; bases or the path of a file for
             models of DNA; the path of a file as in training for series, recordings, clips, pictures and music;
             for a model of layers numbers `[T]` or `[T, D]`, also as a text or the path of one, or of a .npy

@@ -1,4 +1,4 @@
-"""What each kind of model reads step by step, for an animation: its layers, the names of steps, its answers."""
+"""What each kind of model reads step by step: its layers, the names of steps, its answers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -16,8 +16,10 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "values": "Every value, unit by unit",
         "share": "gate: 0 is closed, 1 is open",
         "signed": "other values: below zero, zero, above zero",
-        "keys": "Keys: space plays and stops, ← → go a step, ↑ ↓ go through the equations of a step, Home and End "
-        "go to the first and the last step.",
+        "keys": (
+            "Keys: space plays and stops, ← → go a step, ↑ ↓ go through the equations of a step, Home and "
+            "End go to the first and the last step."
+        ),
         "controls": "Play",
         "back": "One step back",
         "next": "One step on",
@@ -51,7 +53,9 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "values": "유닛별로 본 모든 값",
         "share": "게이트: 0이면 닫힘, 1이면 열림",
         "signed": "그 밖의 값: 음수, 0, 양수",
-        "keys": "단축키: 스페이스로 재생·정지, ← → 한 단계씩, ↑ ↓ 한 단계 안의 수식을 하나씩, Home·End 처음과 끝.",
+        "keys": (
+            "단축키: 스페이스로 재생·정지, ← → 한 단계씩, ↑ ↓ 한 단계 안의 수식을 하나씩, Home·End 처음과 끝."
+        ),
         "controls": "재생",
         "back": "한 단계 뒤로",
         "next": "한 단계 앞으로",

@@ -90,7 +90,7 @@ def shown(value: str | float | int | None) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], right: str, said: str, caption: str) -> str:
+def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], right: str, said: str) -> str:
     """Return a confusion matrix: a row for each right class, shaded by its share of the row."""
     heads = "".join(f'<th scope="col">{_plain(name)}</th>' for name in names)
     rows = []
@@ -103,7 +103,7 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], right: str, sa
         )
         rows.append(f'<tr><th scope="row">{_plain(name)}</th>{cells}</tr>')
     return (
-        f'<div class="wide"><table class="matrix"><caption>{_plain(caption)}</caption><thead><tr>'
+        f'<div class="wide"><table class="matrix"><thead><tr>'
         f'<th scope="col">{_plain(right)} ↓ &nbsp; {_plain(said)} →</th>{heads}</tr></thead><tbody>'
         f"{''.join(rows)}</tbody></table></div>"
     )
@@ -171,6 +171,7 @@ def lines(
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
     count = max(map(len, values))
+    digits = max(0, 2 - math.floor(math.log10(high - low)))
 
     def x(place: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (place / max(count - 1, 1))
@@ -183,7 +184,7 @@ def lines(
     ]
     for number in range(_TICKS + 1):
         value = low + (high - low) * number / _TICKS
-        written = f"{10**value:.2g}" if logarithmic else f"{value:.3g}"
+        written = f"{10**value:.2g}" if logarithmic else f"{value:,.{digits}f}"
         parts.append(f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{_WIDTH - _RIGHT}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{written}</text>')
     for place in sorted({round((count - 1) * number / _TICKS) for number in range(_TICKS + 1)}):
@@ -205,12 +206,13 @@ def lines(
         f'<span><i class="key line-{number % 6}"></i>{_plain(line.name)}</span>'
         for number, line in enumerate(chart)
     )
-    return f'<figure>{"".join(parts)}<figcaption>{_plain(up)}<span class="keys">{key}</span></figcaption></figure>'
+    about = f'<figcaption>{_plain(up)}<span class="keys">{key}</span></figcaption>'
+    return f"<figure>{''.join(parts)}{about}</figure>"
 
 
 def facts(values: Mapping[str, str | float | int | None]) -> str:
     """Return a table of two columns."""
-    return table(["", ""], list(values.items()))
+    return table(["", ""], [(name, shown(value)) for name, value in values.items()])
 
 
 def _plain(text: str) -> str:

@@ -48,7 +48,8 @@ def model_facts(model: Any, calls: Sequence[LayerCall], say: Say, file: str) -> 
         if isinstance(units := getattr(cell, "units", None), int):
             known[say("units")] = units
     if layers:
-        known[say("layers")] = len(layers)
+        # Copies of a layer, which explanations make, have its name.
+        known[say("layers")] = len({one.name for one in layers.values()})
     known[say("parameters")] = sum(one.numel() for one in network.parameters())
     if (labels := getattr(model, "labels", None)) is not None and (names := getattr(labels, "names", ())):
         shown = ", ".join(map(str, names[:12])) + (" …" if len(names) > 12 else "")
@@ -194,7 +195,9 @@ def _scores(scores: Any, say: Say) -> str:
 
 def _of_backtest(found: Backtest, say: Say) -> str:
     content = _scores({name: one.to_dict() for name, one in found.table().items()}, say)
-    shares = {say("covered", level=f"{level:.0%}"): f"{share:.1%}" for level, share in found.coverage().items()}
+    shares = {
+        say("covered", level=f"{level:.0%}"): f"{share:.1%}" for level, share in found.coverage().items()
+    }
     content += facts(shares)
     actual, said = found.actual[-1], found.median[-1]
     if np.isfinite(actual).any():
@@ -214,7 +217,8 @@ def confusion_of(found: Any, say: Say) -> str:
     if not isinstance(report, Report) or report.confusion is None or len(report.by_label) > _MOST_CLASSES:
         return ""
     names = [one.label for one in report.by_label]
-    return matrix(names, report.confusion, say("right"), say("said"), say("confusion caption"))
+    about = paragraph(say("confusion caption"), note=True)
+    return about + matrix(names, report.confusion, say("right"), say("said"))
 
 
 # Examples -------------------------------------------------------------------------------------------------
@@ -228,9 +232,14 @@ def examples_of(model: Any, answers: Sequence[Answers], right: bool, say: Say) -
     values, targets = np.asarray(found.probabilities), np.asarray(found.targets)
     said = values.argmax(1)
     chosen = np.flatnonzero((said == targets) == right)
-    chosen = chosen[np.argsort(-values[chosen].max(1), kind="stable")][:_EXAMPLES]
+    chosen = chosen[np.argsort(-values[chosen].max(1), kind="stable")]
+    # Of equal texts one.
+    chosen = list({str(found.names[row]): int(row) for row in reversed(chosen)}.values())[::-1][:_EXAMPLES]
     names = model.labels.names
-    rows = [(int(row), str(names[said[row]]), str(names[targets[row]]), float(values[row].max())) for row in chosen]
+    rows = [
+        (int(row), str(names[said[row]]), str(names[targets[row]]), float(values[row].max()))
+        for row in chosen
+    ]
     if not rows:
         return ""
     if not hasattr(model, "vocabulary"):
@@ -240,7 +249,7 @@ def examples_of(model: Any, answers: Sequence[Answers], right: bool, say: Say) -
     for row, one, other, share in rows:
         parts.append(paragraph(say("answer", said=one, right=other, share=f"{share:.1%}")))
         parts.append(words_of(model, found.names[row], say, alone=False))
-    return paragraph(say("words", label=say("said")), note=True) + "".join(parts)
+    return paragraph(say("words of answers"), note=True) + "".join(parts)
 
 
 def words_of(model: Any, text: str, say: Say, *, alone: bool = True) -> str:

@@ -12,7 +12,9 @@ Say = Callable[..., str]
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "title": "{name}: what the model does",
-        "footer": "Made by nabi. Everything on this page was computed from the model and the data named on it.",
+        "footer": (
+            "Made by nabi. Everything on this page was computed from the model and the data named on it."
+        ),
         "model": "The model",
         "figures": "How good it is",
         "confusion": "What it takes for what",
@@ -34,7 +36,9 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "seconds": "Training time in seconds",
         "file": "File",
         "measured now": "Measured for this page on {rows}.",
-        "measured then": "Measured after the training on what was held out; nothing was measured for this page.",
+        "measured then": (
+            "Measured after the training on what was held out; nothing was measured for this page."
+        ),
         "rows": "{count} rows",
         "the data given": "the data given",
         "figure": "Figure",
@@ -52,21 +56,38 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "simple": "Simple models on the same data ({measure})",
         "right": "right",
         "said": "said",
-        "confusion caption": "Counts of rows. Blue is right, orange is wrong, stronger for a larger share of the class.",
+        "confusion caption": (
+            "Counts of rows. Blue is right, orange is wrong, stronger for a larger share of the class."
+        ),
         "answer": "It says {said} ({share}); right is {right}.",
         "decision": "It says {said}, with a probability of {share}.",
-        "words": "Underlined blue words speak for “{label}”, dotted orange ones against it. The stronger the colour, "
-        "the more a word moved the result (integrated gradients of the log-odds).",
+        "words": (
+            "Underlined blue words speak for “{label}”, dotted orange ones against it. The stronger the "
+            "colour, the more a word moved the result (integrated gradients of the log-odds)."
+        ),
+        "words of answers": (
+            "Underlined blue words speak for the answer, dotted orange ones against it. The stronger the "
+            "colour, the more a word moved the result."
+        ),
         "curve": "Probability of “{label}” after each word",
-        "curve told": "Probability of {label} after each word: {first} before the first, {last} after the last.",
+        "curve told": (
+            "Probability of {label} after each word: {first} before the first, {last} after the last."
+        ),
         "word": "word",
         "name": "Name",
-        "memory about": "The gradient of the first recurrent layer's last output with respect to its input k steps "
-        "earlier, on what it read here, relative to k = 0. Where the line is high, what was read so long ago still "
-        "matters.",
-        "memory told": "The gradient falls to a tenth after {tenth} steps and is {last} of its size at {steps} steps.",
-        "memory never": "The gradient does not fall to a tenth within {steps} steps; at the end it is {last} of its "
-        "size.",
+        "memory about": (
+            "The gradient of the first recurrent layer's last output with respect to its input k steps "
+            "earlier, on what it read here, relative to k = 0. Where the line is high, what was read so "
+            "long ago still matters."
+        ),
+        "memory told": (
+            "The gradient falls to a tenth after {tenth} steps; {steps} steps back it is {last} times that "
+            "at k = 0."
+        ),
+        "memory never": (
+            "The gradient does not fall to a tenth within {steps} steps; at the end it is {last} times "
+            "that at k = 0."
+        ),
         "steps back": "steps back",
         "gradient": "Gradient, relative, logarithmic",
         "epoch": "epoch",
@@ -80,8 +101,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "forecast of": "Forecast of {name}",
         "past": "steps before the forecast",
         "sensitivity": "How far the first step ahead moves when one past observation is larger by one",
-        "sensitivity told": "Influence of past observations on the first step ahead; the strongest is {step} steps "
-        "before the forecast.",
+        "sensitivity told": (
+            "Influence of past observations on the first step ahead; the strongest is {step} steps before "
+            "the forecast."
+        ),
         "source": "Source",
         "result": "Result",
         "nats": "Nats a code",
@@ -116,8 +139,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "seconds": "학습 시간(초)",
         "file": "파일",
         "measured now": "이 페이지를 만들면서 {rows}로 측정했습니다.",
-        "measured then": "학습이 끝났을 때 따로 떼어 둔 데이터로 측정한 값입니다. 이 페이지를 위해 새로 측정하지는 "
-        "않았습니다.",
+        "measured then": (
+            "학습이 끝났을 때 따로 떼어 둔 데이터로 측정한 값입니다. 이 페이지를 위해 새로 측정하지는 "
+            "않았습니다."
+        ),
         "rows": "데이터 {count}개",
         "the data given": "주어진 데이터",
         "figure": "지표",
@@ -135,17 +160,27 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "simple": "같은 데이터에서 단순한 모델들의 성적({measure})",
         "right": "정답",
         "said": "예측",
-        "confusion caption": "개수입니다. 파란색은 맞은 것, 주황색은 틀린 것이고, 그 항목에서 차지하는 비율이 클수록 진합니다.",
+        "confusion caption": (
+            "개수입니다. 파란색은 맞은 것, 주황색은 틀린 것이고, 그 항목에서 차지하는 비율이 클수록 진합니다."
+        ),
         "answer": "예측은 {said}({share}), 정답은 {right}.",
         "decision": "예측은 {said}, 확률은 {share}.",
-        "words": "파란 밑줄은 ‘{label}’ 쪽으로, 주황 점선은 그 반대쪽으로 작용한 단어입니다. 색이 진할수록 결과에 "
-        "크게 작용했습니다(로그 오즈의 적분 기울기).",
+        "words": (
+            "파란 밑줄은 ‘{label}’ 쪽으로, 주황 점선은 그 반대쪽으로 작용한 단어입니다. 색이 진할수록 "
+            "결과에 크게 작용했습니다(로그 오즈의 적분 기울기)."
+        ),
+        "words of answers": (
+            "파란 밑줄은 예측한 답 쪽으로, 주황 점선은 그 반대쪽으로 작용한 단어입니다. 색이 진할수록 크게 "
+            "작용했습니다."
+        ),
         "curve": "단어를 하나씩 읽을 때 ‘{label}’의 확률",
         "curve told": "단어를 읽을 때마다의 {label} 확률: 읽기 전 {first}, 다 읽은 뒤 {last}.",
         "word": "단어",
         "name": "이름",
-        "memory about": "여기서 읽은 데이터에서, 첫 순환층의 마지막 출력을 k단계 전 입력으로 미분한 기울기의 크기입니다"
-        "(k = 0일 때를 1로). 선이 높을수록 오래전에 읽은 것이 아직 영향을 준다는 뜻입니다.",
+        "memory about": (
+            "여기서 읽은 데이터에서, 첫 순환층의 마지막 출력을 k단계 전 입력으로 미분한 기울기의 "
+            "크기입니다(k = 0일 때를 1로). 선이 높을수록 오래전에 읽은 것이 아직 영향을 준다는 뜻입니다."
+        ),
         "memory told": "기울기는 {tenth}단계 전에서 10분의 1로 줄고, {steps}단계 전에서는 {last}배입니다.",
         "memory never": "{steps}단계 안에서는 기울기가 10분의 1까지 줄지 않고, 마지막에는 {last}배입니다.",
         "steps back": "몇 단계 전",

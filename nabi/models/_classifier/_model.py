@@ -29,9 +29,9 @@ from nabi.models._classifier._split import Parts, read_text_parts
 from nabi.models._classifier._training import train
 from nabi.models._files import describe_model
 from nabi.models._sequential import Sequential
+from nabi.models._task._answers import note_answers
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._described import check_fields
-from nabi.models._task._answers import note_answers
 from nabi.models._task._system import System
 
 __all__ = ["Prediction", "TextClassifier"]
