@@ -118,9 +118,15 @@ def _explain_text(
 
     from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
+    from nabi.files import read_model_file
 
     if out is not None:
         check_suffix(out)
+    kind = read_model_file(model).kind
+    if kind != "text classifier":
+        raise ArgumentError(
+            f"MODEL: expected text classifier, got {kind}; with --out FILE.html a report is written of it"
+        )
     reading = read_text(load_classifier(model, cells), text, aspect, label=label)
     Console().print(reading)
     if out is not None:

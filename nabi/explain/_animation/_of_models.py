@@ -38,7 +38,7 @@ def animation_of(
     Args:
         model: of any kind, with a recurrent layer over one cell.
         data: what it reads: a text or the path of one for models of texts; bases or the path of a file for
-            models of DNA; the path of a file as in training for series, recordings, clips, pictures and music;
+            models of DNA; the path of a file as in training for series, recordings, clips, pictures, music;
             for a model of layers numbers `[T]` or `[T, D]`, also as a text or the path of one, or of a .npy
             file; None for the series that a forecaster was trained on.
         path: the file to write, .html or .gif.
