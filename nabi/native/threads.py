@@ -40,7 +40,6 @@ __all__ = [
     "processors",
     "report",
     "run",
-    "second_cache",
     "symbols",
     "threads_for",
 ]
@@ -169,16 +168,6 @@ def exchange(rows: int, row_bytes: int) -> float:
     return lines * _LINE + (rows * _SHARED_LINE if row_bytes % _LINE_BYTES else 0.0)
 
 
-@cache
-def second_cache() -> int:
-    """Return the bytes of a core's second cache, as the system reports them, or 512 KiB."""
-    try:
-        found = os.sysconf("SC_LEVEL2_CACHE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not on Windows, not with every C library
-        found = 0
-    return found if found > 0 else 512 << 10
-
-
 class _Losses:
     """When the last loss was, until when one thread works alone, and for how long it does, in seconds."""
 
@@ -215,8 +204,12 @@ def lose(seconds: float) -> None:
     before, _losses.last = _losses.last, now
     if now - before > max(_SOON, 4 * seconds):
         return
-    again = now < _losses.until + 4 * _losses.rest
-    rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds) if again else _SHORTEST_REST
+    # Two more runs were needed to find out that a processor is still missing: they may take longer than rests.
+    again = now < _losses.until + 4 * max(_losses.rest, seconds)
+    if again:
+        rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds)
+    else:
+        rest = max(_SHORTEST_REST, 2 * seconds)
     _losses.rest, _losses.until, _losses.last = rest, now + rest, -1e9
 
 

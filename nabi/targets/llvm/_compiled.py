@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nabi.ir import Program
-from nabi.native import Library, Machine, compiled, host, threads
+from nabi.native import Library, Machine, compiled, host
 from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
@@ -56,11 +56,8 @@ class Compiled:
         # How often threads wait for each other at a step; once in a chunk of steps is nothing beside that.
         in_chunks = isinstance(kernel, ChunkedForward | ChunkedBackward)
         self.barriers = 0 if in_chunks else len(kernel.schedule.order)
-        # Small weights stay in every core's own cache, so that threads can share out rows instead of units:
-        # a few rows each, or with larger weights many, so that reading them again counts less.
-        weights = self.multiply_adds * self.item_size
-        many = isinstance(kernel, ForwardKernel) and weights <= threads.second_cache() * 3 // 4
-        self.rows_each = 4 if weights <= 1 << 19 else 16 if many else None
+        # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
+        self.is_small = self.multiply_adds * self.item_size <= 1 << 19
         # Where the arguments are that change from run to run.
         self.x_at, self.family_at, self.family_step = place["x"], place.get("family_0", 0), kernel.family_step
         states = range(len(program.state_names))

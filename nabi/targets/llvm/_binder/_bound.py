@@ -226,8 +226,7 @@ class Bound:
     def _by_rows(self, rows: Rows, threads: int) -> bool:
         """Tell whether threads share out rows, which then need no barrier, and not units."""
         # Rows of sequences that end early would be too little work for the thread that has the last ones.
-        each = self.compiled.rows_each
-        return each is not None and rows.is_even and rows.batch >= each * threads
+        return self.compiled.is_small and rows.is_even and rows.batch >= 4 * threads
 
     def execute(self, block: Any, threads: int) -> None:
         """Run the kernel with the arguments of a block."""
