@@ -11,8 +11,8 @@ from nabi.files import writer
 
 __all__ = ["Line", "Section", "bars", "document", "facts", "lines", "marked", "matrix", "paragraph", "table"]
 
-_WIDTH, _HEIGHT = 640, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 34
+_WIDTH, _HEIGHT = 640, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 14, 48
 _TICKS = 4
 
 
@@ -189,9 +189,9 @@ def lines(
         parts.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{written}</text>')
     for place in sorted({round((count - 1) * number / _TICKS) for number in range(_TICKS + 1)}):
         parts.append(
-            f'<text x="{x(place):.1f}" y="{_HEIGHT - 14}" text-anchor="middle">{first + place:g}</text>'
+            f'<text x="{x(place):.1f}" y="{_HEIGHT - 28}" text-anchor="middle">{first + place:g}</text>'
         )
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 1}" text-anchor="end">{_plain(across)}</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">{_plain(across)}</text>')
     for number, row in enumerate(values):
         path, pen = [], "M"
         for place, value in enumerate(row):
