@@ -1,12 +1,11 @@
 """`nabi explain`: what determined a model's answer, and a report of the whole model that can be sent."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP, load_any, load_classifier
+from nabi.cli._load import CELL_HELP, file_of, load_any, load_classifier
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.errors import ArgumentError
 
@@ -16,13 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _PAGE = ".html"
-_LONGEST_NAME = 1000  # of a file
-
-
-def _data_file(said: Said) -> Path | None:
-    """Return what is read, if it is a file."""
-    text: str | None = said["text"]
-    return Path(text) if text is not None and len(text) < _LONGEST_NAME and os.path.exists(text) else None
 
 
 def _is_report(said: Said) -> bool:
@@ -42,7 +34,10 @@ def _written(said: Said) -> Path | None:
     return out
 
 
-@with_files(reads={"MODEL": "model", "TEXT": _data_file, "--file": "file"}, writes={"--out": _written})
+@with_files(
+    reads={"MODEL": "model", "TEXT": lambda said: file_of(said["text"]), "--file": "file"},
+    writes={"--out": _written},
+)
 def explain(
     model: Annotated[
         Path,

@@ -1,6 +1,5 @@
 """`nabi show`: the forms of a cell, and what is in a model file."""
 
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from math import prod
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nabi.cli._bench import Precision
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, file_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.errors import ArgumentError, unknown_name
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from nabi.ir import Program
 
 __all__ = ["show"]
-
-_LONGEST_NAME = 1000  # of a file
 
 
 class Form(StrEnum):
@@ -64,13 +61,9 @@ def _written(said: Said) -> Path | None:
     return None
 
 
-def _data_file(said: Said) -> Path | None:
-    """Return what an animation reads, if it is a file."""
-    data: str | None = said["data"]
-    return Path(data) if data is not None and len(data) < _LONGEST_NAME and os.path.exists(data) else None
-
-
-@with_files(reads={"FILE": _model_file, "--data": _data_file}, writes={"--out": _written})
+@with_files(
+    reads={"FILE": _model_file, "--data": lambda said: file_of(said["data"])}, writes={"--out": _written}
+)
 def show(
     cell: Annotated[
         str,

@@ -11,6 +11,7 @@ from nabi import _checks, models
 from nabi._language import language_of
 from nabi._public import public
 from nabi.errors import ArgumentError, OutputError
+from nabi.explain._animation._numbers import is_file
 from nabi.explain._animation._scenes import Scene, scene_of
 from nabi.explain._report import _document as page
 from nabi.explain._report._document import Line, Section, bars, document, lines, marked, paragraph, table
@@ -196,19 +197,12 @@ def _of_kind(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Secti
 def _of_text(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:
     if scene is None:
         return []
-    text = Path(data).read_text("utf-8", "replace") if _is_file(data) else str(data)
+    text = Path(data).read_text("utf-8", "replace") if is_file(data) else str(data)
     return [Section(say("read"), words_of(model, text, say))]
 
 
-def _is_file(data: Any) -> bool:
-    try:
-        return isinstance(data, Path) or ("\n" not in data and Path(data).is_file())
-    except (OSError, ValueError):
-        return False
-
-
 def _of_language(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:
-    start = str(data) if data is not None and not _is_file(data) else ""
+    start = str(data) if data is not None and not is_file(data) else ""
     unknown = bool(model.unknown(start))
     sections = []
     if scene is not None and scene.says:
