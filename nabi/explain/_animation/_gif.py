@@ -115,7 +115,7 @@ class _Drawing:
             lane.show(step)
         if film.says:
             self._draw_answers(step)
-        canvas = FigureCanvasAgg(self.figure)
+        canvas: Any = FigureCanvasAgg(self.figure)
         canvas.draw()
         return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 

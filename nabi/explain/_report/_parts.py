@@ -234,11 +234,10 @@ def examples_of(model: Any, answers: Sequence[Answers], right: bool, say: Say) -
     chosen = np.flatnonzero((said == targets) == right)
     chosen = chosen[np.argsort(-values[chosen].max(1), kind="stable")]
     # Of equal texts one.
-    chosen = list({str(found.names[row]): int(row) for row in reversed(chosen)}.values())[::-1][:_EXAMPLES]
+    once = list({str(found.names[row]): int(row) for row in reversed(chosen)}.values())[::-1][:_EXAMPLES]
     names = model.labels.names
     rows = [
-        (int(row), str(names[said[row]]), str(names[targets[row]]), float(values[row].max()))
-        for row in chosen
+        (int(row), str(names[said[row]]), str(names[targets[row]]), float(values[row].max())) for row in once
     ]
     if not rows:
         return ""

@@ -132,10 +132,8 @@ def _measure(model: Any, held_out: Any, say: Say) -> Any:
         found = held_out()
     else:
         given = held_out if isinstance(held_out, tuple) else (held_out,)
-        if isinstance(model, models.Model):
-            found = model.evaluate(*given, verbose=0)
-        else:
-            found = model.evaluate(*given)
+        quietly: dict[str, Any] = {"verbose": 0} if isinstance(model, models.Model) else {}
+        found = model.evaluate(*given, **quietly)
     if isinstance(model, models.LanguageModel | models.NoteModel):
         return of_nats(float(found), say)
     if isinstance(model, models.Translator):
