@@ -23,7 +23,7 @@ __all__ = [
 
 
 class AntisymmetricRNN(Cell):
-    """Network of an antisymmetric matrix, one Euler step at a time (Chang et al. 2019, equation 11).
+    """Network of an antisymmetric matrix, one Euler step at a time (Chang et al. 2019).
 
     Good for long memory: signals neither grow nor fade. The matrix is `V - Vᵀ - γ I`, where γ damps.
 
@@ -51,7 +51,7 @@ class AntisymmetricRNN(Cell):
 
 
 class GatedAntisymmetricRNN(AntisymmetricRNN):
-    """Antisymmetric network whose gate controls the step size (Chang et al. 2019, equations 14 and 15).
+    """Antisymmetric network whose gate controls the step size (Chang et al. 2019).
 
     Good where some inputs are to be skipped. The gate reads the same product with the state.
     """
