@@ -32,8 +32,8 @@ def check_finite(module: nn.Module) -> Iterator[None]:
     layer the error names the step at which, on the way back, the gradient stops to be finite. Steps and rows
     count from 0; steps that a mask or lengths leave out may hold anything.
 
-    Training in the block takes some three times as long, with states that are matrices more. `fit` does the same for one batch by itself when a
-    loss is not finite.
+    Training in the block takes some three times as long, more with states that are matrices. `fit` does the
+    same for one batch by itself when a loss is not finite.
 
     Args:
         module: a layer or model of `nabi.layers` and `nabi.models`, or any torch module with layers in it.
