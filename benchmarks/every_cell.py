@@ -40,6 +40,11 @@ GRU_IS_OLD = 10.0
 """After how many seconds the GRU is measured again."""
 SHARE, LINEAR, LINEAR_SIZE = 1.15, 0.5, 512
 """What is aimed at: the time over the share of matrix work beside the GRU; linear cells, over the GRU's."""
+HEAD = 64
+"""The most values of a head, where a cell has a matrix a head: larger ones take gigabytes."""
+NO_LOOP = ("ltc", "m2rnn")
+"""Cells whose loop in torch takes gigabytes or half a minute."""
+ONE_HEAD = ("s4d", "mamba")
 NOT_ELEMENT_WISE = ("gilr-lstm", "hippo", "lmu")
 """Of the family of linear cells, those with a product of a state in the loop."""
 
@@ -57,6 +62,8 @@ thread of {{machine}}, with torch {{torch}}. Processor time; medians of {{rounds
 - **work** is the multiply-adds of a step's matrix products relative to those of the GRU. Element-wise work,
   and what a step does with a matrix state, are not in it.
 - **loop** is how many times longer a loop in torch takes that computes the same equations.
+
+Matrix states have heads of {HEAD} values. Cells without figures need more memory than there was.
 
 Aimed at are {SHARE} times a cell's share of the work, and {LINEAR} of the GRU's time for cells that are
 element-wise and linear in their state, with {LINEAR_SIZE} units.
@@ -93,14 +100,21 @@ def main() -> None:
             if time.monotonic() - start > 60 * given.minutes:
                 return
             if (name, size, vector_bits()) not in known:
-                found = measure(name, size, given.rounds, loops=size <= given.loop_to)
+                loops = size <= given.loop_to and name not in NO_LOOP
+                try:
+                    found = measure(name, size, given.rounds, loops=loops)
+                except (MemoryError, RuntimeError) as problem:
+                    print(f"{name:28} {size:4}  {problem}", flush=True)
+                    continue
                 keep(given.results, found)
                 print(f"{name:28} {size:4}  " + line(found), flush=True)
 
 
 def make(name: str, units: int) -> Cell:
     kind = cells.get(name)
-    more = {"projection": units // 2} if name == "projected-lstm" else {}
+    more: dict[str, Any] = {"projection": units // 2} if name == "projected-lstm" else {}
+    if issubclass(kind, cells.MatrixCell) and name not in ONE_HEAD:
+        more["heads"] = max(units // HEAD, 1)
     return kind(units, **{**kind.needed_settings(units, units), **more})
 
 
