@@ -48,6 +48,10 @@ ONE_HEAD = ("s4d", "mamba")
 NOT_ELEMENT_WISE = ("gilr-lstm", "hippo", "lmu")
 """Of the family of linear cells, those with a product of a state in the loop."""
 
+LOOP_SIZE = 64
+LOOPS = {"slstm": 20, "matrix-lstm": 20, "gated-deltanet": 5, "mamba-2": 5, "rwkv-7": 5}
+"""How many times longer than some cells their loops are to take at least."""
+
 Key = tuple[str, int, int]
 """The name of a cell, its units, and the bits of a vector."""
 Known = dict[tuple[str, int], dict[str, Any]]
@@ -66,7 +70,12 @@ thread of {{machine}}, with torch {{torch}}. Processor time; medians of {{rounds
 Matrix states have heads of {HEAD} values. Cells without figures need more memory than there was.
 
 Aimed at are {SHARE} times a cell's share of the work, and {LINEAR} of the GRU's time for cells that are
-element-wise and linear in their state, with {LINEAR_SIZE} units.
+element-wise and linear in their state, with {LINEAR_SIZE} units. Loops of sLSTM and matrix LSTM are to take at
+least 20 times as long as the cells, those of gated DeltaNet, Mamba-2 and RWKV-7 at least 5 times.
+
+A share of the work is not all that a cell does. Where the state is a matrix, each step reads, scales and
+writes all of it, which no product of weights is; with 64 units, what a step does number by number takes as
+long as a product of a small matrix. What several threads do is in [Performance](performance.md).
 
 This page is written by `python -m benchmarks.every_cell --page`.
 """
@@ -247,18 +256,32 @@ def summary(known: Known) -> str:
     """Say how many cells are as fast as is aimed at."""
     lines = []
     for size in sorted({size for _, size in known}):
-        found = [one for (_, units), one in known.items() if units == size and one["work"]]
-        good = sum(figures(one)[1] <= SHARE * one["work"] for one in found)
-        lines.append(f"- {size} units: {good} of {len(found)} cells take at most {SHARE} of their share.")
+        found = {name: one for (name, units), one in known.items() if units == size and one["work"]}
+        good = [name for name, one in found.items() if figures(one)[1] <= SHARE * one["work"]]
+        plain = [name for name in found if not issubclass(cells.get(name), cells.MatrixCell)]
+        lines.append(
+            f"- {size} units: {len(good)} of {len(found)} cells take at most {SHARE} of their share; of the "
+            f"{len(plain)} whose state is no matrix, {len(set(good) & set(plain))}."
+        )
     linear = [
         one
         for (name, size), one in known.items()
         if size == LINEAR_SIZE and name in cells.names("linear") and name not in NOT_ELEMENT_WISE
     ]
     if linear:
-        good = sum(figures(one)[1] <= LINEAR for one in linear)
-        what = f"of {len(linear)} cells that are element-wise and linear in their state"
-        lines.append(f"- {LINEAR_SIZE} units: {good} {what} take at most {LINEAR} of the GRU's time.")
+        good_linear = sum(figures(one)[1] <= LINEAR for one in linear)
+        few = sum(one["work"] <= LINEAR for one in linear)
+        lines.append(
+            f"- {LINEAR_SIZE} units: {good_linear} of {len(linear)} cells that are element-wise and linear in "
+            f"their state take at most {LINEAR} of the GRU's time; {few} have no more than that of its work."
+        )
+    for name, least in LOOPS.items():
+        slower = figures(known[name, LOOP_SIZE])[2] if (name, LOOP_SIZE) in known else None
+        if slower is not None:
+            word = "reached" if slower >= least else "missed"
+            lines.append(
+                f"- {LOOP_SIZE} units: the loop of `{name}` takes {slower:.1f} times as long: {word}."
+            )
     return "\n".join(lines)
 
 
