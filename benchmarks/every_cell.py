@@ -49,7 +49,7 @@ NOT_ELEMENT_WISE = ("gilr-lstm", "hippo", "lmu")
 """Of the family of linear cells, those with a product of a state in the loop."""
 
 LOOP_SIZE = 64
-LOOPS = {"slstm": 20, "matrix-lstm": 20, "gated-deltanet": 5, "mamba-2": 5, "rwkv-7": 5}
+LOOPS = {"gated-deltanet": 5, "mamba-2": 5, "rwkv-7": 5}
 """How many times longer than some cells their loops are to take at least."""
 
 Key = tuple[str, int, int]
@@ -70,8 +70,8 @@ thread of {{machine}}, with torch {{torch}}. Processor time; medians of {{rounds
 Matrix states have heads of {HEAD} values. Cells without figures need more memory than there was.
 
 Aimed at are {SHARE} times a cell's share of the work, and {LINEAR} of the GRU's time for cells that are
-element-wise and linear in their state, with {LINEAR_SIZE} units. Loops of sLSTM and matrix LSTM are to take at
-least 20 times as long as the cells, those of gated DeltaNet, Mamba-2 and RWKV-7 at least 5 times.
+element-wise and linear in their state, with {LINEAR_SIZE} units. The loops of gated DeltaNet,
+Mamba-2 and RWKV-7 are to take at least 5 times as long as the cells.
 
 A share of the work is not all that a cell does. Where the state is a matrix, each step reads, scales and
 writes all of it, which no product of weights is; with 64 units, what a step does number by number takes as
@@ -272,8 +272,8 @@ def summary(known: Known) -> str:
         good_linear = sum(figures(one)[1] <= LINEAR for one in linear)
         few = sum(one["work"] <= LINEAR for one in linear)
         lines.append(
-            f"- {LINEAR_SIZE} units: {good_linear} of {len(linear)} cells that are element-wise and linear in "
-            f"their state take at most {LINEAR} of the GRU's time; {few} have no more than that of its work."
+            f"- {LINEAR_SIZE} units: {good_linear} of {len(linear)} cells that are element-wise and linear "
+            f"in their state take at most {LINEAR} of the GRU's time; {few} have no more than that of its work."
         )
     for name, least in LOOPS.items():
         slower = figures(known[name, LOOP_SIZE])[2] if (name, LOOP_SIZE) in known else None
