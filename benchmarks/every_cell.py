@@ -273,7 +273,7 @@ def summary(known: Known) -> str:
         few = sum(one["work"] <= LINEAR for one in linear)
         lines.append(
             f"- {LINEAR_SIZE} units: {good_linear} of {len(linear)} cells that are element-wise and linear "
-            f"in their state take at most {LINEAR} of the GRU's time; {few} have no more than that of its work."
+            f"in their state take at most {LINEAR} of the GRU's time; {few} have at most that of its work."
         )
     for name, least in LOOPS.items():
         slower = figures(known[name, LOOP_SIZE])[2] if (name, LOOP_SIZE) in known else None
