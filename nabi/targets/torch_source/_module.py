@@ -326,7 +326,8 @@ def _attribute(name: str) -> str:
 
 def _words(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
     """Return names of variables: the names themselves, with `_` behind those that the source reads."""
-    found, avoided = {}, {*_RESERVED, *taken}
+    found: dict[str, str] = {}
+    avoided = {*_RESERVED, *taken}
     for name in sorted(names, key=lambda one: one in avoided):  # whose name is free keeps it
         word = name
         while word in avoided or word in found.values():

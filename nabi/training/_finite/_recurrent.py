@@ -78,7 +78,10 @@ class Recurrent:
             read = x._replace(data=data) if isinstance(x, PackedSequence) else data
             results = list(named_results(self.module.forward(read, *inputs[1:], **given)))
             outs = [results[number][1] for number in passed]
-            (found,) = torch.autograd.grad(outs, data, list(passed.values()), allow_unused=True)
+            back: tuple[Tensor | None, ...] = torch.autograd.grad(
+                outs, data, list(passed.values()), allow_unused=True
+            )
+        found = back[0]
         if found is None:
             return None
         by_batch = self._by_batch(x._replace(data=found) if isinstance(x, PackedSequence) else found)
