@@ -224,7 +224,7 @@ def figures(found: dict[str, Any]) -> tuple[float, float, float | None]:
     times = found["milliseconds"]
 
     def ratio(above: str, below: str) -> float:
-        return statistics.median(a / b for a, b in zip(times[above], times[below], strict=True))
+        return float(statistics.median(a / b for a, b in zip(times[above], times[below], strict=True)))
 
     loops = ratio("loop", "cell") if times["loop"] else None
     return statistics.median(times["cell"]), ratio("cell", "gru"), loops
