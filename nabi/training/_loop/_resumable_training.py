@@ -87,9 +87,9 @@ class ResumableTraining(Loop):
     - `steps`, where it is not `epochs * batches_per_epoch`.
     - `own(batch, share)`, where a batch is something else than tensors whose first axis are its rows.
 
-    In a process group of several workers, all go through the same batches, and each computes its own rows of
-    a batch: `self.rows` says which they are while `loss` runs. Validation is that of every worker. The first
-    one writes the checkpoint, with which any number of workers goes on.
+    In a process group of several workers, all go through the same batches, and each computes its rows of
+    a batch; random numbers of rows are drawn by `drawn_for_rows`. Every worker validates with everything. The
+    first one writes the checkpoint, with which any number of workers goes on.
 
     All that is random comes from `generator`: a checkpoint has its state. Whatever else the next batch
     depends on is `extra()`. A subclass may set its own attributes before or after `super().__init__`: nothing
@@ -163,7 +163,7 @@ class ResumableTraining(Loop):
         """Yield the batches of the current epoch from this number on; the last may be smaller."""
 
     @abstractmethod
-    def loss(self, batch: Any) -> tuple[Tensor, int]:
+    def loss(self, batch: Any) -> tuple[Tensor, float]:
         """Return the mean loss of a batch, to go backward from, and of how many things it is the mean."""
 
     def own(self, batch: Any, share: RowShare) -> Any:
@@ -332,7 +332,7 @@ class ResumableTraining(Loop):
             with torch.no_grad():
                 torch._foreach_lerp_(self.averages, self.weights, 1 - kept)
         position.total += value * count
-        position.count += count
+        position.count += round(count)
         position.step += 1
 
     def _gradients_of_all(self, batch: Any, rate: float, exchange: "GradientExchange") -> tuple[float, int]:
@@ -353,7 +353,7 @@ class ResumableTraining(Loop):
             sums = exchange.finish(value, share.count)
             self._check_finite("loss", sums.loss, rate, lambda: self.loss(self.own(batch, share)))
         self.interrupt.asked, self._shall_write = sums.asked, sums.writes
-        return sums.loss, int(sums.things)
+        return sums.loss, round(sums.things)
 
     def _check_finite(self, name: str, value: float, rate: float, again: Callable[[], object]) -> None:
         if not math.isfinite(value):

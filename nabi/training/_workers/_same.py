@@ -11,7 +11,7 @@ from nabi._version import __version__
 from nabi.errors import ArgumentError, NabiError, WorkerError
 from nabi.training._workers._group import Workers
 
-__all__ = ["checksum", "compare", "report_failure"]
+__all__ = ["checksum", "compare", "have_compared", "report_failure"]
 
 # What to do about a difference.
 _ADVICE = {
@@ -21,6 +21,7 @@ _ADVICE = {
     "the network": "make the same network in every worker",
 }
 _LONGEST = 80
+_compared = False
 
 
 def compare(workers: Workers, told: Mapping[str, Any]) -> None:
@@ -30,7 +31,9 @@ def compare(workers: Workers, told: Mapping[str, Any]) -> None:
         ArgumentError: in every worker, if something differs.
         WorkerError: if another worker could not begin.
     """
+    global _compared
     own = {"nabi": __version__, "torch": torch.__version__, **told}
+    _compared = True
     first, *others = workers.gather(own)
     for number, one in enumerate([first, *others]):
         if isinstance(one, NabiError):
@@ -41,9 +44,14 @@ def compare(workers: Workers, told: Mapping[str, Any]) -> None:
                 advice = _ADVICE.get(name, f"give {name} the same value in every worker")
                 raise ArgumentError(
                     f"{name}: expected the same in all {workers.count} workers, got "
-                    f"{_short(first.get(name))} in worker 0 and {_short(other.get(name))} in worker {number}; "
-                    f"{advice}"
+                    f"{_short(first.get(name))} in worker 0 and {_short(other.get(name))} in worker "
+                    f"{number}; {advice}"
                 )
+
+
+def have_compared() -> bool:
+    """Whether this worker has compared anything with others yet; until then, it can report a failure."""
+    return _compared
 
 
 def report_failure(workers: Workers, problem: NabiError) -> None:
