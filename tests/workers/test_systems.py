@@ -33,8 +33,8 @@ def _forecaster() -> Any:
         )
         for number in range(3)
     ]
-    model = models.Forecaster("gru", units=8, epochs=2, horizon=3, batch_size=5)
-    model.fit(series, verbose=0)
+    model = models.Forecaster("gru", units=8, epochs=2, batch_size=5)
+    model.fit(series, horizon=3, verbose=0)
     return model.history, [weight.detach().numpy() for weight in model.network.parameters()]
 
 

@@ -333,7 +333,7 @@ class Step:
         else:
             loss, passed = gradient_by_autograd(compiled.loss, chain.readout, y, outputs, weights)
         if exchange is not None:
-            self._backward_with_others(chain, exchange, float(loss), passed, shape[0])
+            self._backward_with_others(chain, exchange, x, float(loss), passed)
             return outputs
         compiled.mean_loss.add(loss, shape[0])
         if compiled.mean_loss.finite:
@@ -346,12 +346,13 @@ class Step:
         return outputs
 
     def _backward_with_others(
-        self, chain: Chain, exchange: "GradientExchange", loss: float, passed: Any, rows: int
+        self, chain: Chain, exchange: "GradientExchange", x: Tensor, loss: float, passed: Any
     ) -> None:
         """Go backward, and update once the gradients are those of all workers.
 
         They travel while the layers before go on.
         """
+        rows = x.shape[0]
         exchange.begin(1 if self._as_sum != 1.0 else rows)
         if self._as_sum != 1.0:
             loss, passed = loss * self._as_sum, passed * self._as_sum
@@ -362,6 +363,8 @@ class Step:
                 exchange.ready(weight)
         chain.last_backward(passed, False)
         for weight in last:
+            if chain.takes_numbers:
+                exchange.reads(weight, x)
             exchange.ready(weight)
         self._take(exchange.finish(loss, rows))
 

@@ -90,6 +90,12 @@ class GradientExchange:
         for bucket in self._buckets:
             bucket.begin(self._factor)
 
+    def reads(self, table: Tensor, codes: Tensor) -> None:
+        """Say which rows of an embedding a batch has read, before its gradient is ready."""
+        bucket = self._bucket_of.get(id(table))
+        if isinstance(bucket, _Table):
+            bucket.codes = codes
+
     def ready(self, weight: Tensor) -> None:
         """Take the gradient of a weight, which is complete."""
         bucket = self._bucket_of.get(id(weight))
@@ -239,11 +245,30 @@ class _Alone(_Bucket):
 
 
 class _Table(_Alone):
-    """The gradient of an embedding: its rows that one of the workers has read travel, if these are few."""
+    """The gradient of an embedding: its rows that one of the workers has read travel, if these are few.
+
+    Attributes:
+        codes: which rows this worker has read; None where its gradient has to be looked through for them.
+    """
+
+    codes: Tensor | None = None
+
+    def take(self, weight: Tensor) -> None:
+        _Bucket.take(self, weight)
+        # Only the rows that travel are multiplied.
+        is_there = weight.grad is not None and self._factor
+        self._sent = weight.grad.contiguous() if is_there and weight.grad is not None else None
 
     def send(self) -> None:
-        assert self._sent is not None
-        self._read = (self._sent != 0).any(1).to(torch.uint8)
+        (weight,) = self.weights
+        if self._sent is None:
+            self._sent = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+        if self.codes is None:
+            self._read = (self._sent != 0).any(1).to(torch.uint8)
+        else:
+            self._read = self._sent.new_zeros(len(self._sent), dtype=torch.uint8)
+            self._read.index_fill_(0, self.codes.reshape(-1).long(), 1)
+            self.codes = None
         self._work = reached(
             torch.distributed.all_reduce, self._read, torch.distributed.ReduceOp.MAX, async_op=True
         )
@@ -253,10 +278,11 @@ class _Table(_Alone):
         assert self._sent is not None
         rows = self._read.nonzero().squeeze(1)
         if len(rows) > _MOST_ROWS * len(self._read):
+            self._sent.mul_(self._factor)
             self._work = reached(torch.distributed.all_reduce, self._sent, async_op=True)
             super().receive(things, used)
             return
-        part = self._sent.index_select(0, rows)
+        part = self._sent.index_select(0, rows).mul_(self._factor)
         reached(torch.distributed.all_reduce, part)
         (weight,), sent, self._sent = self.weights, self._sent, None
         if used[id(weight)]:
