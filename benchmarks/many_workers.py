@@ -1,14 +1,14 @@
-"""How much faster several workers train, and how fast they exchange gradients, beside DistributedDataParallel.
+"""How much faster several workers train, and how fast gradients travel, beside DistributedDataParallel.
 
 Run on an idle machine; each worker has one thread:
 
     NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers reviews
     OMP_NUM_THREADS=1 python -m benchmarks.many_workers exchange
 
-`reviews` trains the network of the recipe for film reviews (20,000 words, 128 numbers each; convolution, LSTM) on
-the same batches with one worker and with several, in turns, and compares the losses. `exchange` sends the
-gradients of 20 million weights, found by the same backward pass of autograd, through nabi's exchange and through
-DistributedDataParallel. Times are those of the slowest worker; the best of several turns counts.
+`reviews` trains the network of the recipe for film reviews (20,000 words, 128 numbers each; convolution,
+LSTM) on the same batches with one worker and with several, in turns, and compares the losses. `exchange`
+sends the gradients of 20 million weights, found by one backward pass of autograd, through nabi's exchange
+and through DistributedDataParallel. Times are those of the slowest worker; the best of several turns counts.
 """
 
 import argparse
@@ -103,8 +103,8 @@ def compare_reviews(batch: int, batches: int, turns: int, counts: list[int]) -> 
     for count in counts:
         best = min(seconds[count])
         print(
-            f"{count} workers: {1e3 * best / batches:6.1f} ms a step, {min(seconds[counts[0]]) / best:.2f} times "
-            f"as fast, loss {losses[count]:.7f} ({abs(losses[count] - losses[counts[0]]):.1e} off)",
+            f"{count} workers: {1e3 * best / batches:6.1f} ms a step, {min(seconds[counts[0]]) / best:.2f} "
+            f"times as fast, loss {losses[count]:.7f} ({abs(losses[count] - losses[counts[0]]):.1e} off)",
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""`nabi train` as torchrun starts it: one model, one voice, and a message in every worker if one cannot begin."""
+"""`nabi train` as torchrun starts it: one model, one voice, and a message in every worker if one fails."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Ready systems on several workers: a language model with carried states, a forecaster; a run that goes on."""
+"""Ready systems on several workers: a language model with carried states, a forecaster."""
 
 from pathlib import Path
 from typing import Any
