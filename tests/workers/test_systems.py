@@ -1,12 +1,13 @@
 """Ready systems on several workers: a language model with carried states, a forecaster."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nabi import models
-from nabi.data import Series
+from nabi.data import Frequency, Series, SeriesSet
 from tests.workers.processes import on_workers
 
 TEXT = "the quick brown fox jumps over the lazy dog, and so on. " * 60
@@ -25,7 +26,7 @@ def _forecaster() -> Any:
     series = [
         Series(
             str(number),
-            0,
+            datetime(2001, 1, 1),
             np.sin(steps / 6 + number) + 0.1 * random.normal(size=len(steps)),
             nothing,
             nothing,
@@ -34,7 +35,7 @@ def _forecaster() -> Any:
         for number in range(3)
     ]
     model = models.Forecaster("gru", units=8, epochs=2, batch_size=5)
-    model.fit(series, horizon=3, verbose=0)
+    model.fit(SeriesSet(tuple(series), Frequency("day"), (), (), ()), horizon=3, verbose=0)
     return model.history, [weight.detach().numpy() for weight in model.network.parameters()]
 
 

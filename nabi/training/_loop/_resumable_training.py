@@ -315,6 +315,7 @@ class ResumableTraining(Loop):
         rate = settings.rate(position.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        count: float
         if self._exchange is not None:
             value, count = self._gradients_of_all(batch, rate, self._exchange)
         else:
@@ -325,7 +326,7 @@ class ResumableTraining(Loop):
             loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
         # Clipping turns an infinite gradient into weights that are no numbers, which the loss shows too late.
-        self._check_finite("gradient", float(norm), rate, lambda: self.loss(batch)[0].backward())
+        self._check_finite("gradient", float(norm), rate, lambda: self._own_loss(batch).backward())
         self.optimizer.step()
         if self._averaging is not None:
             kept = min(self._averaging, (1 + position.step) / (10 + position.step))
@@ -351,9 +352,19 @@ class ResumableTraining(Loop):
             else:
                 exchange.begin(0)
             sums = exchange.finish(value, share.count)
-            self._check_finite("loss", sums.loss, rate, lambda: self.loss(self.own(batch, share)))
+            self._check_finite("loss", sums.loss, rate, lambda: self._own_loss(batch))
         self.interrupt.asked, self._shall_write = sums.asked, sums.writes
         return sums.loss, round(sums.things)
+
+    def _own_loss(self, batch: Any) -> Tensor:
+        """Return the loss of this worker's rows of a batch, again."""
+        if self.workers is None:
+            return self.loss(batch)[0]
+        share = self.workers.share(self.row_count(batch))
+        with having_rows(share):
+            return (
+                self.loss(self.own(batch, share))[0] if share.count else torch.zeros((), requires_grad=True)
+            )
 
     def _check_finite(self, name: str, value: float, rate: float, again: Callable[[], object]) -> None:
         if not math.isfinite(value):
