@@ -77,6 +77,7 @@ def _fitted(
     return history, [weight.detach().numpy() for weight in model.parameters()], states
 
 
+@pytest.mark.rotates(days=4)
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize(
     "train", [_without_autograd, _by_autograd, _masked_inputs, _masked_outputs, _sums, _stateful]
