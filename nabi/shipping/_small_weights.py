@@ -27,7 +27,8 @@ def quantized(model: Any, weights: str | None) -> tuple[Any, str]:
 
     Args:
         model: a model, which is not changed.
-        weights: the kind, or None for what the model has.
+        weights: the kind, or None for what the model has. With "float32", the weights of a quantized model are
+            stored as the float32 numbers that they stand for.
 
     Raises:
         UnknownNameError: for another kind.
@@ -35,7 +36,9 @@ def quantized(model: Any, weights: str | None) -> tuple[Any, str]:
     """
     network = getattr(model, "network", model)
     present = kind_of_weights(network) if isinstance(network, torch.nn.Module) else None
-    if weights is None or weights == "float32" or weights == present:
+    if weights == "float32":
+        return model, ""
+    if weights is None or weights == present:
         return model, present or ""
     kind = as_kind(weights)
     made = copy.deepcopy(model)

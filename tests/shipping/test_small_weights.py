@@ -78,3 +78,20 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="expected a model with float32 weights, got int8"):
         shipping.write_object(model, tmp_path, weights="float16")
     assert not list(tmp_path.iterdir())
+
+
+def test_float32_is_float32(tmp_path: Path) -> None:
+    """Asked for float32, a quantized model is written as the float32 numbers that its weights stand for."""
+    small = quantized(sequential(layers.LSTM(32), layers.Dense(2)), "int8")
+    sizes = {}
+    for weights in (None, "float32"):
+        files = shipping.write_object(small, tmp_path, name="m", weights=weights, separate_weights=True)
+        sizes[weights] = files[4].stat().st_size
+        linked, x = Linked(tmp_path, "m", ["m.o", "m_weights.o"]), inputs(small)
+        assert agrees(linked.run(x), outputs(small, x))
+    assert sizes[None] < 0.35 * sizes["float32"]
+    modules = [
+        shipping.write_web_assembly(small, tmp_path, name="m", weights=weights)[1].stat().st_size
+        for weights in (None, "float32")
+    ]
+    assert modules[0] < modules[1] - 10_000

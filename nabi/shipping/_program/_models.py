@@ -1,16 +1,18 @@
 """Whole models as step programs: chains and graphs of layers, and the networks of ready systems."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 
 from nabi import layers, models
 from nabi._public import public
 from nabi.data import KEYS
 from nabi.errors import ArgumentError, CellError, NabiError, NotFiniteError
 from nabi.shipping._program._equation_layer import Equations, UnshippableError, equation_layer
-from nabi.shipping._program._instructions import Lookup, Product, Value
+from nabi.shipping._program._instructions import Lookup, Numbers, Product, Value, reads_of
 from nabi.shipping._program._layers import steps_of
 from nabi.shipping._program._step_program import StepLayer, StepProgram
 
@@ -149,6 +151,7 @@ class _Walk:
         """Write a layer; what has no rendering is noted, and the others are tried without it."""
         if isinstance(layer, models.Sequential | models.Functional):
             return self._run(layer, sources[0])
+        _check_weights(layer)
         try:
             steps = steps_of(layer, sources)
         except UnshippableError as problem:
@@ -243,14 +246,29 @@ def _placeholder(layer: Any, x: Value) -> Value:
     return Value("y", width) if isinstance(width, int) else x
 
 
+def _check_weights(layer: Any) -> None:
+    """Refuse a layer with a weight that is no number, before anything is computed from it."""
+    if not isinstance(layer, torch.nn.Module):
+        return
+    for tensor in (*layer.parameters(), *layer.buffers()):
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
+
+
 def _check_finite(program: StepProgram) -> None:
+    """Refuse what was computed from weights and is no number: a root, a power, a folded factor."""
     for layer in program.layers:
-        for instruction in layer.instructions:
-            arrays = []
-            match instruction:
-                case Product(bias=bias, terms=terms):
-                    arrays = [bias, *[term.matrix for term in terms]]
-                case Lookup(table=table):
-                    arrays = [table]
-            if not all(np.isfinite(one).all() for one in arrays):
-                raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
+        if not all(np.isfinite(one).all() for one in _weights_of(layer)):
+            raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
+
+
+def _weights_of(layer: StepLayer) -> Iterator[Numbers]:
+    """Return all numbers of a layer that were learned: matrices, vectors, tables, and how states begin."""
+    for instruction in layer.instructions:
+        match instruction:
+            case Product(bias=bias, terms=terms):
+                yield from [bias, *[term.matrix for term in terms]]
+            case Lookup(table=table):
+                yield table
+        yield from [value.numbers for value in reads_of(instruction) if value.numbers is not None]
+    yield from [state.initial for state in layer.states]
