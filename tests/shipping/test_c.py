@@ -64,7 +64,7 @@ def test_a_layer_is_a_function_with_its_equations(tmp_path: Path) -> None:
     assert "static void m_head(" in text
 
 
-class 게이트(Cell):  # noqa: N801
+class 게이트(Cell):
     """Gates with names that mean something else in C, or have none of its letters."""
 
     states = ("h", "상태")

@@ -1,6 +1,5 @@
 """A stream gives what the model gives for the sequence that ends there."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -175,8 +174,7 @@ def test_weights_that_are_no_numbers(bad: float) -> None:
     for name, weight in weights:
         first = weight.data.reshape(-1)[0].clone()
         weight.data.reshape(-1)[0] = bad
-        with warnings.catch_warnings(), pytest.raises(NotFiniteError, match=f"the weights of {name} contain"):
-            warnings.simplefilter("error")
+        with pytest.raises(NotFiniteError, match=f"the weights of {name} contain"):
             step_program(model)
         weight.data.reshape(-1)[0] = first
     step_program(model)
@@ -192,7 +190,7 @@ def test_bad_steps() -> None:
         stream.state = {"h": np.zeros(3)}
     with pytest.raises(ArgumentError, match="state: expected states by name, got 3"):
         stream.state = 3  # type: ignore[assignment]
-    with pytest.raises(ArgumentError, match="state: lstm.*: expected numbers, got 'a'"):
+    with pytest.raises(ArgumentError, match=r"state: lstm.*: expected numbers, got 'a'"):
         stream.state = dict.fromkeys(stream.state, "a")
     kept = stream.state
     for bad in ("abcde", ["a"] * 5, [None] * 5, [1j] * 5, {"a": 1}):
@@ -240,3 +238,37 @@ def test_ready_systems() -> None:
     both_ways.fit(texts, labels, verbose=0)
     with pytest.raises(ArgumentError, match="classifier cannot go step by step: bidirectional"):
         nabi.Stream(both_ways)
+
+
+@pytest.mark.parametrize("more", [
+    {"networks": 2, "cell": "lstm"},
+    {"convolutions": (5, 4), "stride": 1, "label_per_step": True, "layers": 2},
+    {"convolutions": (4,), "stride": 1, "normalization": "batch", "cell": "lru"},
+])  # fmt: skip
+def test_a_classifier_of_series(more: dict[str, Any]) -> None:
+    """Also where values are missing, which it has seen in training."""
+    draw = np.random.default_rng(1)
+    x = [draw.standard_normal((12, 2)).astype(np.float32).cumsum(0) for _ in range(24)]
+    labels = ["up" if one[-1, 0] > 0 else "down" for one in x]
+    for one in x[::3]:
+        one[4, 1] = np.nan
+    steps = [["up" if value > 0 else "down" for value in one[:, 0]] for one in x]
+    settings = {"cell": "gru", "units": 5, "epochs": 2, "bidirectional": False, **more}
+    model = nabi.SeriesClassifier(settings.pop("cell"), **settings)
+    model.fit(x, steps if more.get("label_per_step") else labels, verbose=0)
+    stream = nabi.Stream(model)
+    found = np.stack([stream.push(row) for row in x[0]])
+    there = model.stream()
+    wanted = np.stack([there.push(row[None]).reshape(-1) for row in x[0]])
+    assert agrees(found, wanted, 5e-6)
+
+
+def test_systems_that_do_not_go_step_by_step() -> None:
+    with pytest.raises(
+        ArgumentError, match=r"Forecaster cannot go step by step: its network reads features of"
+    ):
+        nabi.Stream(nabi.Forecaster())
+    with pytest.raises(ArgumentError, match="SoundClassifier cannot go step by step: its steps are spectra"):
+        nabi.Stream(nabi.SoundClassifier())
+    with pytest.raises(ArgumentError, match="SeriesClassifier has no network yet; fit it first"):
+        nabi.Stream(nabi.SeriesClassifier())

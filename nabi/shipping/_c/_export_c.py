@@ -143,7 +143,8 @@ def _taken(name: str) -> list[str]:
 
 
 def _array(array: Array, kind: str) -> str:
-    return f"/* {commented(array.about)} */\n{kind} {array.name}[{array.numbers.size}] = {{\n{_rows(array.numbers)}\n}};"
+    head = f"/* {commented(array.about)} */\n{kind} {array.name}[{array.numbers.size}]"
+    return f"{head} = {{\n{_rows(array.numbers)}\n}};"
 
 
 def _rows(numbers: Numbers) -> str:

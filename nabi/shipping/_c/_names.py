@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 __all__ = ["Names", "commented", "word"]
 
-# Words of C99 and of the compilers that go beyond it, macros of some systems, and what bodies are written with.
+# Words of C99 and of compilers that go beyond it, macros of some systems, and what bodies are written with.
 _RESERVED = frozenset({
     "NULL", "asm", "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "each",
     "else", "enum", "extern", "float", "for", "goto", "i386", "if", "inline", "input", "int", "k", "linux",
-    "long", "n", "o", "register", "restrict", "return", "row", "scratch", "short", "signed", "sizeof", "state",
-    "static", "struct", "switch", "t", "total", "typedef", "typeof", "union", "unix", "unsigned", "void",
-    "volatile", "while",
+    "long", "n", "o", "register", "restrict", "return", "row", "scratch", "short", "signed", "sizeof",
+    "state", "static", "struct", "switch", "t", "total", "typedef", "typeof", "union", "unix", "unsigned",
+    "void", "volatile", "while",
 })  # fmt: skip
 # Macros of <stdint.h>, counters of loops, and names that begin like those of the source itself.
 _SPECIAL = re.compile(r"(?:U?INT|SIZE|PTRDIFF|WCHAR|WINT|SIG)\w*_(?:MAX|MIN|C|WIDTH)|i\d+|nabi_\w*")
