@@ -10,7 +10,7 @@ from nabi.native import Machine
 
 __all__ = ["TARGETS", "Target", "machine_for", "target_named"]
 
-_AVX2 = "+avx,+avx2,+fma"
+_AVX2 = "+avx,+avx2,+fma,+f16c"
 _AVX512 = f"{_AVX2},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
 
 
