@@ -1,9 +1,11 @@
-"""How far are steps in float32 from float64, in Python and as exported code? `python benchmarks/exported_agreement.py`.
+"""How far are steps in float32 from float64, in Python and as exported code?
 
-For every cell named, a layer of 6 units reads 20 steps of random numbers: whole, as the model does it in float32,
-step by step in `nabi.Stream`, and as WebAssembly, whose code has no fused multiply-add. Each is compared with the
-model in float64. The last column is how far the outputs in float64 move if the input is rounded differently, by
-half a unit in the last place of float32: what no float32 arithmetic can do better than.
+    python -m benchmarks.exported_agreement --cells layer-norm-lstm hyper-lstm
+
+For every cell, a layer of 6 units reads 20 steps of random numbers: whole, as the model does in float32, step
+by step in `nabi.Stream`, and as WebAssembly, whose code has no fused multiply-add. Each is compared with the
+model in float64. The last column is how far the outputs in float64 move if the input is rounded differently,
+by half a unit in the last place of float32: no arithmetic in float32 can be expected to do better.
 """
 
 import argparse
@@ -26,7 +28,9 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", default=NAMES)
     parser.add_argument("--seeds", type=int, default=5, help="of weights and input; the largest counts")
     given = parser.parse_args()
-    print("| cell | model in float32 | nabi.Stream | WebAssembly | WebAssembly from the model | rounded input |")
+    print(
+        "| cell | model in float32 | nabi.Stream | WebAssembly | WebAssembly from the model | rounded input |"
+    )
     print("|---|---:|---:|---:|---:|---:|")
     for name in given.cells:
         rows = np.array([differences(name, seed) for seed in range(given.seeds)])
@@ -44,7 +48,13 @@ def differences(name: str, seed: int) -> list[float]:
     module = in_wasmtime(model)(x)
     rounded = x.astype(np.float64) * (1 + np.random.default_rng(1).choice([-1, 1], x.shape) * 2.0**-24)
     moved = run(copy.deepcopy(model).double(), rounded)
-    pairs = [(whole, exact), (nabi.Stream(model).run(x), exact), (module, exact), (module, whole), (moved, exact)]
+    pairs = [
+        (whole, exact),
+        (nabi.Stream(model).run(x), exact),
+        (module, exact),
+        (module, whole),
+        (moved, exact),
+    ]
     return [float(np.abs(one - other).max() / max(1.0, np.abs(other).max())) for one, other in pairs]
 
 
