@@ -15,6 +15,8 @@ import pytest
 from .browser import Browser, needs_browser
 from .served import served
 
+pytestmark = pytest.mark.rotates(days=2)
+
 _PAGE = Path(__file__).parents[2] / "docs" / "whistle.md"
 _FENCED = re.compile(r"^(?:`(\S+)`[^`\n]*:\n\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
