@@ -20,6 +20,7 @@ from nabi.serving._metrics import Metrics
 from nabi.serving._model_files import ModelFiles
 from nabi.serving._models import Models
 from nabi.serving._openapi import openapi
+from nabi.serving._page import page_endpoint
 from nabi.serving._protocol import protocol_endpoints
 from nabi.serving._refused import RefusedError
 from nabi.serving._repository import Repository
@@ -73,6 +74,7 @@ def application(
         *task_endpoints(served),
         *session_endpoints(served),
         *repository.endpoints(),
+        page_endpoint(),
         Endpoint("GET", "/metrics", _metrics(metrics), "Figures for Prometheus."),
     ]
     document = openapi(endpoints, key=key is not None)
