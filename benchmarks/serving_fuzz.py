@@ -39,7 +39,8 @@ PATHS = [
 ]
 FIELDS = ["texts", "model", "inputs", "outputs", "id", "start", "length", "steps", "state", "aspects", "name",
           "sequences", "shape", "datatype", "data", "sessions", "reset", "ready", "stream"]  # fmt: skip
-HEAD = b"POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n"
+HEAD = b"POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+HEAD += b"Content-Length: 40\r\n\r\n"
 JSON = {"Content-Type": "application/json"}
 SCALARS = [None, True, 0, -1, 3, 1.5, 2**70, 1e300, float("nan"), float("inf"), "", "gauge", "FP32", "\ud800",
            "x" * 300, "나비", [1, 2, 3], [[1, 2, 3]], "../../etc/passwd"]  # fmt: skip

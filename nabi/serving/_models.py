@@ -119,6 +119,7 @@ class Models:
         self._unloaded: dict[str, type] = {}
 
     def __iter__(self) -> Iterator[ServedModel]:
+        self._forget()
         return iter(self._models.values())
 
     def __getitem__(self, name: str) -> ServedModel:
@@ -138,7 +139,7 @@ class Models:
             RefusedError: with 404 for an unknown model, with 400 for one that has no sessions.
         """
         if id is not None:
-            self._retired = [one for one in self._retired if one.sessions]
+            self._forget()
             for retired in self._retired:
                 if retired.name == name and retired.sessions is not None and id in retired.sessions:
                     return retired.sessions
@@ -181,6 +182,11 @@ class Models:
         old = self._models.pop(name, None)
         if old is not None and old.sessions:
             self._retired.append(old)
+
+    def _forget(self) -> None:
+        """Let go of those that were replaced, and whose sessions have all ended."""
+        if self._retired:
+            self._retired = [one for one in self._retired if one.sessions]
 
     async def finish(self) -> None:
         """Finish what all models are doing, those that were replaced too."""

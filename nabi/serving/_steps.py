@@ -114,15 +114,21 @@ class Steps:
             self._running = asyncio.get_running_loop().create_task(self._in_thread(groups))
             return
         for jobs in groups:
-            states, steps = self._gathered(jobs)
-            self._give(jobs, states, self._computed(states, steps))
+            try:
+                states, steps = self._gathered(jobs)
+                self._give(jobs, states, self._computed(states, steps))
+            except Exception as problem:  # answered with what it means for a client
+                _fail(jobs, problem)
         self._running = None
 
     async def _in_thread(self, groups: list[list[_Job]]) -> None:
         while groups:
             for jobs in groups:
-                states, steps = self._gathered(jobs)
-                self._give(jobs, states, await asyncio.to_thread(self._computed, states, steps))
+                try:
+                    states, steps = self._gathered(jobs)
+                    self._give(jobs, states, await asyncio.to_thread(self._computed, states, steps))
+                except Exception as problem:  # as above
+                    _fail(jobs, problem)
             groups = self._take()
         self._running = None
 
@@ -141,25 +147,17 @@ class Steps:
         rows = np.concatenate([job.rows for job in jobs])
         return self._states[rows], np.concatenate([job.steps for job in jobs])
 
-    def _computed(self, states: Numbers, steps: Numbers) -> Numbers | Exception:
+    def _computed(self, states: Numbers, steps: Numbers) -> Numbers:
         began = time.perf_counter()
-        try:
-            outputs = self._stream.advance(states, steps)
-        except Exception as problem:  # answered with what it means for a client
-            return problem
+        outputs = self._stream.advance(states, steps)
         self.calls += 1
         took = (time.perf_counter() - began) / (steps.shape[0] * steps.shape[1])
         # One measurement says little: the process may have stood still meanwhile.
         self._seconds = min(took, 2 * self._seconds) if self._seconds else took
         return outputs
 
-    def _give(self, jobs: list[_Job], states: Numbers, outputs: Numbers | Exception) -> None:
+    def _give(self, jobs: list[_Job], states: Numbers, outputs: Numbers) -> None:
         """Keep the new states, and answer the jobs."""
-        if isinstance(outputs, Exception):
-            for job in jobs:
-                if not job.answer.done():
-                    job.answer.set_exception(outputs)
-            return
         good = self._finite(states, outputs)
         at = 0
         for job in jobs:
@@ -183,3 +181,9 @@ class Steps:
         for part in parts:
             good &= np.isfinite(part).all(1)
         return good
+
+
+def _fail(jobs: list[_Job], problem: Exception) -> None:
+    for job in jobs:
+        if not job.answer.done():
+            job.answer.set_exception(problem)

@@ -75,7 +75,7 @@ def song_page(model: models.Sequential, name: str) -> Page:
 
 
 def song_facts() -> dict[str, Any]:
-    """Return what a page has to know of the song 나비야: its notes, how they sound, how a model reads them."""
+    """Return what a page has to know of the song 나비야: its notes, their sounds, how they are read."""
     return {
         "notes": list(NOTES),
         "song": encode_notes(NABIYA).tolist(),
