@@ -86,7 +86,7 @@ async def life(app: Starlette) -> AsyncIterator[None]:
 def main() -> None:
     torch.set_num_threads(1)
     app = Starlette(routes=[Route("/classify", classify, methods=["POST"])], lifespan=life)
-    with socket.socket() as listening:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(1024)
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
