@@ -26,15 +26,15 @@ class Classifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(WORDS, UNITS)
-        self.lstm = nn.LSTM(UNITS, UNITS, batch_first=True)
-        self.dense = nn.Linear(UNITS, 1)
+        self.lstm = nn.LSTM(UNITS, UNITS, batch_first=True, bidirectional=True)
+        self.dense = nn.Linear(2 * UNITS, 1)
 
     def forward(self, codes: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         packed = nn.utils.rnn.pack_padded_sequence(
             self.embedding(codes), lengths, batch_first=True, enforce_sorted=False
         )
         _, (last, _) = self.lstm(packed)
-        return torch.sigmoid(self.dense(last[0]))[:, 0]
+        return torch.sigmoid(self.dense(torch.cat([last[0], last[1]], 1)))[:, 0]
 
 
 model = Classifier().eval()
