@@ -4,7 +4,7 @@ import { PianoRoll, Synthesizer } from "./sound.mjs";
 const TEXTS = {
   en: {
     about: "The models behind this address. Choose one and try it; nothing is sent to anywhere else.",
-    key: "API key", connect: "Connect", model: "Model", given: "Text", hint: "Type or paste here",
+    key: "API key", connect: "Connect", model: "Model", given: "Text", steps: "Steps", hint: "Type or paste here",
     aspect: "What it is asked about", horizon: "Steps to forecast", courage: "Courage:", file: "A WAV file",
     classify: "Classify", translate: "Translate", forecast: "Forecast", write: "Write on", stop: "Stop",
     recognise: "Listen", step: "Read", begin: "Begin anew", infer: "Compute",
@@ -22,7 +22,7 @@ const TEXTS = {
   },
   ko: {
     about: "이 주소에서 답하는 모델들입니다. 하나를 골라 써 보세요. 입력한 것은 다른 곳으로 보내지 않습니다.",
-    key: "API 키", connect: "연결", model: "모델", given: "글", hint: "여기에 쓰거나 붙여 넣으세요",
+    key: "API 키", connect: "연결", model: "모델", given: "글", steps: "단계", hint: "여기에 쓰거나 붙여 넣으세요",
     aspect: "무엇에 대해 물을까요", horizon: "예측할 구간", courage: "대담함:", file: "WAV 파일",
     classify: "분류하기", translate: "번역하기", forecast: "예측하기", write: "이어 쓰기", stop: "멈추기",
     recognise: "듣기", step: "읽기", begin: "새로 시작", infer: "계산하기",
@@ -64,6 +64,7 @@ async function ask(path, body, options = {}) {
   const answer = await fetch(path, { method, headers, body, signal: options.signal });
   if (answer.ok) return answer;
   if (answer.status === 401) byId("keys").hidden = false;
+  if (answer.status === 404 && path.includes("/sessions/")) session = null; // it has expired
   const problem = await answer.json().catch(() => ({}));
   throw new Error(problem.error ?? `${answer.status}`);
 }
@@ -145,6 +146,8 @@ function label() {
     hint = say("numbersHint", width, Array.from({ length: width }, (_, at) => (at + 1) / 10).slice(0, 6).join(" "));
   } else if (what === "series") hint = say("seriesHint");
   byId("given").placeholder = hint;
+  const numbers = ["step", "infer", "series"].includes(what);
+  document.querySelector('label[for="given"]').textContent = say(numbers ? "steps" : "given");
   shown();
 }
 
@@ -313,7 +316,7 @@ async function forecast() {
   const { results } = await told("/forecast", { model: model.name, horizon: Number(byId("horizon").value) });
   const [first] = results;
   curves([{ values: first.median, colour: "--accent" }], [[first.low95, first.high95], [first.low80, first.high80]]);
-  shown = () => (byId("said").textContent = `${first.series ?? ""} ${say("legend")}`);
+  shown = () => (byId("said").textContent = `${first.series}: ${say("legend")}`);
   shown();
 }
 
