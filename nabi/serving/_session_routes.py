@@ -22,8 +22,9 @@ def session_endpoints(models: Models) -> list[Endpoint]:
         return []
 
     async def open_session(request: Request) -> Response:
-        sessions = models.sessions(request.path_params["model"])
         body = await read_json(request, models.limits, _OPEN)
+        # Looked up after the body has come: the model may have been replaced meanwhile.
+        sessions = models.sessions(request.path_params["model"])
         session = sessions.open(body.fields.get("state"))
         return JSONResponse(sessions.described(session), 201)
 

@@ -37,6 +37,15 @@ def chosen(browser: Browser, page: SimpleNamespace, name: str) -> None:
     assert browser.value("document.getElementById('model').value") == name
 
 
+def refused(browser: Browser, condition: str) -> None:
+    """Wait for what follows a refusal, which the browser reports as an error by itself."""
+    until = time.monotonic() + 60
+    while not browser.value(condition):
+        assert time.monotonic() < until, condition
+    assert all("Failed to load resource" in one for one in browser.errors), browser.errors
+    browser.errors.clear()
+
+
 def test_it_asks_no_other_host(page) -> None:
     answer = page.server.client.get("/")
     policy = answer.headers["Content-Security-Policy"]
@@ -82,10 +91,7 @@ def test_models_are_tried(page, saved, tmp_path) -> None:
         )
         browser.value("document.getElementById('given').value = '1 2'")
         browser.value("document.getElementById('ask').click()")
-        until = time.monotonic() + 60
-        while "3 numbers" not in browser.value("document.getElementById('problem').textContent"):
-            assert time.monotonic() < until
-        browser.errors.clear()  # the browser itself reports that answer
+        refused(browser, "document.getElementById('problem').textContent.includes('3 numbers')")
 
         browser.value("document.getElementById('language').click()")
         assert "모델" in browser.value("document.querySelector('[data-text=about]').textContent")
@@ -123,10 +129,10 @@ def test_the_song_is_a_session_that_sings_on(page) -> None:
 @needs_browser
 def test_a_server_with_a_key_is_opened_by_it(server) -> None:
     with Browser() as browser:
-        browser.go(f"{server.address}/")
+        browser("Page.navigate", url=f"{server.address}/")
+        refused(browser, "document.body?.dataset.ready === 'yes'")
         assert not browser.value("document.getElementById('keys').hidden")
         browser.value("document.getElementById('key').value = 'a key'")
-        browser.errors.clear()
         browser.value("document.querySelector('#keys button').click()")
         browser.wait("document.getElementById('model').options.length === 5")
         assert browser.value("document.getElementById('keys').hidden")
