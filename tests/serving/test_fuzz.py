@@ -2,11 +2,14 @@
 
 import random
 
+import pytest
+
 from benchmarks.serving_fuzz import KINDS, fuzz
 
 from .conftest import LIMITS, Server
 
 
+@pytest.mark.rotates(days=3)
 def test_malformed_requests_are_refused_and_do_no_harm(saved) -> None:
     server = Server({name: saved.files[name] for name in ("gauge", "reviews")}, *LIMITS, "--seconds", 1)
     try:

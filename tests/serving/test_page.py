@@ -127,6 +127,7 @@ def test_the_song_is_a_session_that_sings_on(page) -> None:
 
 
 @needs_browser
+@pytest.mark.rotates(days=3)
 def test_a_server_with_a_key_is_opened_by_it(server) -> None:
     with Browser() as browser:
         browser("Page.navigate", url=f"{server.address}/")
