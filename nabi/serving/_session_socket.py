@@ -116,18 +116,16 @@ class SessionSocket:
         if "reset" in body:
             if len(body.fields) > 1:
                 raise RefusedError(400, "reset: expected nothing else in this message")
-            numbers = body.fields["reset"]
-            sessions.begin_anew(_chosen(held, numbers))
-            return json.dumps({"reset": numbers})
-        numbers = body.fields.get("sessions")
-        chosen = _chosen(held, numbers)
+            sessions.begin_anew(_chosen(held, body.fields["reset"]))
+            return json.dumps({"reset": body.fields["reset"]})
+        chosen = _chosen(held, body.fields.get("sessions"))
         given = array("steps", body.fields.get("steps"))
         if given.ndim < 2 or len(given) != len(chosen):
             raise RefusedError(
                 400, f"steps: expected a list for each of {len(chosen)} sessions, of one length"
             )
         outputs = await sessions.advance(chosen, sessions.checked(given))
-        return json.dumps({"sessions": numbers, "outputs": outputs.tolist()})
+        return json.dumps({"sessions": body.fields["sessions"], "outputs": outputs.tolist()})
 
     @staticmethod
     def _codes(sessions: Sessions, given: Any) -> Any:

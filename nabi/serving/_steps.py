@@ -61,7 +61,8 @@ class Steps:
 
     def get(self, row: int) -> Numbers:
         """Return a copy of a state."""
-        return self._states[row].copy()
+        found: Numbers = self._states[row].copy()
+        return found
 
     async def advance(self, rows: Sequence[int], steps: Numbers) -> Numbers:
         """Read steps, and return the outputs `[rows, steps, outputs]`.
@@ -177,7 +178,7 @@ class Steps:
         parts = list(self._stream.named(states).values())
         if np.isfinite(outputs).all() and all(np.isfinite(part).all() for part in parts):
             return None
-        good = np.isfinite(outputs).all((1, 2))
+        good = np.asarray(np.isfinite(outputs).all((1, 2)))
         for part in parts:
             good &= np.isfinite(part).all(1)
         return good
