@@ -67,7 +67,8 @@ thread of {{machine}}, with torch {{torch}}. Processor time; medians of {{rounds
   and what a step does with a matrix state, are not in it.
 - **loop** is how many times longer a loop in torch takes that computes the same equations.
 
-Matrix states have heads of {HEAD} values. Cells without figures need more memory than there was.
+Matrix states have heads of {HEAD} values. Cells without figures need more
+memory than there was, or have not been measured yet.
 
 Aimed at are {SHARE} times a cell's share of the work, and {LINEAR} of the GRU's time for cells that are
 element-wise and linear in their state, with {LINEAR_SIZE} units. The loops of gated DeltaNet,
