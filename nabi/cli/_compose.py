@@ -1,14 +1,13 @@
 """`nabi compose`: composing music, as a MIDI file and a picture."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, Said, with_files
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.models import NoteModel
@@ -94,7 +93,7 @@ def compose(
     path = _music({"model": model, "out": out})
     if path.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--out: expected a name that ends in .mid, got {path}")
-    loaded = _load(model, cell or ())
+    loaded = load_with_cells("NoteModel", model, cell or ())
     steps = loaded.settings.steps_per_beat or 1
     beginning, beats = _beginning(primer, chord, steps)
     composed = loaded.write(
@@ -148,15 +147,3 @@ def _beginning(
 def _label(said: str | None, model: "NoteModel") -> str | int | None:
     """Return the model's label for an argument: a number on the command line is text."""
     return next((label for label in model.labels if str(label) == said), said)
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> "NoteModel":
-    """Read a model file, with custom cells from the files named on the command line."""
-    from nabi.cli._cell import find_class
-    from nabi.models import NoteModel
-
-    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
-    try:
-        return NoteModel.load(path, classes)
-    except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

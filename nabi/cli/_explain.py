@@ -7,6 +7,7 @@ import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._outputs import Overwrite, with_files
+from nabi.cli._terminal import make_console
 
 __all__ = ["explain"]
 
@@ -33,7 +34,6 @@ def explain(
     Words that count for the label are blue, or [+ marked] without colours; those against it are orange, or
     [- marked].
     """
-    from rich.console import Console
 
     from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
@@ -41,7 +41,7 @@ def explain(
     if out is not None:
         check_suffix(out)
     reading = read_text(load_classifier(model, cell or ()), text, aspect, label=label)
-    Console().print(reading)
+    make_console().print(reading)
     if out is not None:
         reading_picture(reading, out)
         typer.echo(f"\nThe picture is in {out}")

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -37,15 +38,14 @@ class PredictionWriter:
         self._progress: Any = None
 
     def __enter__(self) -> Self:
-        """Open the file and write the header."""
+        """Open the file."""
         from nabi.files import write_atomically
 
         self._file: IO[str] = (
             sys.stdout if self._out is None else self._stack.enter_context(write_atomically(self._out, "w"))
         )
-        if not self._as_json:
-            self._csv = csv.writer(self._file, lineterminator="\n")
-            self._csv.writerow(self._header())
+        self._csv = csv.writer(self._file, lineterminator="\n")
+        self._begun = self._as_json
         # No progress bar on a terminal that shows the predictions themselves.
         if sys.stderr.isatty() and not (self._out is None and sys.stdout.isatty()):
             self._progress = self._stack.enter_context(_progress())
@@ -54,6 +54,8 @@ class PredictionWriter:
 
     def __exit__(self, *problem: Any) -> None:
         """Close the file, or discard it after an error."""
+        if problem[0] is None:
+            self._begin()
         self._stack.__exit__(*problem)
         if problem[0] is None and self._empty and sys.stderr.isatty():
             some = f"{self._empty:,} of {self._texts:,} texts are empty"
@@ -62,6 +64,7 @@ class PredictionWriter:
     def write(self, texts: list[str], aspects: list[str] | None) -> None:
         """Predict and write the next texts."""
         found = self._classifier.predict(texts, aspects, threshold=self._threshold)
+        self._begin()
         for position, (text, prediction) in enumerate(zip(texts, found, strict=True)):
             about = [] if aspects is None else [aspects[position]]
             if self._as_json:
@@ -73,6 +76,12 @@ class PredictionWriter:
         self._file.flush()
         if self._progress is not None:
             self._progress.update(self._task, completed=self._texts)
+
+    def _begin(self) -> None:
+        """Write the header, once: after what is wrong with the data has been found, if something is."""
+        if not self._begun:
+            self._csv.writerow(self._header())
+            self._begun = True
 
     def _header(self) -> list[str]:
         first = ["text", "aspect"] if self._classifier.has_aspects else ["text"]
@@ -107,7 +116,6 @@ def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
 
 
 def _progress() -> Any:
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     return Progress(
@@ -115,5 +123,5 @@ def _progress() -> Any:
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=make_console(stderr=True),
     )

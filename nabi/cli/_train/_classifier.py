@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
+from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
 from nabi.cli._train._options import TABLE
 from nabi.cli._train._outputs import write_figures
 from nabi.cli._train._system import DataForm
+from nabi.cli._uses import quoted, suggestion
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.models import TextSettings
 
@@ -69,15 +71,13 @@ class LabelsForm(DataForm):
 
     def train(self, said: Said) -> None:
         """Train each cell on the same rows, show how good they are, save the best."""
-        from rich.console import Console
-
         from nabi.models import read_text_parts
         from nabi.training import on_threads
 
         if said["text"] is None or not said["label"]:
             missing = "--text" if said["text"] is None else "--label"
             raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
-        console = Console()
+        console = make_console()
         targets = self.tried_outputs(said)
         settings = self.said_settings(said)
         if said["balanced"] is not None:
@@ -148,7 +148,7 @@ def _train_all(
     outcomes: list[_Outcome] = []
     for cell, classifier in classifiers:
         if len(classifiers) > 1:
-            console.rule(_plain(cell), align="left")
+            console.print(f"\n{_plain(cell)}", style="bold", highlight=False)
         try:
             report = classifier.fit_parts(parts)
         except NotFiniteError as problem:
@@ -188,6 +188,8 @@ def _finish(
         soft_wrap=True,
         markup=False,
     )
+    own = ["--cell", quoted(best.cell)] if ":" in best.cell else []
+    typer.echo(suggestion(classifier._kind, model, *own))
     if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
         raise typer.Exit(_STOPPED)
 
@@ -199,7 +201,7 @@ def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":
     table = Table(box=None, pad_edge=False)
     table.add_column("cell", overflow="fold")
     for head in ("accuracy", "macro F1", "validation F1", "epochs", "time", "parameters"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for outcome in sorted(outcomes, key=lambda outcome: -outcome.goodness):
         one = outcome.classifier
         if one is None:

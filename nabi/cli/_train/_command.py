@@ -21,6 +21,7 @@ from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
 from nabi.cli._train._sound import SoundForm, SpeechForm
 from nabi.cli._train._writer import WriterForm
+from nabi.cli._uses import refuse_model
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
@@ -83,6 +84,7 @@ def train(context: typer.Context, **options: Any) -> None:
     what has been learned (exit status 130).
     """
     said = _plain(options)
+    refuse_model(said["file"])
     form = _meant(said)
     if form is None:
         _list_forms(said)

@@ -94,10 +94,6 @@ class PairsForm(SystemForm):
             "samples": [dict(zip(names, row, strict=True)) for row in samples],
         }
 
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how to translate."""
-        return f'It translates with: nabi translate {path} "..."'
-
 
 def _column(said: str) -> int | str:
     """A number says the place of a column, anything else its name."""

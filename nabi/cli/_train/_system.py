@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import typer
 
+from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import Given
 from nabi.cli._train._options import option_names
@@ -17,6 +18,7 @@ from nabi.cli._train._outputs import (
     say_where_it_goes_on,
     write_figures,
 )
+from nabi.cli._uses import quoted, suggestion
 
 __all__ = ["DataForm", "Figures", "SystemForm"]
 
@@ -105,9 +107,12 @@ class SystemForm(DataForm):
         """Try the trained model; return a text to show after the report, and more figures."""
         return "", {}
 
-    @abstractmethod
-    def next_command(self, model: Any, path: str) -> str:
-        """Return what can be done with the model: "It captions pictures with: nabi caption ..."."""
+    def next_command(self, model: Any, path: Path, own: Sequence[str]) -> str:
+        """Return what can be done with the model: "It captions pictures with: nabi caption ...".
+
+        `own` is what the command needs for a custom cell.
+        """
+        return suggestion(type(model)._kind, path, *own)
 
     def outputs(self, said: Said) -> list[Path]:
         """Return the model, its figures, those beside it, and the checkpoint."""
@@ -136,12 +141,14 @@ class SystemForm(DataForm):
             "history": model.history,
         }
         write_figures(figures, content)
-        typer.echo(f"\n{report}{text}\n")
+        typer.echo()
+        make_console().print(report, highlight=False, markup=False, soft_wrap=True)
+        typer.echo(f"{text}\n")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
         cell = (said["cell"] or [""])[0]
-        own = f" --cell {cell}" if ":" in cell else ""
-        typer.echo(self.next_command(model, f"{model_path}{own}"))
+        own = ["--cell", quoted(cell)] if ":" in cell else []
+        typer.echo(self.next_command(model, model_path, own))
         end_if_interrupted(report.interrupted, checkpoint)
 
     def make(self, said: Said, **chosen: Any) -> Any:

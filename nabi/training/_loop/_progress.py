@@ -46,6 +46,7 @@ class Lines(Display):
 
 # A terminal is not redrawn more often than this.
 _SECONDS_BETWEEN = 0.1
+_BAR = 12  # its width, in columns
 
 
 class Bar(Display):
@@ -56,13 +57,16 @@ class Bar(Display):
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """Start a bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
+        # On a narrow terminal the figures go on in a second line; nothing is cut.
+        whole, folded = Column(no_wrap=True), Column(overflow="fold")
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.description}", table_column=whole),
+            BarColumn(bar_width=_BAR, table_column=whole),
+            MofNCompleteColumn(table_column=whole),
+            TimeElapsedColumn(table_column=whole),
+            TextColumn("{task.fields[figures]}", table_column=folded),
             auto_refresh=False,
         )
         title = f"Epoch {epoch + 1}/{epochs}" if epochs else ""
