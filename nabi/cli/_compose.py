@@ -1,5 +1,6 @@
 """`nabi compose`: composing music, as a MIDI file and a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ __all__ = ["compose"]
 
 _SUFFIXES = (".mid", ".midi")
 _TEMPO = 90.0
+_WORTH_SAYING = 0.25  # share of silence
 
 
 def _music(said: Said) -> Path:
@@ -107,6 +109,7 @@ def compose(
         seed=seed,
     )
     frames = [*beginning, *composed]
+    silent = _silence(composed)
     beat = {"steps_per_beat": steps, "beats_per_bar": beats_per_bar}
     write_midi_frames(path, frames, tempo=tempo or beats or _TEMPO, title=path.stem, **beat)
     picture = piano_roll_picture(
@@ -114,6 +117,24 @@ def compose(
     )
     composed_bars = (len(frames) - len(beginning)) / (beats_per_bar * steps)
     typer.echo(f"{composed_bars:g} bars are in {path}, a picture in {picture}")
+    if silent >= _WORTH_SAYING:
+        typer.echo(f"{silent:.0%} of what was composed is silence; --fewest 1 leaves none")
+
+
+def _silence(composed: Sequence[Sequence[int]]) -> float:
+    """Return the share of frames in which nothing sounds.
+
+    Raises:
+        ArgumentError: where nothing sounds at all, so that there is nothing to write.
+    """
+    silent = sum(not frame for frame in composed)
+    if silent == len(composed):
+        what = "only silence" if composed else "nothing: the piece ends at once"
+        raise ArgumentError(
+            f"--temperature, --fewest: with these values the model composes {what}, and no file is written; "
+            "--fewest 1 leaves no silence, --full-length no early end, and a higher temperature varies more"
+        )
+    return silent / len(composed)
 
 
 def _beginning(

@@ -1,10 +1,13 @@
 """The `nabi` command and its error handling."""
 
 import inspect
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -113,6 +116,31 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     typer.echo(" ".join(str(message).split()), err=True)
 
 
+@contextmanager
+def _ends_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: a training finishes its batch and is saved.
+
+    It is what `kill`, a shutdown and a scheduler of jobs send. Whoever ignores it, or handles it, goes on.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+        else:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _show_error(message: str) -> None:
     """Print an error in one line."""
     with suppress(OSError, ValueError):
@@ -132,12 +160,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments (by default the process's) and exit.
 
     Exit status: 0 for success, 1 if standard output cannot be written, 2 for wrong input (both with one line
-    on stderr), 130 after `Ctrl-C`.
+    on stderr), 130 after `Ctrl-C` and SIGTERM.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     called = given[:1] if given and given[0] in _COMMANDS else list(_COMMANDS)
     try:
-        with guarded_streams(), warnings.catch_warnings():
+        with guarded_streams(), _ends_as_ctrl_c(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", TableWarning)
             app(called)(args=given, prog_name="nabi")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
+from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LabelsForm"]
 
 _STOPPED = 130
+_NAMED = 5  # labels in a note
 
 
 class LabelsForm(DataForm):
@@ -96,7 +98,8 @@ class LabelsForm(DataForm):
             label_separator=said["label_separator"],
             seed=classifiers[0][1].asked.seed,
         )
-        for note in parts.notes:
+        options = {name: f"--{name.replace('_', '-')}" for name in said}
+        for note in (in_words_of_options(one, options, ()) for one in parts.notes):
             console.print(f"[yellow]note[/yellow] {_plain(note)}", highlight=False, soft_wrap=True)
         sizes = [len(part or ()) for part in (parts.train, parts.validation, parts.test)]
         console.print(
@@ -167,6 +170,8 @@ def _train_all(
 def _finish(
     said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
 ) -> None:
+    from nabi.training import duration
+
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
@@ -180,6 +185,11 @@ def _finish(
         console.print(_comparison(outcomes, best))
         console.print(f"\nthe best on the validation rows, {_plain(best.cell)}:", highlight=False)
     console.print(classifier.report)
+    never = _never_given(classifier.report)
+    if never:
+        console.print(f"\n[yellow]note[/yellow] {_plain(never)}", highlight=False, soft_wrap=True)
+    took = sum(one.classifier.seconds for one in outcomes if one.classifier is not None)
+    console.print(f"\nTraining took {duration(took)}.", highlight=False)
     console.print(
         f"\nThe model is in {model}, its figures in {figures}, the confusion matrix in {picture}"
         if classifier.report.confusion is not None
@@ -192,6 +202,21 @@ def _finish(
     typer.echo(suggestion(classifier._kind, model, *own))
     if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
         raise typer.Exit(_STOPPED)
+
+
+def _never_given(report: Any) -> str:
+    """Say which labels were given to no test row, if there are such."""
+    if report.confusion is None:
+        return ""
+    given = [sum(column) for column in zip(*report.confusion, strict=True)]
+    names = [one.label for one, count in zip(report.by_label, given, strict=True) if one.rows and not count]
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return (
+        f"given to no test row: {listed}. --balanced counts rare labels as much as frequent ones in "
+        "training; more rows of them help most"
+    )
 
 
 def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":

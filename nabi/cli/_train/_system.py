@@ -1,5 +1,6 @@
 """How `nabi train` trains a system, whichever it is: one way from the command line to a model file."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -124,11 +125,12 @@ class SystemForm(DataForm):
 
     def train(self, said: Said) -> None:
         """Train on the data, show how good the model is, save it with its figures."""
-        from nabi.training import on_threads
+        from nabi.training import duration, on_threads
 
         model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
+        begun = time.perf_counter()
         with on_threads(said["threads"]):
             report = self.fit(said, model, data, checkpoint)
             model.save(model_path)
@@ -142,8 +144,12 @@ class SystemForm(DataForm):
         }
         write_figures(figures, content)
         typer.echo()
-        make_console().print(report, highlight=False, markup=False, soft_wrap=True)
-        typer.echo(f"{text}\n")
+        # Some reports are tables, which are as wide as the terminal; others are lines.
+        if hasattr(report, "__rich_console__"):
+            make_console().print(report)
+        else:
+            typer.echo(str(report))
+        typer.echo(f"{text}\n\nTraining took {duration(time.perf_counter() - begun)}.")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
         cell = (said["cell"] or [""])[0]
