@@ -98,15 +98,17 @@ def compose(
     loaded = load_with_cells("NoteModel", model, cell or ())
     steps = loaded.settings.steps_per_beat or 1
     beginning, beats = _beginning(primer, chord, steps)
-    composed = loaded.write(
-        beginning,
-        bars * beats_per_bar * steps,
-        label=_label(label, loaded),
-        temperature=temperature,
-        voices=voices,
-        fewest=fewest,
-        ends=not full_length,
-        seed=seed,
+    composed = list(
+        loaded.write(
+            beginning,
+            bars * beats_per_bar * steps,
+            label=_label(label, loaded),
+            temperature=temperature,
+            voices=voices,
+            fewest=fewest,
+            ends=not full_length,
+            seed=seed,
+        )
     )
     frames = [*beginning, *composed]
     silent = _silence(composed)

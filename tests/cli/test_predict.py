@@ -73,9 +73,12 @@ def test_a_file_comes_out_in_its_order_whatever_the_part(nabi, folder, model, tm
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     found = rows_of(out.read_text())
     given = rows_of((folder / "reviews.csv").read_text())
-    assert [row["text"] for row in found] == [row["review"] for row in given]
+    assert [row["review"] for row in found] == [row["review"] for row in given]
+    assert list(found[0])[: len(given[0])] == list(given[0])
     expected = TextClassifier.load(model).predict([row["review"] for row in given])
-    assert [row["label"] for row in found] == [prediction.label for prediction in expected]
+    added = list(found[0])[len(given[0])]
+    assert added == ("predicted label" if "label" in given[0] else "label")
+    assert [row[added] for row in found] == [prediction.label for prediction in expected]
 
 
 def test_no_more_than_a_part_of_a_file_is_in_memory(model, tmp_path, monkeypatch):
@@ -115,8 +118,8 @@ def test_json_lines_and_values_that_are_no_text(nabi, model, tmp_path):
     out = tmp_path / "out.jsonl"
     assert nabi("predict", model, "--file", path, "--out", out, "--top", 2).status == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [row["text"] for row in rows] == ["a lovely film", "", "12"]
-    assert list(rows[0]) == ["text", "label", "probability", "probabilities"]
+    assert [row["review"] for row in rows] == ["a lovely film", None, 12]
+    assert list(rows[0]) == ["review", "label", "probability", "probabilities"]
     assert list(rows[0]["probabilities"]) == ["good", "bad"]
 
 
@@ -250,7 +253,7 @@ def test_what_is_no_model_is_refused(nabi, folder, command, tmp_path):
     model = TextClassifier.load(folder / "one.nabi").model
     model.save(Path(tmp_path / "plain.nabi"))
     outcome = nabi(command, tmp_path / "plain.nabi", folder / "reviews.csv")
-    assert "expected text classifier, got model" in outcome.err
+    assert "got a file of kind 'model'" in outcome.err
 
 
 def test_the_columns_of_a_table_are_kept(nabi, model, tmp_path):

@@ -72,8 +72,8 @@ def test_a_long_epoch_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
             lines.batch(batch + 1, dict)
         lines.end_epoch({"loss": 0.5})
     assert out.getvalue().splitlines()[:3] == [
-        "Epoch 1/3 - 40 s - batch 2/4 - all 3 epochs take about 4.0 min at most",
-        "Epoch 1/3 - 80 s - batch 4/4",
+        "  batch 2/4 - 40 s - all 3 epochs take about 4.0 min at most",
+        "  batch 4/4 - 80 s",
         "Epoch 1/3 - 80.00s - loss: 0.5000",
     ]
     assert out.getvalue().count("take about") == 1
@@ -83,7 +83,7 @@ def test_short_epochs_say_how_long_all_take(monkeypatch: pytest.MonkeyPatch) -> 
     clock, out = [0.5], io.StringIO()
     monkeypatch.setattr(_progress.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(sys, "stdout", out)
-    for epochs, told in ((20, ["the other 19 epochs take about 3.2 min at most"]), (3, [])):
+    for epochs, told in ((20, ["  the other 19 epochs take about 3.2 min at most"]), (3, [])):
         lines = _progress.Lines()
         for epoch in range(2):
             lines.begin_epoch(epoch, epochs, 4)

@@ -353,7 +353,8 @@ def _several_in_one(samples: Samples, counts: Counter[str]) -> str:
             rows = sum(counts[name] for name in again)
             return (
                 f"label: {_rows(rows)} seem to have several labels in one cell, such as {again[0]!r}, and "
-                f"each combination is learnt as a label of its own; label_separator={separator!r} takes them apart"
+                "each combination is learnt as a label of its own; "
+                f"label_separator={separator!r} takes them apart"
             )
     return ""
 

@@ -51,12 +51,12 @@ class Lines(Display):
             return
         self._last = now
         of_all = f"/{self._steps:,}" if self._steps else ""
-        parts = [self._title, f"{duration(now - self._start)}", f"batch {done:,}{of_all}"]
+        parts = [f"  batch {done:,}{of_all}", duration(now - self._start)]
         if self._steps and self._epochs and not self._told:
             whole = (now - self._start) * self._steps / done
             parts.append(f"all {self._epochs} epochs take about {duration(whole * self._epochs)} at most")
             self._told = True
-        print(" - ".join(part for part in parts if part), flush=True)
+        print(" - ".join(parts), flush=True)
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """Write the line."""
@@ -69,7 +69,7 @@ class Lines(Display):
         left = self._epochs - self._epoch - 1 if self._epochs else 0
         rest = left * (self._last - self._begun) / self._epochs_done
         if not self._told and rest >= _SECONDS_BETWEEN_LINES:
-            print(f"the other {left} epochs take about {duration(rest)} at most", flush=True)
+            print(f"  the other {left} epochs take about {duration(rest)} at most", flush=True)
         self._told = True
 
 
