@@ -134,9 +134,10 @@ def divide(
         if given is not None:
             notes += [f"{name}: {note}" for note in given.notes]
             _check_like(samples, given, name)
-    rest, test = _hold_out(samples, test, wanted["test_share"], seed)
+    together = len(set(samples.texts)) >= _FEWEST_TEXTS
+    rest, test = _hold_out(samples, test, wanted["test_share"], seed, together)
     share_of_rest = wanted["validation_share"] / (1 - wanted["test_share"])
-    train, validation = _hold_out(rest, validation, share_of_rest, seed)
+    train, validation = _hold_out(rest, validation, share_of_rest, seed, together)
     trained = set(train.texts)
     for name, held_out in (("validation", validation), ("test", test)):
         again = 0 if held_out is None else sum(text in trained for text in held_out.texts)
@@ -149,20 +150,20 @@ def divide(
 
 
 def _hold_out(
-    samples: Samples, given: Samples | None, share: float, seed: int
+    samples: Samples, given: Samples | None, share: float, seed: int, together: bool
 ) -> tuple[Samples, Samples | None]:
     if given is not None or not share:
         return samples, given
     groups = _groups(samples)
-    if groups is not None:
+    if together and len(groups) < len(samples):
         kept, held_out = _split_groups(samples, groups, share, seed)
     else:
         kept, held_out = stratified_split(_as_classes(samples, samples.labels), share, seed=seed)
     return replace(samples.take(kept), notes=()), replace(samples.take(held_out), notes=())
 
 
-def _groups(samples: Samples) -> list[list[int]] | None:
-    """Return the rows of each text, where texts occur in several rows and there are enough of them.
+def _groups(samples: Samples) -> list[list[int]]:
+    """Return the rows of each text.
 
     A text that is trained on says nothing of new texts, so all its rows go to one side. Of few texts there
     would be too little left to learn from.
@@ -170,7 +171,7 @@ def _groups(samples: Samples) -> list[list[int]] | None:
     rows: dict[str, list[int]] = {}
     for row, text in enumerate(samples.texts):
         rows.setdefault(text, []).append(row)
-    return list(rows.values()) if _FEWEST_TEXTS <= len(rows) < len(samples) else None
+    return list(rows.values())
 
 
 def _split_groups(samples: Samples, groups: list[list[int]], share: float, seed: int) -> tuple[Any, Any]:
