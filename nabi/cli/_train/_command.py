@@ -80,8 +80,8 @@ def train(context: typer.Context, **options: Any) -> None:
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
-    Defaults are chosen from the data. Training stops early. Ctrl-C, or SIGTERM, ends it after the current
-    batch and saves what has been learned (exit status 130).
+    Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
+    what has been learned (exit status 130); so does SIGTERM.
     """
     said = _plain(options)
     refuse_model(said["file"])
