@@ -8,7 +8,7 @@ from typing import Any
 
 from nabi.errors import ArgumentError, FileFormatError
 
-__all__ = ["check_kind", "quoted", "refuse_model", "suggestion"]
+__all__ = ["check_kind", "named_kind", "quoted", "refuse_model", "suggestion"]
 
 # What it does, the command, and what comes after the name of the file.
 _USES = {
@@ -78,7 +78,7 @@ def check_kind(path: str | PathLike[str], kinds: Iterable[str], what: str = "") 
         ) from None
     if file.kind in kinds:
         return file
-    got = f"MODEL: expected {wanted}, got {_named(file.kind)}: {fspath(path)}"
+    got = f"MODEL: expected {wanted}, got {named_kind(file.kind)}: {fspath(path)}"
     if file.kind in _USES:
         raise ArgumentError(f"{got}. {suggestion(file.kind, path)}")
     if file.kind.endswith(" training"):
@@ -102,10 +102,11 @@ def refuse_model(path: Path | None) -> None:
     except NabiError:
         return  # whoever reads it next says what is wrong
     more = suggestion(kind, path) if kind in _USES else f"What is in it is shown by: nabi show {quoted(path)}"
-    raise ArgumentError(f"FILE: expected data to learn from, got {_named(kind)}: {path}. {more}")
+    raise ArgumentError(f"FILE: expected data to learn from, got {named_kind(kind)}: {path}. {more}")
 
 
-def _named(kind: str) -> str:
+def named_kind(kind: str) -> str:
+    """Return what a file is, in a sentence: "a translator", "a file of kind 'weights'"."""
     return f"{_article(kind)} {kind}" if kind in _USES else f"a file of kind {kind!r}"
 
 

@@ -275,7 +275,6 @@ def test_suggested_commands_are_quoted() -> None:
         ["forecast"],
         ["predict", "MODEL", "a"],
         ["evaluate", "MODEL", "table.csv"],
-        ["explain", "MODEL", "a"],
         ["watch"],
         ["train"],
     ],
