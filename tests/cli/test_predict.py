@@ -235,7 +235,7 @@ def test_explain_shows_words_and_draws_them(nabi, folder, model, tmp_path):
     assert nabi("explain", folder / "about.nabi", "lovely", "--aspect", "film").status == 0
     for arguments, message in (
         (["a film", "--label", "godo"], "did you mean 'good'"),
-        ([""], "TEXT: expected a text to read, got none"),
+        ([""], "expected a text to read, got none"),
         (["a film", "--out", "reading.pdf"], ".svg or .png"),
     ):
         outcome = nabi("explain", model, *arguments)

@@ -222,7 +222,7 @@ def test_no_figure_of_an_epoch_is_cut_at_80_columns(
         (["train", "table.csv", "--text", "text", "--label", "no"], "--label: 'no' is not known"),
         (["translate", "pairs.nabi", "one", "--beam", "0"], "--beam: expected"),
         (["write", "text.nabi", "--temperature", "-1"], "--temperature: expected"),
-        (["explain", "labels.nabi", " "], "TEXT: expected a text"),
+        (["explain", "labels.nabi", " "], "TEXT|FILE: expected a text"),
     ],
 )
 def test_messages_speak_of_options(
