@@ -125,7 +125,7 @@ class SystemForm(DataForm):
 
     def train(self, said: Said) -> None:
         """Train on the data, show how good the model is, save it with its figures."""
-        from nabi.training import duration, on_threads
+        from nabi.training import duration, is_first_worker, on_threads
 
         model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
@@ -133,6 +133,8 @@ class SystemForm(DataForm):
         begun = time.perf_counter()
         with on_threads(said["threads"]):
             report = self.fit(said, model, data, checkpoint)
+            if not is_first_worker():
+                return
             model.save(model_path)
             text, more = self.try_out(said, model, data, beside)
         content = {
