@@ -324,7 +324,7 @@ class _Fit(Loop):
                     self.step(several.take())
                     done = 1
                 position.batch += done
-                display.batch(position.batch, self.figures)
+                display.batch(position.batch, self.figures_so_far)
                 if self.interrupt.asked:
                     return position.batch == self.batches_per_epoch
                 if self.ends_epoch():
