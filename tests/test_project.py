@@ -27,6 +27,7 @@ DOCUMENTS = [
 ]
 SCRIPTS = [
     ROOT / "scripts" / "demo",
+    ROOT / "scripts" / "hangul-font",
     ROOT / "scripts" / "house",
     ROOT / "scripts" / "test",
     ROOT / "scripts" / "_environment",
