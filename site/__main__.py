@@ -17,10 +17,16 @@ from pages import REFERENCE
 
 def main() -> int:
     """Build the site as the arguments say; return the exit status."""
-    parser = argparse.ArgumentParser(prog="scripts/site", description="Build the documentation as static pages.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/site", description="Build the documentation as static pages."
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="folder for the pages")
-    parser.add_argument("--without-reference", action="store_true", help="leave the API reference out, for speed")
-    parser.add_argument("--serve", type=int, metavar="PORT", help="then show the pages at http://localhost:PORT")
+    parser.add_argument(
+        "--without-reference", action="store_true", help="leave the API reference out, for speed"
+    )
+    parser.add_argument(
+        "--serve", type=int, metavar="PORT", help="then show the pages at http://localhost:PORT"
+    )
     given = parser.parse_args()
     # Built beside and then moved: what was there is a site until there is a new one.
     given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +34,12 @@ def main() -> int:
         made = Path(folder) / "site"
         build(made, reference=() if given.without_reference else REFERENCE)
         if found := problems(made):
-            print(*found, f"{len(found)} links lead nowhere or to another host's files", sep="\n", file=sys.stderr)
+            print(
+                *found,
+                f"{len(found)} links lead nowhere or to another host's files",
+                sep="\n",
+                file=sys.stderr,
+            )
             return 1
         if given.out.exists():
             if not (given.out / "search" / "search_index.json").exists():

@@ -47,7 +47,9 @@ def on_page_context(context: dict[str, Any], page: Any, config: Any, **_: Any) -
 
 
 def _address(place: str) -> str:
-    return re.sub(r"(^|/)index\.md$", r"\1", place).removesuffix(".md") + ("" if place.endswith("index.md") else "/")
+    return re.sub(r"(^|/)index\.md$", r"\1", place).removesuffix(".md") + (
+        "" if place.endswith("index.md") else "/"
+    )
 
 
 def on_post_page(output: str, **_: Any) -> str:

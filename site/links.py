@@ -53,10 +53,16 @@ def problems(site: Path) -> list[str]:
     found = []
     for path, page in pages.items():
         name = path.relative_to(site)
-        found += [f"{name}: loads {link} from elsewhere" for link in sorted(page.loaded) if _is_elsewhere(link)]
+        found += [
+            f"{name}: loads {link} from elsewhere" for link in sorted(page.loaded) if _is_elsewhere(link)
+        ]
         found += [f"{name}: no alternative text for {link[:60]}" for link in page.pictures_without_text]
         for link in sorted(page.followed | page.loaded):
-            if not _is_elsewhere(link) and not link.startswith(("data:", "mailto:")) and not _leads(link, path, site, pages):
+            if (
+                not _is_elsewhere(link)
+                and not link.startswith(("data:", "mailto:"))
+                and not _leads(link, path, site, pages)
+            ):
                 found.append(f"{name}: {link} leads nowhere")
     return found
 
@@ -68,7 +74,11 @@ def _is_elsewhere(link: str) -> bool:
 def _leads(link: str, path: Path, site: Path, pages: dict[Path, Links]) -> bool:
     parts = urlsplit(link)
     place = unquote(parts.path)
-    target = (site / place.lstrip("/") if place.startswith("/") else path.parent / place).resolve() if place else path
+    target = (
+        (site / place.lstrip("/") if place.startswith("/") else path.parent / place).resolve()
+        if place
+        else path
+    )
     if target.is_dir():
         target = target / "index.html"
     if not target.is_file() or not target.is_relative_to(site.resolve()):

@@ -28,7 +28,9 @@ _TITLES = {
 _LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^)\s]+)(\))")
 _FENCE = re.compile(r"^(```.*?^```[ \t]*$)", re.MULTILINE | re.DOTALL)
 # The line of a document that leads to its other language, which a button of every page does here.
-_LANGUAGES = re.compile(r"^(?:English \| \[한국어\]\([^)]*\)|\[English\]\([^)]*\) \| 한국어)\n+", re.MULTILINE)
+_LANGUAGES = re.compile(
+    r"^(?:English \| \[한국어\]\([^)]*\)|\[English\]\([^)]*\) \| 한국어)\n+", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,9 @@ def _is_made(page: Page, path: str) -> bool:
 def _public_list(file: Path) -> list[str]:
     """Return a module's `__all__`, without importing it."""
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(getattr(one, "id", None) == "__all__" for one in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            getattr(one, "id", None) == "__all__" for one in node.targets
+        ):
             return [str(name) for name in ast.literal_eval(node.value)]
     raise ValueError(f"{file}: expected a list __all__")
 

@@ -4,17 +4,19 @@ import inspect
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 import nabi
 from nabi._lazy import loaded_when_asked
+from nabi.cli._language import chosen, read, translate_command
 from nabi.errors import NabiError, TableWarning
 
 __all__ = ["app", "main"]
 
 _WRONG_INPUT, _STOPPED = 2, 130  # exit codes of the shell for wrong usage and for Ctrl-C
+_WRONG_USAGE: Any = typer.BadParameter.__base__  # any problem with the arguments
 
 # Loaded by the one that runs. All commands are only for help, completion and misspelt names.
 _load, _ = loaded_when_asked(
@@ -109,6 +111,33 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     typer.echo(" ".join(str(message).split()), err=True)
 
 
+def _show_error(message: str, language: str) -> None:
+    """Print an error in the user's language, or in English if its catalogue lacks it."""
+    if language != "en":
+        message = read(language).translate(message) or message
+    typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
+    typer.echo(message, err=True)
+
+
+def _run_in(language: str, command: Any, arguments: Sequence[str]) -> NoReturn:
+    """Run the command with its help and the messages about its arguments in another language."""
+    translate_command(command, read(language))
+    try:
+        status = command(args=arguments, prog_name="nabi", standalone_mode=False)
+    except _WRONG_USAGE as problem:
+        if problem.ctx is not None and not arguments:
+            typer.echo(problem.format_message())  # `nabi` alone: the message is its help
+            sys.exit(_WRONG_INPUT)
+        _show_error(problem.format_message(), language)
+        if problem.ctx is not None:
+            hint = f"{problem.ctx.command_path} --help"
+            typer.echo(read(language).translate(f"See {hint}") or hint, err=True)
+        sys.exit(_WRONG_INPUT)
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments (by default the process's) and exit.
 
@@ -118,16 +147,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Print a question mark for characters that the terminal cannot show, instead of a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    language = chosen()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", TableWarning)
             given = sys.argv[1:] if arguments is None else list(arguments)
             called = given[:1] if given and given[0] in _COMMANDS else _COMMANDS
-            app(list(called))(args=given, prog_name="nabi")
+            made = app(list(called))
+            if language == "en":
+                made(args=given, prog_name="nabi")
+            else:
+                _run_in(language, typer.main.get_command(made), given)
     except NabiError as problem:
-        typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
-        typer.echo(" ".join(str(problem).split()), err=True)
+        _show_error(" ".join(str(problem).split()), language)
         sys.exit(_WRONG_INPUT)
     except KeyboardInterrupt:
         sys.exit(_STOPPED)
