@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pages
 from mkdocs.commands import build as mkdocs_build
 from mkdocs.config import load_config
 from mkdocs.utils.yaml import yaml_load
-
-import pages
 
 __all__ = ["ROOT", "build"]
 

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 __all__ = ["Links", "problems"]
 
 # What a browser loads by itself; anything else waits for somebody to follow it.
-_LOADED = {("link", "href"), ("script", "src"), ("img", "src"), ("audio", "src"), ("video", "src"), ("iframe", "src"),
-           ("source", "src"), ("object", "data"), ("embed", "src")}  # fmt: skip
+_LOADED = {("link", "href"), ("script", "src"), ("img", "src"), ("audio", "src"), ("video", "src"),
+           ("iframe", "src"), ("source", "src"), ("object", "data"), ("embed", "src")}  # fmt: skip
 _HINTS = {"canonical", "alternate", "prev", "next"}
 
 

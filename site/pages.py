@@ -17,8 +17,8 @@ KOREAN = "ko"
 # Of what users call; the rooms below (native, kernels, ...) are described in the documents on architecture.
 REFERENCE = (
     "activations", "callbacks", "cells", "comparison", "data", "datasets", "decoding", "errors", "explain",
-    "initializers", "interchange", "ir", "layers", "losses", "metrics", "models", "nn", "optimizers", "recipes",
-    "regularizers", "scan", "serving", "shipping", "small_weights", "tf1", "utils",
+    "initializers", "interchange", "ir", "layers", "losses", "metrics", "models", "nn", "optimizers",
+    "recipes", "regularizers", "scan", "serving", "shipping", "small_weights", "tf1", "utils",
 )  # fmt: skip
 
 _TITLES = {
@@ -177,13 +177,13 @@ def _write_reference(root: Path, target: Path, name: str) -> None:
 
 # The order in which a newcomer reads; what is not named here follows in the order of the alphabet.
 _SECTIONS = {
-    "First steps": ["keras-code", "functional", "migrate-from-tensorflow-1", "pytorch", "running-a-cell-over-time",
-                    "unrolling", "seeing"],
-    "Your own data": ["your-own-texts", "reading-text", "forecasting", "series-classification", "sound", "frames",
-                      "dna", "writing", "translating", "music", "captions"],
+    "First steps": ["keras-code", "functional", "migrate-from-tensorflow-1", "pytorch",
+                    "running-a-cell-over-time", "unrolling", "seeing"],
+    "Your own data": ["your-own-texts", "reading-text", "forecasting", "series-classification", "sound",
+                      "frames", "dna", "writing", "translating", "music", "captions"],
     "Out of nabi": ["interchange", "shipping", "web", "serving", "small-weights", "files"],
     "Cells of your own": ["language", "comparing"],
-    "Inside": ["architecture", "native", "performance", "results"],
+    "Inside": ["architecture", "native", "performance", "results", "site"],
 }  # fmt: skip
 _SECTIONS_KOREAN = {
     "First steps": "첫걸음", "Your own data": "내 데이터", "Out of nabi": "nabi 밖으로",

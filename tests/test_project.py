@@ -29,6 +29,7 @@ SCRIPTS = [
     ROOT / "scripts" / "demo",
     ROOT / "scripts" / "hangul-font",
     ROOT / "scripts" / "house",
+    ROOT / "scripts" / "site",
     ROOT / "scripts" / "test",
     ROOT / "scripts" / "_environment",
     ROOT / ".ci" / "run",

@@ -139,7 +139,7 @@ def test_pages_have_no_error_and_ask_no_other_host(site, address, browser, width
 @pytest.mark.skipif(AXE is None, reason="the checker axe is not installed: see tests/oracles.txt")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_checker_of_accessibility_finds_nothing(site, address, browser, scheme) -> None:
-    """Contrast, names, roles, languages, alternative texts, keyboard: WCAG 2.1 A and AA, as far as axe sees."""
+    """Contrast, names, roles, languages, alternative texts, keyboard: WCAG 2.1 A and AA, as axe sees it."""
     assert AXE is not None
     assert AXE.origin is not None
     checker = (Path(AXE.origin).parent / "axe.min.js").read_text(encoding="utf-8")
