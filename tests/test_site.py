@@ -137,23 +137,27 @@ def test_pages_have_no_error_and_ask_no_other_host(site, address, browser, width
 
 @needs_browser
 @pytest.mark.skipif(AXE is None, reason="the checker axe is not installed: see tests/oracles.txt")
+@pytest.mark.rotates(days=4)
+@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_checker_of_accessibility_finds_nothing(site, address, browser, scheme) -> None:
+def test_the_checker_of_accessibility_finds_nothing(site, address, browser, scheme, page) -> None:
     """Contrast, names, roles, languages, alternative texts, keyboard: WCAG 2.1 A and AA, as axe sees it."""
     assert AXE is not None
     assert AXE.origin is not None
     checker = (Path(AXE.origin).parent / "axe.min.js").read_text(encoding="utf-8")
     browser.resize(1280, 900)
     browser("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    found = []
-    for page in PAGES:
-        show(browser, address + page)
-        browser.value(f"{checker}; 1")
-        told = browser.value(
-            f"axe.run(document, {{runOnly: {RULES}}}).then(told => told.violations.map("
-            "one => one.id + ': ' + one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')))"
-        )
-        found += [f"{page}: {one}" for one in told]
+    show(browser, address + page)
+    browser.value("localStorage.clear()")  # the choice of an earlier visit
+    show(browser, address + page)
+    assert (
+        browser.value("document.body.dataset.mdColorScheme") == {"light": "default", "dark": "slate"}[scheme]
+    )
+    browser.value(f"{checker}; 1")
+    found = browser.value(
+        f"axe.run(document, {{runOnly: {RULES}}}).then(told => told.violations.map("
+        "one => one.id + ': ' + one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')))"
+    )
     assert found == []
 
 
