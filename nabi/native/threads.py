@@ -32,7 +32,17 @@ from nabi.native._code._machine import host
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
 from nabi.native._pool import Pool
 
-__all__ = ["COUNTER_STRIDE", "lose", "pays", "processors", "report", "run", "symbols", "threads_for"]
+__all__ = [
+    "COUNTER_STRIDE",
+    "exchange",
+    "lose",
+    "pays",
+    "processors",
+    "report",
+    "run",
+    "symbols",
+    "threads_for",
+]
 
 COUNTER_STRIDE = 8
 """Distance of barrier counters in 64-bit words, so that each has its own cache line."""
@@ -59,6 +69,10 @@ _SOON = 0.05
 
 _START, _BARRIER = 8_000.0, 125.0
 """Nanoseconds that a second thread costs: to begin and to end, and for every thread at every barrier."""
+
+_LINE, _SHARED_LINE, _LINE_BYTES = 15.0, 80.0, 64
+"""Nanoseconds until a line of the cache that another core wrote is here, one of several that are fetched
+together; and how much longer it takes if both cores write to it; the bytes of a line."""
 
 _FIRST, _ALONE = ctypes.c_int64(0), ctypes.c_int64(1)
 
@@ -129,17 +143,29 @@ def threads_for(work: float) -> int:
     return min(int(torch.get_num_threads()), processors())
 
 
-def pays(nanoseconds: float, barriers: int, threads: int) -> bool:
+def pays(nanoseconds: float, barriers: int, threads: int, exchanged: float = 0.0) -> bool:
     """Tell whether work is worth more than one thread, on a machine that does nothing else.
 
     Args:
         nanoseconds: an estimate of the time that one thread takes.
         barriers: how often threads wait for each other.
         threads: how many there would be.
+        exchanged: nanoseconds of every barrier in which values come from the other threads: `exchange`.
     """
     # What is saved must be twice what it costs: the estimate is rough, and a machine is seldom quiet.
     saved = nanoseconds * (1 - 1 / threads)
-    return saved > 2 * (_START + barriers * threads * _BARRIER)
+    return saved > 2 * (_START + barriers * (threads * _BARRIER + exchanged))
+
+
+def exchange(rows: int, row_bytes: int) -> float:
+    """Return how many nanoseconds it takes to get rows of values of which other cores wrote parts.
+
+    Args:
+        rows: how many rows.
+        row_bytes: bytes of a row. Where they fill no lines of the cache, two cores write to the same lines.
+    """
+    lines = rows * row_bytes / _LINE_BYTES
+    return lines * _LINE + (rows * _SHARED_LINE if row_bytes % _LINE_BYTES else 0.0)
 
 
 class _Losses:
@@ -178,8 +204,12 @@ def lose(seconds: float) -> None:
     before, _losses.last = _losses.last, now
     if now - before > max(_SOON, 4 * seconds):
         return
-    again = now < _losses.until + 4 * _losses.rest
-    rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds) if again else _SHORTEST_REST
+    # Two more runs were needed to find out that a processor is still missing: they may take longer than rests.
+    again = now < _losses.until + 4 * max(_losses.rest, seconds)
+    if again:
+        rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds)
+    else:
+        rest = max(_SHORTEST_REST, 2 * seconds)
     _losses.rest, _losses.until, _losses.last = rest, now + rest, -1e9
 
 

@@ -359,6 +359,19 @@ def test_after_two_losses_one_thread_works_alone_for_a_while_and_longer_if_they_
     assert threads_for(1e9) == 2  # the machine was quiet for long
 
 
+def test_long_runs_work_alone_for_many_runs_and_not_only_for_one(clock):
+    alone = together = 0
+    for _ in range(100):
+        if threads_for(1e9) == 1:
+            alone += 1
+            clock[0] += 0.035
+        else:
+            together += 1
+            clock[0] += 0.085
+            _threads.lose(0.085)
+    assert alone > 4 * together
+
+
 def test_waiting_that_is_little_of_a_run_is_no_loss(clock):
     for _ in range(3):
         _threads.report(20_000, 0.1)
@@ -372,3 +385,10 @@ def test_small_work_and_many_barriers_do_not_pay():
     assert not _threads.pays(10_000, 0, 2)
     assert _threads.pays(1_000_000, 0, 2)
     assert not _threads.pays(1_000_000, 2_000, 2)
+
+
+def test_values_that_threads_exchange_count_and_most_where_they_share_lines():
+    assert _threads.exchange(15, 256) < _threads.exchange(15, 200)
+    assert _threads.pays(300_000, 200, 2)
+    assert _threads.pays(300_000, 200, 2, _threads.exchange(1, 256))
+    assert not _threads.pays(300_000, 200, 2, _threads.exchange(15, 200))

@@ -215,14 +215,18 @@ class Bound:
         pays = self._pays.get(key)
         if pays is None:
             compiled, steps = self.compiled, 0 if self._by_rows(rows, threads) else self._steps
-            pays = _threads.pays(self.count * compiled.nanoseconds, steps * compiled.barriers, threads)
+            row_bytes = compiled.kernel.program.state_widths[0] * self.dtype.itemsize
+            pays = _threads.pays(
+                self.count * compiled.nanoseconds, steps * compiled.barriers, threads,
+                _threads.exchange(self.batch, row_bytes),
+            )  # fmt: skip
             self._pays[key] = pays
         return threads if pays else 1
 
     def _by_rows(self, rows: Rows, threads: int) -> bool:
         """Tell whether threads share out rows, which then need no barrier, and not units."""
         # Rows of sequences that end early would be too little work for the thread that has the last ones.
-        return self.compiled.is_small and rows.is_even and rows.batch >= 8 * threads
+        return self.compiled.is_small and rows.is_even and rows.batch >= 4 * threads
 
     def execute(self, block: Any, threads: int) -> None:
         """Run the kernel with the arguments of a block."""
