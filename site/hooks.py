@@ -14,7 +14,8 @@ _NAMES = {"en": "English", "ko": "한국어"}
 
 def on_page_content(content: str, **_: Any) -> str:
     """Turn equations into MathML, which browsers show without any program; have code scroll by keyboard too."""
-    content = re.sub(r"(<pre[^>]*>(?:<span></span>)?)<code>", r'\1<code tabindex="0">', content)
+    # The theme takes the focus from `code`, so that it is `pre` which scrolls.
+    content = re.sub(r"<pre(?=[^>]*>(?:<span></span>)?<code>)", '<pre tabindex="0"', content)
     return _EQUATION.sub(_mathml, content)
 
 
