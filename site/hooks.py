@@ -13,7 +13,7 @@ _NAMES = {"en": "English", "ko": "한국어"}
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Turn equations into MathML, which browsers show without any program; have code scroll by keyboard too."""
+    """Turn equations into MathML, which browsers show without a program; have code scroll by keyboard."""
     # The theme takes the focus from `code`, so that it is `pre` which scrolls.
     content = re.sub(r"<pre(?=[^>]*>(?:<span></span>)?<code>)", '<pre tabindex="0"', content)
     return _EQUATION.sub(_mathml, content)
