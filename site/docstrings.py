@@ -10,11 +10,11 @@ __all__ = ["Examples", "with_examples_as_code"]
 def with_examples_as_code(text: str) -> str:
     """Return a docstring with its examples in fences; one goes on up to an empty line.
 
-    Below `Example:` and `Examples:` they are code anyway.
+    Below `Examples:` they are code anyway; `Example:` is made that.
     """
     lines: list[str] = []
     inside = ""
-    for line in [*text.splitlines(), ""]:
+    for line in [*("Examples:" if line == "Example:" else line for line in text.splitlines()), ""]:
         indent = line[: len(line) - len(line.lstrip())]
         if not inside and line.lstrip().startswith(">>> ") and not _is_in_section(lines):
             inside = f"{indent}```"
@@ -29,7 +29,7 @@ def with_examples_as_code(text: str) -> str:
 def _is_in_section(before: list[str]) -> bool:
     for line in reversed(before):
         if line and not line.startswith((" ", "\t")):
-            return line in ("Example:", "Examples:")
+            return line == "Examples:"
     return False
 
 
