@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         fit,
     )
     from nabi.training._loop._progress import (
+        duration,
         make_display,
     )
     from nabi.training._loop._resumable_training import (
@@ -103,6 +104,14 @@ if TYPE_CHECKING:
         Step,
         evaluate_by_default,
         start_figures,
+    )
+    from nabi.training._workers._group import (
+        find_workers,
+        is_first_worker,
+    )
+    from nabi.training._workers._same import (
+        have_compared,
+        report_failure,
     )
 else:
     # A program loads the modules that it uses.
@@ -150,12 +159,14 @@ else:
             "nabi.training._loop._compiled_file": ["training_from_file", "training_to_file"],
             "nabi.training._loop._evaluation": ["evaluate", "predict", "predict_batch"],
             "nabi.training._loop._loop": ["fit"],
-            "nabi.training._loop._progress": ["make_display"],
+            "nabi.training._loop._progress": ["duration", "make_display"],
             "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
             "nabi.training._losses._functions": ["attach_logits"],
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
             "nabi.training._step._chain": ["LayerCall", "Steps"],
             "nabi.training._step._step": ["Step", "evaluate_by_default", "start_figures"],
+            "nabi.training._workers._group": ["find_workers", "is_first_worker"],
+            "nabi.training._workers._same": ["have_compared", "report_failure"],
         },
     )
 
@@ -192,17 +203,22 @@ __all__ = [
     "check_random_state",
     "class_weights",
     "defines",
+    "duration",
     "each",
     "evaluate",
     "evaluate_by_default",
+    "find_workers",
     "first_of",
     "fit",
+    "have_compared",
+    "is_first_worker",
     "make_batches",
     "make_display",
     "named",
     "on_threads",
     "predict",
     "predict_batch",
+    "report_failure",
     "resolve_device",
     "row_count",
     "set_random_seed",
