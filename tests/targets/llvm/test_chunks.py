@@ -155,7 +155,8 @@ def test_gains_and_inputs_share_the_products_of_their_cotangents(need_input: boo
     cell = cells.RWKV4(5)
     program = cell.program(3)
     found = strata_of(program.as_states)
-    assert found is not None and found.backward.input is not None
+    assert found is not None
+    assert found.backward.input is not None
     stages = [found.backward.end, *found.backward.shifted.values(), found.backward.input]
     assert [sum(len(one.sums) for one in stage.passes) for stage in stages] == [3, 0, 0]
     layer = RNN(cell, 3).double()

@@ -319,7 +319,7 @@ class Strata:
     def _shared_products(
         self, ends: Sequence[Iterable[Node]], known: Sequence[Callable[[Node], bool]]
     ) -> list[Node]:
-        """Return the products after the loop that several schedules need: the first keeps them for the others.
+        """Return the products after the loop that several schedules need; the first keeps them for the rest.
 
         A gain between an input and its product (`W (mu ∘ x)`) makes one of the cotangents of the gain and the
         input alike.
