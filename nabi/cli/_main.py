@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 import nabi
 from nabi._lazy import loaded_when_asked
+from nabi.cli._language import chosen, read, translate_command
 from nabi.cli._messages import in_words_of_options, option_names
 from nabi.cli._terminal import LostOutputError, guarded_streams
 from nabi.errors import NabiError, TableWarning
@@ -22,6 +23,7 @@ __all__ = ["app", "main"]
 
 # Exit codes of the shell: for output that is lost, for wrong usage, and for Ctrl-C.
 _LOST, _WRONG_INPUT, _STOPPED = 1, 2, 130
+_WRONG_USAGE: Any = typer.BadParameter.__base__  # any problem with the arguments
 
 # Loaded by the one that runs. All commands are only for help, completion and misspelt names.
 _load, _ = loaded_when_asked(
@@ -141,11 +143,33 @@ def _ends_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _show_error(message: str) -> None:
-    """Print an error in one line."""
+def _show_error(message: str, language: str) -> None:
+    """Print an error in one line: in the user's language, or in English if its catalogue lacks it."""
+    line = " ".join(message.split())
+    if language != "en":
+        line = read(language).translate(line) or line
     with suppress(OSError, ValueError):
         typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
-        typer.echo(" ".join(message.split()), err=True)
+        typer.echo(line, err=True)
+
+
+def _run_in(language: str, command: Any, arguments: Sequence[str]) -> NoReturn:
+    """Run the command with its help and the messages about its arguments in another language."""
+    translate_command(command, read(language))
+    try:
+        status = command(args=arguments, prog_name="nabi", standalone_mode=False)
+    except _WRONG_USAGE as problem:
+        if problem.ctx is not None and not arguments:
+            typer.echo(problem.format_message())  # `nabi` alone: the message is its help
+            sys.exit(_WRONG_INPUT)
+        _show_error(problem.format_message(), language)
+        if problem.ctx is not None:
+            hint = f"{problem.ctx.command_path} --help"
+            typer.echo(read(language).translate(f"See {hint}") or hint, err=True)
+        sys.exit(_WRONG_INPUT)
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _in_own_words(message: str, given: Sequence[str]) -> str:
@@ -164,16 +188,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     called = given[:1] if given and given[0] in _COMMANDS else list(_COMMANDS)
+    language = chosen()
     try:
         with guarded_streams(), _ends_as_ctrl_c(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", TableWarning)
-            app(called)(args=given, prog_name="nabi")
+            made = app(called)
+            if language == "en":
+                made(args=given, prog_name="nabi")
+            else:
+                _run_in(language, typer.main.get_command(made), given)
     except LostOutputError as problem:
-        _show_error(str(problem))
+        _show_error(str(problem), language)
         sys.exit(_LOST)
     except NabiError as problem:
-        _show_error(_in_own_words(str(problem), given))
+        _show_error(_in_own_words(str(problem), given), language)
         sys.exit(_WRONG_INPUT)
     except KeyboardInterrupt:
         sys.exit(_STOPPED)
