@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from nabi.errors import NabiError
 
@@ -73,7 +73,8 @@ def _join() -> None:
     if os.environ.get("GROUP_WORLD_SIZE") != "1":
         torch.distributed.init_process_group("gloo")
         return
-    store, number, count = next(torch.distributed.rendezvous("env://"))
+    distributed: Any = torch.distributed  # whose types do not say that it has these two
+    store, number, count = next(distributed.rendezvous("env://"))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    own = torch.distributed.PrefixStore(f"attempt {attempt}", store)
-    torch.distributed.init_process_group("gloo", store=own, rank=number, world_size=count)
+    own = distributed.PrefixStore(f"attempt {attempt}", store)
+    distributed.init_process_group("gloo", store=own, rank=number, world_size=count)
