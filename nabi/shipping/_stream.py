@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.native import compiled, host
 from nabi.shipping._code._step_function import layout_for, stream_module
@@ -94,9 +95,10 @@ class Stream:
 
         Raises:
             ShapeError: if `x` has another shape.
-            ArgumentError: if a code is not from 0 to the number of codes.
+            ArgumentError: if it is not numbers, or a code is no whole number from 0 to below the number of
+                codes.
         """
-        given = np.asarray(x)
+        given = _numbers("x", x)
         if given.shape != self._shape:
             raise ShapeError(f"x: expected the shape {self._shape}, got {given.shape}")
         if self._codes:
@@ -116,9 +118,10 @@ class Stream:
 
         Raises:
             ShapeError: if `x` has another shape.
-            ArgumentError: if a code is not from 0 to the number of codes.
+            ArgumentError: if it is not numbers, or a code is no whole number from 0 to below the number of
+                codes.
         """
-        given = np.ascontiguousarray(x, np.float32)
+        given = _numbers("x", x)
         lead = 0 if self._count == 1 else 1
         rest = () if self._codes else (self.program.input.width,)
         if given.ndim != lead + 1 + len(rest) or given.shape[lead + 1 :] != rest:
@@ -129,6 +132,7 @@ class Stream:
             raise ShapeError(f"x: expected {self._count} streams, got {given.shape[0]}")
         if self._codes:
             self._check_codes(given)
+        given = np.ascontiguousarray(given, np.float32)
         steps = given.shape[lead]
         found = np.empty((*given.shape[: lead + 1], self.program.output.width), np.float32)
         block = np.array(
@@ -137,9 +141,86 @@ class Stream:
         self._call(block.ctypes.data)
         return found
 
+    # Sequences whose states the caller keeps ----------------------------------------------------------------
+
+    def begin(self, count: int = 1) -> Numbers:
+        """Return states at the beginning, for `advance`: `[count, numbers]`; a new array.
+
+        Args:
+            count: how many sequences.
+        """
+        found = np.zeros((_checks.whole("count", count), self._states.shape[1]), np.float32)
+        self._begin(found)
+        return found
+
+    def advance(self, states: Numbers, x: npt.ArrayLike) -> Numbers:
+        """Read steps of sequences whose states the caller keeps, by one call of native code.
+
+        Any number of sequences can go on together; the streams of this object stay where they are.
+
+        Args:
+            states: `[sequences, numbers]`, as `begin` returns them; changed in place.
+            x: `[sequences, steps, features]`, or codes `[sequences, steps]`.
+
+        Returns:
+            `[sequences, steps, outputs]`; a new array.
+
+        Raises:
+            ShapeError: if `x` or `states` has another shape.
+            ArgumentError: if a code is not from 0 to the number of codes, and for states of another type.
+
+        >>> import numpy as np
+        >>> import nabi
+        >>> model = nabi.Sequential([nabi.layers.GRU(4, input_shape=(None, 3))])
+        >>> stream = nabi.Stream(model)
+        >>> states = stream.begin(100)
+        >>> stream.advance(states[:2], np.ones((2, 5, 3), "float32")).shape
+        (2, 5, 4)
+        """
+        given = np.ascontiguousarray(x, np.float32)
+        rest = () if self._codes else (self.program.input.width,)
+        if given.ndim != 2 + len(rest) or given.shape[2:] != rest:
+            raise ShapeError(f"x: expected the shape {('sequences', 'steps', *rest)}, got {given.shape}")
+        if states.shape != (len(given), self._states.shape[1]):
+            expected = (len(given), self._states.shape[1])
+            raise ShapeError(f"states: expected the shape {expected}, got {states.shape}")
+        if states.dtype != np.float32 or not states.flags.c_contiguous or not states.flags.writeable:
+            raise ArgumentError("states: expected an array as begin() returns it, or rows of one in a row")
+        if self._codes and given.size:
+            self._check_codes(given)
+        found = np.empty((*given.shape[:2], self.program.output.width), np.float32)
+        count, steps = given.shape[:2]
+        block = np.array(
+            [
+                self._block[0],
+                states.ctypes.data,
+                self._block[2],
+                given.ctypes.data,
+                found.ctypes.data,
+                count,
+                steps,
+            ],
+            np.int64,
+        )
+        self._call(block.ctypes.data)
+        return found
+
+    def named(self, states: Numbers) -> dict[str, Numbers]:
+        """Return states by layer and name, as `lstm/h`: views `[..., width]` of `states` `[..., numbers]`.
+
+        Args:
+            states: as `begin` returns them, or one row.
+        """
+        return {name: states[..., place : place + width] for name, place, width in self._parts()}
+
     def _check_codes(self, given: Any) -> None:
-        if not (given == given.astype(np.int64)).all() or given.min() < 0 or given.max() >= self._codes:
-            raise ArgumentError(f"x: expected codes from 0 to {self._codes - 1}, got {given}")
+        # Written so that NaN is refused; the message names the first code that is none.
+        wrong = ~((given >= 0) & (given < self._codes))
+        if given.dtype.kind == "f":
+            wrong |= np.floor(given) != given
+        if np.any(wrong):
+            first = np.atleast_1d(given)[np.atleast_1d(wrong)][0]
+            raise ArgumentError(f"x: expected codes from 0 to {self._codes - 1}, got {first}")
 
     # The state --------------------------------------------------------------------------------------------
 
@@ -153,12 +234,14 @@ class Stream:
 
     @state.setter
     def state(self, values: Mapping[str, npt.ArrayLike]) -> None:
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"state: expected states by name, got {short(values)}")
         known = {name: (place, width) for name, place, width in self._parts()}
         taken = []
         for name, given in values.items():
             if name not in known:
                 raise ArgumentError(f"state: expected names among {', '.join(known)}, got {name!r}")
-            part, numbers = self._part(*known[name]), np.asarray(given, np.float32)
+            part, numbers = self._part(*known[name]), _numbers(f"state: {name}", given)
             if numbers.shape != part.shape:
                 raise ShapeError(f"state: {name}: expected the shape {part.shape}, got {numbers.shape}")
             taken.append((part, numbers))
@@ -172,6 +255,9 @@ class Stream:
             raise ArgumentError(f"stream: expected a number from 0 to {self._count - 1}, got {stream}")
         rows = self._states if stream is None else self._states[stream : stream + 1]
         rows[...] = 0.0
+        self._begin(rows)
+
+    def _begin(self, rows: Numbers) -> None:
         for state in self.program.states:
             place = self._layout.place(state.value)
             rows[:, place : place + state.value.width] = state.initial
@@ -193,6 +279,22 @@ class Stream:
             f"<Stream of {program.name}: {program.input.width} → {program.output.width}, "
             f"{self._count} stream{'s' if self._count > 1 else ''}>"
         )
+
+
+def _numbers(name: str, values: npt.ArrayLike) -> Any:
+    """Return an array of numbers.
+
+    Raises:
+        ShapeError: if rows differ in length.
+        ArgumentError: if it is not numbers.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        raise ShapeError(f"{name}: expected rows of one length, got {short(values)}") from None
+    if found.dtype.kind not in "fiub":
+        raise ArgumentError(f"{name}: expected numbers, got {short(values)}")
+    return found
 
 
 def _aligned(count: int) -> Any:
