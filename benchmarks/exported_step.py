@@ -2,13 +2,15 @@
 
 The object file for this processor is linked with a C compiler; a loop in C calls its step. The Python rows
 are one call for each step. Peers are measured where they are installed: ONNX Runtime (states in and out), and
-torch's LSTMCell and LSTM. Times are the fastest of several rounds, one thread. `--drift` compares 2.6 million
-steps, 30 days at one a second, with float64.
+torch's LSTMCell and LSTM. Times are the fastest of several rounds, one thread. `--small` compares weights in
+fewer bits for an LSTM of 512 units and inputs. `--drift` compares 2.6 million steps, 30 days at one a second,
+with float64: of a stream, and of the WebAssembly module in wasmtime.
 """
 
 import argparse
 import ctypes
 import importlib.util
+import json
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +25,7 @@ import torch
 import nabi
 from nabi import interchange, layers, models, shipping
 from nabi.native import host
+from nabi.small_weights import KINDS
 
 SIZES = ((32, 8), (64, 40), (128, 64))
 _CHUNK = 10_000
@@ -44,10 +47,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="of which the fastest counts (default 15)")
     parser.add_argument("--calls", type=int, default=4000, help="steps of a round (default 4000)")
     parser.add_argument("--drift", action="store_true", help="compare 2.6 million steps with float64")
+    parser.add_argument(
+        "--small", action="store_true", help="time weights in fewer bits, 512 units and inputs"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.drift:
-        print(f"largest difference from float64 in 2,592,000 steps: {drift(2_592_000):.1e}")
+        for name, found in drift(2_592_000).items():
+            print(f"{name}: largest difference from float64 in 2,592,000 steps: {found:.1e}")
+        return
+    if arguments.small:
+        small(arguments.rounds)
         return
     print("| LSTM, units/inputs | " + " | ".join(f"{units}/{inputs}" for units, inputs in SIZES) + " |")
     print("|---|" + "---:|" * len(SIZES))
@@ -99,10 +109,39 @@ def fastest(call: Callable[[], Any], calls: int, rounds: int) -> float:
     return best / calls * 1e6
 
 
-def from_c(model: Any, folder: Path, x: Any, calls: int, rounds: int) -> float:
+def small(rounds: int) -> None:
+    """Print microseconds of a step of LSTM 512/512 with weights of every kind, all in turns."""
+    stack = [layers.LSTM(512, input_shape=(None, 512), return_sequences=True)]
+    model = models.Sequential(stack, name="m")
+    x = np.random.default_rng(0).standard_normal(512).astype(np.float32)
+    shortest: dict[str, list[float]] = {}
+    for _ in range(3):
+        for kind in ("float32", *KINDS):
+            made = models.clone_model(model)
+            made.set_weights(model.get_weights())
+            if kind != "float32":
+                made.quantize(kind)
+            stream = nabi.Stream(made)
+            with tempfile.TemporaryDirectory() as folder:
+                found = [fastest(lambda s=stream: s.push(x), 200, rounds)]
+                if shutil.which("gcc"):
+                    found.append(from_c(made, Path(folder), x, 200, rounds, "m"))
+            best = shortest.setdefault(kind, found)
+            shortest[kind] = [min(pair) for pair in zip(best, found, strict=True)]
+    print("| weights | nabi.Stream, one push | object file, called from C | times as fast as float32 |")
+    print("|---|---:|---:|---:|")
+    for kind, found in shortest.items():
+        times = [f"{one:.1f} µs" for one in found]
+        print(f"| {kind} | {' | '.join(times)} | {shortest['float32'][-1] / found[-1]:.2f} |")
+
+
+def from_c(model: Any, folder: Path, x: Any, calls: int, rounds: int, name: str | None = None) -> float:
     """Return microseconds of a step that a loop in C calls."""
-    wide = host().vector_bytes == 64
-    shipping.write_object(model, folder, cpu="x86-64-v4" if wide else "x86-64-v3")
+    machine = host()
+    cpu = "x86-64-v4" if machine.vector_bytes == 64 else "x86-64-v3"
+    if machine.has_byte_products:
+        cpu = "icelake-server" if machine.vector_bytes == 64 else "alderlake"
+    shipping.write_object(model, folder, cpu=cpu, name=name)
     (folder / "loop.c").write_text(_LOOP)
     command = ["gcc", "-O2", "-shared", "-fPIC", "-o", "loop.so", "loop.c", "m.o"]
     subprocess.run(command, cwd=folder, check=True)
@@ -132,9 +171,10 @@ def onnx_step(model: Any, folder: Path, x: Any) -> Callable[[], Any]:
     return lambda: session.run(None, given)
 
 
-def drift(steps: int) -> float:
-    """Return how far a stream in float32 is from torch's LSTM in float64, in any step."""
-    model = models.Sequential([layers.LSTM(8, input_shape=(None, 2), return_sequences=True)])
+def drift(steps: int) -> dict[str, float]:
+    """Return how far float32 is from torch's LSTM in float64, in any step, by what runs it."""
+    stack = [layers.LSTM(8, input_shape=(None, 2), return_sequences=True)]
+    model = models.Sequential(stack, name="m")
     kernel, recurrent, bias = (one.detach().double() for one in model.layers[0].weights)
     module = torch.nn.LSTM(2, 8, batch_first=True).double()
     with torch.no_grad():  # both have the gates in the order i, f, g, o
@@ -142,16 +182,54 @@ def drift(steps: int) -> float:
         module.weight_hh_l0.copy_(recurrent.T)
         module.bias_ih_l0.copy_(bias)
         module.bias_hh_l0.zero_()
-    draw = np.random.default_rng(0)
-    stream, states, largest = nabi.Stream(model), None, 0.0
+    draw, states = np.random.default_rng(0), None
+    runs: dict[str, Callable[[Any], Any]] = {"nabi.Stream": nabi.Stream(model).run}
+    if importlib.util.find_spec("wasmtime"):
+        runs["WebAssembly in wasmtime"] = in_wasmtime(model)
+    largest = dict.fromkeys(runs, 0.0)
     for start in range(0, steps, _CHUNK):
         time_of_day = np.arange(start, min(start + _CHUNK, steps)) % 86400 / 86400 * 2 * np.pi
         x = np.stack([np.sin(time_of_day), np.cos(time_of_day)], 1)
         x = (x + 0.3 * draw.standard_normal(x.shape)).astype(np.float32)
         with torch.inference_mode():
             wanted, states = module(torch.from_numpy(x).double()[None], states)
-        largest = max(largest, float(np.abs(wanted[0].numpy() - stream.run(x)).max()))
+        for name, run in runs.items():
+            largest[name] = max(largest[name], float(np.abs(wanted[0].numpy() - run(x)).max()))
     return largest
+
+
+def in_wasmtime(model: Any) -> Callable[[Any], Any]:
+    """Return what runs a model's WebAssembly module: from rows to outputs, going on where it was."""
+    import wasmtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        written = shipping.write_web_assembly(model, folder)
+        content = next(one for one in written if one.suffix == ".wasm").read_bytes()
+        text = next(one for one in written if one.suffix == ".mjs").read_text()
+    sizes = json.loads(text.partition("export const sizes = ")[2].partition(";")[0])
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    exports = wasmtime.Instance(store, wasmtime.Module(engine, content), []).exports(store)
+    memory, end, places = exports["memory"], int(exports["heap_base"].value(store)), []
+    rooms = [sizes["stateBytes"], sizes["scratchBytes"]]
+    rooms += [4 * sizes["block"] * sizes[what] for what in ("input", "output")]
+    for room in rooms:
+        places.append(-(-end // 64) * 64)
+        end = places[-1] + room
+    state, scratch, given, found = places
+    exports["init"](store, state, sizes["stateBytes"])
+
+    def run(x: Any) -> Any:
+        outputs = []
+        for first in range(0, len(x), sizes["block"]):
+            part = np.ascontiguousarray(x[first : first + sizes["block"]], "<f4")
+            memory.write(store, part.tobytes(), given)
+            exports["run"](store, state, scratch, given, found, len(part))
+            count = 4 * len(part) * sizes["output"]
+            outputs.append(np.frombuffer(memory.read(store, found, found + count), "<f4"))
+        return np.concatenate(outputs).reshape(len(x), -1)
+
+    return run
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ def unrolling(path: Path) -> None:
     subprocess.run([sys.executable, str(ROOT / "benchmarks" / "unrolling.py")], check=True)
 
 
+def moving(path: Path) -> None:
+    explain.cell_animation(cells.GRU(units=6), "hello", path, title="GRU: “hello”", language="en")
+
+
 def last_written(path: Path) -> None:
     """Teach an LSTM to hold the value written last, and draw its gates.
 
@@ -98,6 +102,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "gradient-distance.svg": lambda path: explain.gradient_distance_picture(path) and None,
     "gates-last-written.svg": last_written,
     "unrolling-memory.svg": unrolling,
+    "animation-gru.gif": moving,
     "captions.png": captions,
 }
 

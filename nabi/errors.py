@@ -10,6 +10,7 @@ NabiError
 ├── MissingFileError (also FileNotFoundError) there is no such file
 ├── OutputError (also OSError)           a folder or file cannot be written
 ├── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
+├── WorkerError (also RuntimeError)      another of several workers ended, or could not begin
 └── MissingNameError (also AttributeError) a name of Keras or TensorFlow 1 that nabi lacks
 
 Warnings: TableWarning (a UserWarning), rows of a table that were probably not read as intended.
@@ -33,6 +34,7 @@ __all__ = [
     "ShapeError",
     "TableWarning",
     "UnknownNameError",
+    "WorkerError",
     "unknown_name",
 ]
 
@@ -90,6 +92,10 @@ class OutputError(NabiError, OSError):
 
 class NotFiniteError(NabiError, ArithmeticError):
     """A loss became NaN or infinite during training."""
+
+
+class WorkerError(NabiError, RuntimeError):
+    """Another of the workers that train one model together ended, or could not begin."""
 
 
 class TableWarning(UserWarning):

@@ -1,47 +1,182 @@
-"""`nabi explain`: which words of a text determined a model's decision."""
+"""`nabi explain`: what determined a model's answer, and a report of the whole model that can be sent."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP, load_classifier
-from nabi.cli._outputs import Overwrite, with_files
+from nabi.cli._load import CELL_HELP, file_of, load_any, load_classifier
+from nabi.cli._outputs import Overwrite, Said, with_files
+from nabi.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["explain"]
 
+_PAGE = ".html"
 
-@with_files(reads={"MODEL": "model"}, writes={"--out": "out"})
+
+def _is_report(said: Said) -> bool:
+    """Return whether a report is written: wherever it is not a text that is explained at once."""
+    out: Path | None = said["out"]
+    return said["text"] is None or said["file"] is not None or (out is not None and _has_page(out))
+
+
+def _has_page(out: Path) -> bool:
+    return out.suffix.lower() == _PAGE
+
+
+def _written(said: Said) -> Path | None:
+    out: Path | None = said["out"]
+    if out is None and _is_report(said):
+        return Path(said["model"]).with_suffix(_PAGE)
+    return out
+
+
+@with_files(
+    reads={"MODEL": "model", "TEXT": lambda said: file_of(said["text"]), "--file": "file"},
+    writes={"--out": _written},
+)
 def explain(
     model: Annotated[
         Path,
         typer.Argument(help="A model from `nabi train`.", metavar="MODEL", show_default=False),
     ],
-    text: Annotated[str, typer.Argument(help="The text to explain.", metavar="TEXT", show_default=False)],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to explain: a text, bases, or a file as in training.",
+            metavar="[TEXT|FILE]",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Data with the right answers, as for `nabi evaluate`: figures and examples."),
+    ] = None,
     label: Annotated[
         str | None, typer.Option(help="The label to explain.", show_default="the most probable")
     ] = None,
     aspect: Annotated[str | None, typer.Option(help="The aspect to judge, for a model with aspects.")] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="For --file: where the labels are, as --label of `nabi evaluate`.", metavar="COLUMN"
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a picture, .png or .svg.", metavar="PICTURE")
+        Path | None,
+        typer.Option(
+            help="The report, .html; for a TEXT alone also a picture, .png or .svg.",
+            metavar="FILE",
+            show_default="the name of MODEL with .html, for a report",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Of a report: en or ko.", metavar="en|ko", show_default="NABI_LANG, locale"),
     ] = None,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Show how a model reads a text: the probability after each word, and each word's contribution.
+    """Show how a model reads a text, or write a report of a model of any kind as one page to send.
 
-    Words that count for the label are blue, or [+ marked] without colours; those against it are orange, or
-    [- marked].
+    For a TEXT alone: the probability after each word, and each word's contribution. Words that count for the
+    label are blue, or [+ marked] without colours; those against it are orange, or [- marked].
+
+    The report has what there is for the model: how good it is on --file, or was after training; confusion;
+    answers of which it is sure, right and wrong; what it read, for the TEXT or FILE that is given; how far it
+    remembers; its training and settings.
     """
+    said = {"model": model, "text": text, "file": file, "out": out}
+    if _is_report(said):
+        if label is not None or aspect is not None:
+            option = "--label" if label is not None else "--aspect"
+            raise ArgumentError(f"{option}: expected it with a TEXT alone, got it for a report")
+        target = _written(said)
+        assert target is not None
+        _write_report(model, text, file, label_column, target, language, cell or (), threads)
+        return
+    for option, given in (("--label-column", label_column), ("--language", language)):
+        if given is not None:
+            raise ArgumentError(f"{option}: expected it for a report, got it with a TEXT alone")
+    assert text is not None
+    _explain_text(model, text, aspect, label, out, cell or ())
+
+
+def _explain_text(
+    model: Path, text: str, aspect: str | None, label: str | None, out: Path | None, cells: Any
+) -> None:
     from rich.console import Console
 
     from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
+    from nabi.files import read_model_file
 
     if out is not None:
         check_suffix(out)
-    reading = read_text(load_classifier(model, cell or ()), text, aspect, label=label)
+    kind = read_model_file(model).kind
+    if kind != "text classifier":
+        raise ArgumentError(
+            f"MODEL: expected text classifier, got {kind}; with --out FILE.html a report is written of it"
+        )
+    reading = read_text(load_classifier(model, cells), text, aspect, label=label)
     Console().print(reading)
     if out is not None:
         reading_picture(reading, out)
         typer.echo(f"\nThe picture is in {out}")
+
+
+def _write_report(
+    path: Path,
+    data: str | None,
+    file: Path | None,
+    label_column: str | None,
+    out: Path,
+    language: str | None,
+    cells: Any,
+    threads: int | None,
+) -> None:
+    from nabi.explain import check_report, report
+    from nabi.training import on_threads
+
+    check_report(out)
+    if label_column is not None and file is None:
+        raise ArgumentError("--label-column: expected it with --file, got it alone")
+    loaded = load_any(path, cells)
+    measure = None if file is None else _measuring(loaded, path, file, label_column)
+    with on_threads(threads):
+        report(loaded, out, data=data, held_out=measure, name=path.name, language=language)
+    typer.echo(f"The report is in {out}")
+
+
+def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Callable[[], Any]":
+    """Return what measures a model on a file, read as `nabi evaluate` does."""
+    from nabi import models
+    from nabi.cli._load import series_as_trained
+    from nabi.cli._predictors._registry import other_predictor
+    from nabi.cli._predictors._sequences import SequencePredictor
+
+    predictor = other_predictor(path)
+    if isinstance(predictor, SequencePredictor):
+        said = {"label": [label] if label else None, "encoding": "utf-8", "separator": None, "quotes": True}
+        return lambda: predictor.report(loaded, file, said)
+    if isinstance(loaded, models.TextClassifier):
+        return lambda: loaded.evaluate(file, label=label)
+    if isinstance(loaded, models.Forecaster):
+        return lambda: loaded.evaluate(series_as_trained(loaded, file))
+    if isinstance(loaded, models.LanguageModel | models.NoteModel):
+        return lambda: loaded.evaluate(file)
+    if isinstance(loaded, models.SpeechRecognizer):
+        from nabi.data import read_recordings
+
+        return lambda: loaded.evaluate(read_recordings(file.parent, file, rate=loaded.rate))
+    if isinstance(loaded, models.Translator):
+        from nabi.data import read_pairs
+
+        pairs = read_pairs(file, 0, 1)
+        return lambda: loaded.evaluate(pairs.sources, pairs.targets)
+    kind = type(loaded).__name__
+    raise ArgumentError(f"--file: expected a model that a file can measure, got a {kind}; leave it out")

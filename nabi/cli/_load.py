@@ -1,5 +1,6 @@
 """Shared code of the commands that use a trained model."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,19 @@ from nabi.errors import ArgumentError, UnknownNameError
 if TYPE_CHECKING:
     from nabi.models import TextClassifier
 
-__all__ = ["CELL_HELP", "load_any", "load_classifier", "load_with_cells", "series_as_trained"]
+__all__ = ["CELL_HELP", "file_of", "load_any", "load_classifier", "load_with_cells", "series_as_trained"]
 
 CELL_HELP = (
     "FILE.py:Class, if the model was trained with a custom cell; code is never loaded from the model file."
 )
+
+
+def file_of(given: str | None) -> Path | None:
+    """Return the file that an argument names which may also be a text; None for a text."""
+    try:
+        return Path(given) if given is not None and os.path.exists(given) else None
+    except ValueError:  # a text that cannot be a name
+        return None
 
 
 def load_classifier(path: Path, own_cells: Sequence[str]) -> "TextClassifier":

@@ -1,5 +1,6 @@
 """`nabi show`: the forms of a cell, and what is in a model file."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from math import prod
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nabi.cli._bench import Precision
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, file_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.errors import ArgumentError, unknown_name
 
@@ -25,6 +26,7 @@ class Form(StrEnum):
     LATEX = "latex"
     IR = "ir"
     PICTURE = "picture"
+    ANIMATION = "animation"
     PARAMETERS = "parameters"
     TORCH = "torch"
     LLVM = "llvm"
@@ -46,14 +48,22 @@ def _model_file(said: Said) -> Path | None:
 
 
 def _written(said: Said) -> Path | None:
-    """Return the file to write; a picture always is one."""
+    """Return the file to write; a picture and an animation always are one."""
     out: Path | None = said["out"]
-    if out is None and said["form"] is Form.PICTURE and _model_file(said) is None:
+    if out is not None:
+        return out
+    model = _model_file(said)
+    if said["form"] is Form.ANIMATION:
+        name = said["cell"].rpartition(":")[2] if model is None else model.stem
+        return Path(f"{name}.html")
+    if said["form"] is Form.PICTURE and model is None:
         return Path(f"{said['cell'].rpartition(':')[2]}.svg")
-    return out
+    return None
 
 
-@with_files(reads={"FILE": _model_file}, writes={"--out": _written})
+@with_files(
+    reads={"FILE": _model_file, "--data": lambda said: file_of(said["data"])}, writes={"--out": _written}
+)
 def show(
     cell: Annotated[
         str,
@@ -67,6 +77,22 @@ def show(
     units: Annotated[int, typer.Option(help="Width of its states.", min=1)] = 5,
     inputs: Annotated[int, typer.Option(help="Width of its input.", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="Time steps in the picture.", min=1)] = 3,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="For an animation: what is read. A cell reads characters, or numbers: '0.1 0.2 0.3', a .npy "
+            "file, or a file with a step in each line. A model reads a text, or a file as in training.",
+            metavar="TEXT|FILE",
+            show_default="hello, for a cell",
+        ),
+    ] = None,
+    layer: Annotated[
+        int, typer.Option(help="For an animation of a model: which recurrent layer.", min=1)
+    ] = 1,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Of an animation: en or ko.", metavar="en|ko", show_default="NABI_LANG, locale"),
+    ] = None,
     direction: Annotated[
         Direction, typer.Option(help="For llvm and asm: the step, or its derivative.")
     ] = Direction.FORWARD,
@@ -94,13 +120,17 @@ def show(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write instead of printing; a picture is always a file, .svg or .png.",
+            help="File to write instead of printing; a picture is always a file, .svg or .png, and an "
+            "animation, .html or .gif.",
             metavar="FILE",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters.
+
+    An animation shows a sequence running through the unrolled network, with all gates and states in colour:
+    through a cell with initial weights, or through a trained model given as CELL.
 
     Also a twin of it as a plain PyTorch module, to read and to run (torch), and its native code, as LLVM IR
     (llvm) or assembly (asm).
@@ -112,6 +142,13 @@ def show(
     from nabi.cli._cell import find_cell, trace
     from nabi.cli._show_file import is_model_file, show_file
 
+    if form is Form.ANIMATION:
+        out = _written({"cell": cell, "form": form, "out": out})
+        assert out is not None
+        _animate(cell, data, out, layer, language, units, settings or (), own_cells or ())
+        return
+    if data is not None:
+        raise ArgumentError(f"--data: expected it with --as animation, got --as {form}")
     if is_model_file(cell):
         if form is not Form.EQUATIONS:
             raise ArgumentError(f"--as: expected a cell for --as {form}, got the file {cell}")
@@ -139,6 +176,33 @@ def show(
     with write_atomically(out, "w") as file:
         file.write(text + "\n")
     typer.echo(f"Written to {out}")
+
+
+def _animate(
+    name: str,
+    data: str | None,
+    out: Path,
+    layer: int,
+    language: str | None,
+    units: int,
+    settings: Sequence[str],
+    own_cells: Sequence[str],
+) -> None:
+    """Write the animation of a cell or of a model."""
+    from nabi.cli._cell import find_cell
+    from nabi.cli._load import load_any
+    from nabi.cli._show_file import is_model_file
+    from nabi.explain import animation_of, cell_animation, check_animation, read_sequence
+
+    check_animation(out)
+    if is_model_file(name):
+        animation_of(load_any(Path(name), own_cells), data, out, layer=layer, language=language)
+    else:
+        sequence = data or "hello"
+        numbers, _ = read_sequence(sequence)
+        cell = find_cell(name, units, settings, numbers.shape[1])
+        cell_animation(cell, sequence, out, language=language)
+    typer.echo(f"The animation is in {out}")
 
 
 def _text(program: "Program", form: Form, document: bool) -> str:

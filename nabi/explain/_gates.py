@@ -19,7 +19,7 @@ from nabi.nn import RNN
 from nabi.scan import Layout, check_extra, initial_states, lowered, scan, whole_rows
 from nabi.targets.eager import named_values
 
-__all__ = ["gates", "gates_picture"]
+__all__ = ["gates", "gates_picture", "is_share", "program_of"]
 
 # Results of these are between 0 and 1, which is the scale of their maps.
 _SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
@@ -176,8 +176,8 @@ def _draw(
     orders: dict[int, Tensor] = {}
     for number, (name, value) in enumerate(drawn.items()):
         heat, curve = rows[2 * number], rows[2 * number + 1]
-        is_share = _is_share(named[name].operation if name in named else None, value)
-        low, high = (0.0, 1.0) if is_share else _range_around_zero(value)
+        share = is_share(named[name].operation if name in named else None, value)
+        low, high = (0.0, 1.0) if share else _range_around_zero(value)
         units = value.shape[1]
         order = orders.setdefault(units, value.argmax(0).argsort(stable=True))
         image = heat.imshow(
@@ -186,7 +186,7 @@ def _draw(
             vmin=low,
             vmax=high,
             interpolation="nearest",
-            cmap="YlGnBu" if is_share else "RdBu_r",
+            cmap="YlGnBu" if share else "RdBu_r",
         )
         written = symbol(named[name], LATEX, name) if name in named else rf"\mathrm{{{name}}}"
         heat.set_ylabel(f"${written}$", rotation=0, ha="right", va="center", fontsize=14, labelpad=12)
@@ -201,9 +201,9 @@ def _draw(
             extend="both" if float(value.abs().max()) > high else "neither",
         )
         mean = to_numpy(value.mean(1))
-        curve.plot(mean, color="#1f5fa8" if is_share else "#c1440e", linewidth=1.6, drawstyle="steps-mid")
-        curve.set_ylim((0, 1) if is_share else None)
-        curve.axhline(0.5 if is_share else 0.0, color="#c9ced4", linewidth=0.7, zorder=0)
+        curve.plot(mean, color="#1f5fa8" if share else "#c1440e", linewidth=1.6, drawstyle="steps-mid")
+        curve.set_ylim((0, 1) if share else None)
+        curve.axhline(0.5 if share else 0.0, color="#c9ced4", linewidth=0.7, zorder=0)
         curve.text(1.01, 0.5, "mean", transform=curve.transAxes, va="center", fontsize=8, color="#59636e")
         curve.tick_params(labelsize=7)
         curve.spines[["top", "right"]].set_visible(False)
@@ -233,7 +233,13 @@ def _range_around_zero(value: Tensor) -> tuple[float, float]:
     return -limit, limit
 
 
-def _is_share(operation: str | None, value: Tensor) -> bool:
+def program_of(layer: Any) -> Program:
+    """Return the equations of a layer, as `gates` takes it."""
+    return _open(layer)[0]
+
+
+def is_share(operation: str | None, value: Any) -> bool:
+    """Return whether a value of the equations lies between 0 and 1 by what computes it, or else by itself."""
     if operation is not None:
         return operation in _SHARES
     return bool((value >= 0).all() and (value <= 1).all())

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nabi._row_share import having_rows, row_share
 from nabi.native import has_failed, made_natively, runs_native
 from nabi.native.bound import BoundPass
 
@@ -45,6 +46,9 @@ def draw_kept(like: Tensor, rate: float, generator: torch.Generator | None) -> K
     Native code draws one number from the generator, a key, and derives the others from it: twenty times
     faster than torch's sequential draws.
 
+    Where several processes train on a batch together, what is drawn is that of one process for all rows; each
+    keeps what its own rows are about.
+
     Args:
         like: a tensor with the shape, dtype and device of the tensor to drop elements from.
         rate: the probability of dropping an element, from 0 to 1.
@@ -52,6 +56,12 @@ def draw_kept(like: Tensor, rate: float, generator: torch.Generator | None) -> K
     """
     if rate >= 1.0:
         return Kept(torch.zeros_like(like), None, 0.0)
+    share = row_share()
+    if share is not None and like.dim() and like.shape[0] == share.count:
+        with having_rows(None):
+            everyone = draw_kept(like.new_empty((share.total, *like.shape[1:])), rate, generator)
+        factors = everyone.times(like.new_ones((share.total, *like.shape[1:])))
+        return Kept(factors[share.rows], None, everyone.scale)
     if not has_failed("dropout") and runs_native(like):
         from nabi.kernels._code import _dropout
 
@@ -101,6 +111,8 @@ def small_dropout(like: Tensor, rate: float) -> SmallDropout | None:
     """
     if not 0 < like.numel() <= _ELEMENTS or not 0.0 < rate < 1.0 or not runs_native(like):
         return None
+    if row_share() is not None:
+        return None  # it draws for the rows that it is given
     if has_failed("dropout"):
         return None
     from nabi.kernels._code._dropout import NativeDropout

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
     from nabi.models._networks._decoder_steps import NEVER_WRITTEN as NEVER_WRITTEN
+    from nabi.models._networks._watching import LayerCall as LayerCall, watched_layers as watched_layers
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
     from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
     from nabi.models._sound._stream import Heard, SoundStream, SpeechStream
+    from nabi.models._task._answers import Answers as Answers, watched_answers as watched_answers
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -107,6 +109,7 @@ else:
             "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
             "nabi.models._networks._decoder_steps": ["NEVER_WRITTEN"],
+            "nabi.models._networks._watching": ["LayerCall", "watched_layers"],
             "nabi.models._notes._model": ["NoteModel"],
             "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
             "nabi.models._notes._settings": ["NoteSettings"],
@@ -125,6 +128,7 @@ else:
             "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
             "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
             "nabi.models._sound._stream": ["Heard", "SoundStream", "SpeechStream"],
+            "nabi.models._task._answers": ["Answers", "watched_answers"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
             "nabi.models._translator._training": ["TranslatorReport"],

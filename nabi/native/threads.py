@@ -204,7 +204,7 @@ def lose(seconds: float) -> None:
     before, _losses.last = _losses.last, now
     if now - before > max(_SOON, 4 * seconds):
         return
-    # Two more runs were needed to find out that a processor is still missing: they may take longer than rests.
+    # Two more runs were needed to find out that a processor is still missing, and may last longer than rests.
     again = now < _losses.until + 4 * max(_losses.rest, seconds)
     if again:
         rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nabi._row_share import drawn_for_rows
 from nabi.ir import Program
 
 __all__ = ["sample_noise"]
@@ -43,11 +44,12 @@ def sample_noise(
             shape = noise.shape
         elif noise.per_step and time is not None:
             shape = (batch, time, noise.width) if time >= 0 else (-time, noise.width)
-        if noise.kind != "keep":
-            share = 1 - noise.rate
-            keep = torch.full(shape, share, dtype=dtype, device=device)
-            found.append(torch.bernoulli(keep, generator=generator) / share)
-        else:
-            keep = torch.full(shape, noise.rate, dtype=dtype, device=device)
-            found.append(torch.bernoulli(keep, generator=generator))
+        rate = noise.rate if noise.kind == "keep" else 1 - noise.rate
+
+        def draw(sizes: tuple[int, ...], rate: float = rate) -> Tensor:
+            return torch.bernoulli(torch.full(sizes, rate, dtype=dtype, device=device), generator=generator)
+
+        is_of_rows = noise.kind != "weights" and (time is None or time >= 0)
+        drawn = drawn_for_rows(draw, shape) if is_of_rows else draw(shape)
+        found.append(drawn if noise.kind == "keep" else drawn / rate)
     return tuple(found)

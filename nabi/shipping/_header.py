@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from nabi.shipping._c._names import commented
 from nabi.shipping._program import StepProgram
 
 __all__ = ["example", "header"]
@@ -27,7 +28,7 @@ def header(
     """
     name, upper = program.name, program.name.upper()
     lines = [f"/* {program.name}: one step of a recurrent network, written by nabi.", " *"]
-    lines += [f" * {line}".rstrip() for line in about]
+    lines += [f" * {commented(line)}".rstrip() for line in about]
     lines += [
         " */",
         f"#ifndef {upper}_H",

@@ -21,10 +21,24 @@ from nabi.shipping._program import (
     results_of,
 )
 
-__all__ = ["ALIGNMENT", "Layout", "PackedProduct", "Tiles", "lay_out", "pack_product"]
+__all__ = [
+    "ALIGNMENT",
+    "DIGITS",
+    "FOUR",
+    "FOURS",
+    "Layout",
+    "PackedProduct",
+    "Tiles",
+    "lay_out",
+    "pack_product",
+]
 
 ALIGNMENT = 64
 """Bytes to which weights are aligned, and state and scratch memory should be: a cache line."""
+FOURS = "int8 by fours"
+"""Of int8 weights for sums of four products of bytes: `[tile][term][column / 4][vector][lane][4]`."""
+DIGITS, FOUR = 3, 4
+"""Bytes of a number of a row that is multiplied with such weights, and how many columns one sum takes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,8 @@ class Tiles:
         vectors: vectors of units of each tile.
         numbers: the weights: `[tile][term][column][vector][lane]`, flat.
         kind: of weights in fewer bits, whose bytes `numbers` has; empty for float32.
-        scales: of int8 weights: `[tile][term][vector][lane]`, flat.
+        scales: of int8 weights: `[tile][term][vector][lane]`, flat; of FOURS, behind those of each term
+            what its sums start from, as int32.
     """
 
     first: int
@@ -119,6 +134,7 @@ class Layout:
         initial: where the initial values of all states are, in order and without gaps; None if all are zero.
         kind: of weights in fewer bits; empty if all are float32.
         scales: of each table in fewer bits where the scales of its lines are, or -1 if it has none.
+        digits: where in the scratch memory the digits of rows are that FOURS multiply; None without.
     """
 
     lanes: int
@@ -132,6 +148,7 @@ class Layout:
     _places: Mapping[int, int]
     kind: str = ""
     scales: Mapping[int, int] = field(default_factory=dict)
+    digits: int | None = None
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -247,9 +264,22 @@ def lay_out(
         program.input in reads_of(one) for one in program.instructions if isinstance(one, Map)
     ):
         input_copy, scratch = scratch, scratch + room(program.input)
+    digits = None
+    bytes_of_rows = [
+        sum(DIGITS * _whole(term.matrix.shape[1], max(lanes, FOUR)) for term in one.terms)
+        for one in program.instructions
+        if isinstance(one, Product) and any(tiles.kind == FOURS for _, tiles in products[id(one)].tiles)
+    ]
+    if bytes_of_rows:
+        digits, scratch = scratch, scratch + _whole(-(-max(bytes_of_rows) // 4), lanes)
     return Layout(
-        lanes, weights.all(), at, scratch, products, tables, input_copy, initial, places, kind, scales
+        lanes, weights.all(), at, scratch, products, tables, input_copy, initial, places, kind, scales, digits
     )  # fmt: skip
+
+
+def _whole(count: int, of: int) -> int:
+    """Return the next multiple."""
+    return -(-count // of) * of
 
 
 def _place_scratch(program: StepProgram, room: Callable[[Value], int], places: dict[int, int]) -> int:

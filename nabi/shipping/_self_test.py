@@ -41,6 +41,8 @@ def _outputs(model: Any, program: StepProgram, inputs: Numbers) -> Numbers:
         if isinstance(model, models.NoteModel):
             logits, _ = model.network(x[None], model.network.start(1))
             return _numbers(logits[0])
+        if isinstance(model, models.SeriesClassifier):
+            return _of_series(model, x)
         if isinstance(model, models.TextClassifier):
             model = model.model
         if model.output_shape is not None and len(model.input_shape) == 2 and not program.codes:
@@ -49,6 +51,15 @@ def _outputs(model: Any, program: StepProgram, inputs: Numbers) -> Numbers:
         found = [model(x[None, : end + 1], training=False) for end in range(_STEPS)]
     rows = [one[0, -1] if one.ndim == 3 else one[0] for one in found]
     return np.stack([_numbers(row) for row in rows])
+
+
+def _of_series(model: models.SeriesClassifier, x: torch.Tensor) -> Numbers:
+    """Return the probabilities after each step, of the series so far or of the step."""
+    rows = []
+    for end in range(1, len(x) + 1):
+        found, _ = model.network.probabilities(x[None, :end], torch.tensor([end]))
+        rows.append(_numbers(found[0] if found.ndim == 2 else found[0, -1]))
+    return np.stack(rows)
 
 
 def _numbers(tensor: torch.Tensor) -> Numbers:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from nabi.layers import kind_of_weights, quantize_layers
-from nabi.shipping._memory import PackedProduct, Tiles, pack_product
+from nabi.shipping._memory import FOUR, FOURS, PackedProduct, Tiles, pack_product
 from nabi.shipping._program import Numbers, Product
 from nabi.small_weights import as_kind, shrink
 
@@ -27,7 +27,8 @@ def quantized(model: Any, weights: str | None) -> tuple[Any, str]:
 
     Args:
         model: a model, which is not changed.
-        weights: the kind, or None for what the model has.
+        weights: the kind, or None for what the model has. With "float32", the weights of a quantized model
+            are stored as the float32 numbers that they stand for.
 
     Raises:
         UnknownNameError: for another kind.
@@ -35,7 +36,9 @@ def quantized(model: Any, weights: str | None) -> tuple[Any, str]:
     """
     network = getattr(model, "network", model)
     present = kind_of_weights(network) if isinstance(network, torch.nn.Module) else None
-    if weights is None or weights == "float32" or weights == present:
+    if weights == "float32":
+        return model, ""
+    if weights is None or weights == present:
         return model, present or ""
     kind = as_kind(weights)
     made = copy.deepcopy(model)
@@ -43,8 +46,14 @@ def quantized(model: Any, weights: str | None) -> tuple[Any, str]:
     return made, kind
 
 
-def pack_small(product: Product, lanes: int, most: int, kind: str) -> PackedProduct:
-    """Pack the weights of a product in fewer bits, if all of them come back exactly; else as float32."""
+def pack_small(product: Product, lanes: int, most: int, kind: str, by_fours: bool = False) -> PackedProduct:
+    """Pack the weights of a product in fewer bits, if all of them come back exactly; else as float32.
+
+    Args:
+        product, lanes, most: see `pack_product`.
+        kind: of the weights.
+        by_fours: whether int8 weights are for sums of four products of bytes.
+    """
     packed = pack_product(product, lanes, most)
     found = [_stored(term.matrix, kind) for term in product.terms]
     if any(one is None for one in found):
@@ -64,11 +73,42 @@ def pack_small(product: Product, lanes: int, most: int, kind: str) -> PackedProd
                 part = whole[:, starts[place] : starts[place + 1]].reshape(group.count, -1, step)
                 part = np.rint(part / np.where(own > 0, own, 1.0)[:, None])
                 whole[:, starts[place] : starts[place + 1]] = part.reshape(group.count, -1)
+            if by_fours:
+                tiles.append(_by_fours(group, whole, scales, columns, step))
+                continue
             numbers = whole.reshape(-1)
         stored = _as_numbers(_cast(numbers, kind))
         own_scales = scales.astype(np.float32) if kind == "int8" else None
         tiles.append(Tiles(group.first, group.count, group.vectors, stored, kind, own_scales))
     return PackedProduct(packed.bias, tuple(tiles))
+
+
+_MIDDLE_DIGIT = 128
+"""What is added to the highest digit of a number so that it has no sign."""
+
+
+def _by_fours(group: Tiles, whole: Numbers, scales: Numbers, columns: list[int], step: int) -> Tiles:
+    """Return tiles of int8 weights by fours.
+
+    Args:
+        group: the tiles as float32.
+        whole: their weights as whole numbers `[tile, term · column · unit]`.
+        scales: `[tile][term][unit]`, flat.
+        columns: of each term.
+        step: units of a tile.
+    """
+    parts, starts, at = [], [], 0
+    for count in columns:
+        part = whole[:, at : at + count * step].reshape(group.count, count, step).astype(np.int8)
+        at += count * step
+        starts.append(part.sum(1, dtype=np.int32) * -_MIDDLE_DIGIT)
+        padded = np.pad(part, ((0, 0), (0, -count % FOUR), (0, 0))).reshape(group.count, -1, FOUR, step)
+        parts.append(padded.transpose(0, 1, 3, 2).reshape(group.count, -1))
+    numbers = np.concatenate(parts, 1).reshape(-1)
+    own = scales.astype(np.float32).reshape(group.count, len(columns), 1, step)
+    begins = np.stack(starts, 1).astype(np.int32).view(np.float32).reshape(own.shape)
+    factors = np.concatenate([own, begins], 2).reshape(-1)
+    return Tiles(group.first, group.count, group.vectors, _as_numbers(numbers), FOURS, factors)
 
 
 def small_table(table: Numbers, kind: str) -> tuple[Numbers, Numbers | None] | None:

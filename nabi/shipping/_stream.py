@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.native import compiled, host
 from nabi.shipping._code._step_function import layout_for, stream_module
@@ -94,9 +95,10 @@ class Stream:
 
         Raises:
             ShapeError: if `x` has another shape.
-            ArgumentError: if a code is not from 0 to the number of codes.
+            ArgumentError: if it is not numbers, or a code is no whole number from 0 to below the number of
+                codes.
         """
-        given = np.asarray(x)
+        given = _numbers("x", x)
         if given.shape != self._shape:
             raise ShapeError(f"x: expected the shape {self._shape}, got {given.shape}")
         if self._codes:
@@ -116,9 +118,10 @@ class Stream:
 
         Raises:
             ShapeError: if `x` has another shape.
-            ArgumentError: if a code is not from 0 to the number of codes.
+            ArgumentError: if it is not numbers, or a code is no whole number from 0 to below the number of
+                codes.
         """
-        given = np.ascontiguousarray(x, np.float32)
+        given = _numbers("x", x)
         lead = 0 if self._count == 1 else 1
         rest = () if self._codes else (self.program.input.width,)
         if given.ndim != lead + 1 + len(rest) or given.shape[lead + 1 :] != rest:
@@ -129,6 +132,7 @@ class Stream:
             raise ShapeError(f"x: expected {self._count} streams, got {given.shape[0]}")
         if self._codes:
             self._check_codes(given)
+        given = np.ascontiguousarray(given, np.float32)
         steps = given.shape[lead]
         found = np.empty((*given.shape[: lead + 1], self.program.output.width), np.float32)
         block = np.array(
@@ -210,8 +214,13 @@ class Stream:
         return {name: states[..., place : place + width] for name, place, width in self._parts()}
 
     def _check_codes(self, given: Any) -> None:
-        if not (given == given.astype(np.int64)).all() or given.min() < 0 or given.max() >= self._codes:
-            raise ArgumentError(f"x: expected codes from 0 to {self._codes - 1}, got {given}")
+        # Written so that NaN is refused; the message names the first code that is none.
+        wrong = ~((given >= 0) & (given < self._codes))
+        if given.dtype.kind == "f":
+            wrong |= np.floor(given) != given
+        if np.any(wrong):
+            first = np.atleast_1d(given)[np.atleast_1d(wrong)][0]
+            raise ArgumentError(f"x: expected codes from 0 to {self._codes - 1}, got {first}")
 
     # The state --------------------------------------------------------------------------------------------
 
@@ -225,12 +234,14 @@ class Stream:
 
     @state.setter
     def state(self, values: Mapping[str, npt.ArrayLike]) -> None:
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"state: expected states by name, got {short(values)}")
         known = {name: (place, width) for name, place, width in self._parts()}
         taken = []
         for name, given in values.items():
             if name not in known:
                 raise ArgumentError(f"state: expected names among {', '.join(known)}, got {name!r}")
-            part, numbers = self._part(*known[name]), np.asarray(given, np.float32)
+            part, numbers = self._part(*known[name]), _numbers(f"state: {name}", given)
             if numbers.shape != part.shape:
                 raise ShapeError(f"state: {name}: expected the shape {part.shape}, got {numbers.shape}")
             taken.append((part, numbers))
@@ -268,6 +279,22 @@ class Stream:
             f"<Stream of {program.name}: {program.input.width} → {program.output.width}, "
             f"{self._count} stream{'s' if self._count > 1 else ''}>"
         )
+
+
+def _numbers(name: str, values: npt.ArrayLike) -> Any:
+    """Return an array of numbers.
+
+    Raises:
+        ShapeError: if rows differ in length.
+        ArgumentError: if it is not numbers.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        raise ShapeError(f"{name}: expected rows of one length, got {short(values)}") from None
+    if found.dtype.kind not in "fiub":
+        raise ArgumentError(f"{name}: expected numbers, got {short(values)}")
+    return found
 
 
 def _aligned(count: int) -> Any:

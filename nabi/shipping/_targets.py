@@ -10,7 +10,7 @@ from nabi.native import Machine
 
 __all__ = ["TARGETS", "Target", "machine_for", "target_named"]
 
-_AVX2 = "+avx,+avx2,+fma"
+_AVX2 = "+avx,+avx2,+fma,+f16c"
 _AVX512 = f"{_AVX2},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
 
 
@@ -48,13 +48,13 @@ def _same(features: str, *names: str) -> Mapping[str, str]:
 
 _X86 = MappingProxyType(
     {
+        **_same(_AVX2, "x86-64-v3", "haswell", "broadwell", "skylake"),
+        **_same(f"{_AVX2},+avxvnni", "alderlake"),
+        **_same(_AVX2, "znver1", "znver2", "znver3"),
+        **_same(_AVX512, "x86-64-v4", "skylake-avx512"),
+        # With sums of four products of bytes (VNNI), for int8 weights.
         **_same(
-            _AVX2, "x86-64-v3", "haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3"
-        ),
-        **_same(
-            _AVX512,
-            "x86-64-v4",
-            "skylake-avx512",
+            f"{_AVX512},+avx512vnni",
             "cascadelake",
             "icelake-client",
             "icelake-server",
@@ -85,12 +85,20 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             Target("arm64-macos", "arm64-apple-macosx", "mach-o", _APPLE, 16, 32, "Apple"),
             Target("arm64-windows", "aarch64-pc-windows-msvc", "coff", _ARM64, 16, 32, "Microsoft"),
             Target("armv7", "armv7-unknown-linux-gnueabihf", "elf", _ARMV7, 16, 16, _HARD),
-            Target("cortex-m4", "thumbv7em-none-eabihf", "elf", _same("", "cortex-m4"), 4, 32, _HARD),
-            Target("cortex-m7", "thumbv7em-none-eabihf", "elf", _same("", "cortex-m7"), 4, 32, _HARD),
-            Target("cortex-m33", "thumbv8m.main-none-eabihf", "elf", _same("", "cortex-m33"), 4, 32, _HARD),
+            Target("cortex-m4", "thumbv7em-unknown-none-eabihf", "elf", _same("", "cortex-m4"), 4, 32, _HARD),
+            Target("cortex-m7", "thumbv7em-unknown-none-eabihf", "elf", _same("", "cortex-m7"), 4, 32, _HARD),
+            Target(
+                "cortex-m33",
+                "thumbv8m.main-unknown-none-eabihf",
+                "elf",
+                _same("", "cortex-m33"),
+                4,
+                32,
+                _HARD,
+            ),
             Target(
                 "cortex-m55",
-                "thumbv8.1m.main-none-eabihf",
+                "thumbv8.1m.main-unknown-none-eabihf",
                 "elf",
                 _same("+mve.fp", "cortex-m55"),
                 16,
@@ -130,7 +138,8 @@ def target_named(name: str) -> Target:
     if name in TARGETS:
         return TARGETS[name]
     for target in TARGETS.values():
-        if target.triple == name:
+        # Compilers also take triples without a vendor, as thumbv7em-none-eabihf; LLVM would misread them.
+        if name in (target.triple, target.triple.replace("-unknown-none-", "-none-")):
             return target
     raise unknown_name("target", name, TARGETS)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nabi.shipping._memory import Layout
+from nabi.shipping._memory import FOURS, Layout
 
 __all__ = ["ABI_VERSION", "HEADER_BYTES", "Weights", "packed_weights"]
 
@@ -44,6 +44,7 @@ def packed_weights(layout: Layout, structure: str) -> Weights:
     """
     numbers = np.ascontiguousarray(layout.weights, "<f4").tobytes()
     parts = [structure, layout.lanes, len(numbers), *([layout.kind] if layout.kind else [])]
+    parts += [FOURS] if layout.digits is not None else []
     label = zlib.crc32(" ".join(map(str, parts)).encode())
     checksum = zlib.crc32(numbers)
     header = _HEADER.pack(_MAGIC, ABI_VERSION, label, len(numbers), checksum)

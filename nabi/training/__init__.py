@@ -104,6 +104,14 @@ if TYPE_CHECKING:
         evaluate_by_default,
         start_figures,
     )
+    from nabi.training._workers._group import (
+        find_workers,
+        is_first_worker,
+    )
+    from nabi.training._workers._same import (
+        have_compared,
+        report_failure,
+    )
 else:
     # A program loads the modules that it uses.
     __getattr__, __dir__ = loaded_when_asked(
@@ -156,6 +164,8 @@ else:
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
             "nabi.training._step._chain": ["LayerCall", "Steps"],
             "nabi.training._step._step": ["Step", "evaluate_by_default", "start_figures"],
+            "nabi.training._workers._group": ["find_workers", "is_first_worker"],
+            "nabi.training._workers._same": ["have_compared", "report_failure"],
         },
     )
 
@@ -195,14 +205,18 @@ __all__ = [
     "each",
     "evaluate",
     "evaluate_by_default",
+    "find_workers",
     "first_of",
     "fit",
+    "have_compared",
+    "is_first_worker",
     "make_batches",
     "make_display",
     "named",
     "on_threads",
     "predict",
     "predict_batch",
+    "report_failure",
     "resolve_device",
     "row_count",
     "set_random_seed",

@@ -61,6 +61,11 @@ class Losses(Loss):
         """Return the unweighted loss of each output since the last reset."""
         return {f"{prefix}{self.names[number]}_loss": self._means[number].result() for number in self.shown}
 
+    @property
+    def means(self) -> list[RunningMean]:
+        """The loss of each output in the mean, since the last reset."""
+        return self._means
+
     def reset(self) -> None:
         """Reset the recorded losses."""
         for mean in self._means:

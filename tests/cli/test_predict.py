@@ -239,6 +239,33 @@ def test_explain_shows_words_and_draws_them(nabi, folder, model, tmp_path):
         assert message in outcome.err
 
 
+def test_explain_writes_a_report(nabi, folder, model, tmp_path):
+    page = tmp_path / "report.html"
+    outcome = nabi(
+        "explain", model, "a lovely film", "--file", folder / "reviews.csv", "--out", page, "--language", "en"
+    )
+    assert (outcome.status, outcome.out) == (0, f"The report is in {page}\n")
+    text = page.read_text("utf-8")
+    assert "<!-- written by nabi explain -->" in text
+    assert "Measured for this page" in text
+    assert "What it read" in text
+    assert nabi("explain", model, "--out", page).status == 0  # its own is replaced
+    page.write_text("mine")
+    for arguments, message in (
+        (["--out", page], "exists and was not written by nabi explain"),
+        (["--out", tmp_path / "r.html", "--label", "good"], "--label: expected it with a TEXT alone"),
+        (
+            ["--out", tmp_path / "r.html", "--label-column", "label"],
+            "--label-column: expected it with --file",
+        ),
+        (["a film", "--language", "ko"], "--language: expected it for a report"),
+        (["--out", tmp_path / "r.svg"], "expected a name that ends in .html"),
+    ):
+        outcome = nabi("explain", model, *arguments)
+        assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+        assert message in outcome.err
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "explain"])
 def test_what_is_no_model_is_refused(nabi, folder, command, tmp_path):
     wrong = {"none.nabi": "there is no model file", "reviews.csv": "is not a nabi model file"}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nabi import cells
+from nabi import Sequential, cells, layers
 from tests.cells.sampling import cells_of_today
 
 MINIMAL_GATED_UNIT = '''
@@ -169,3 +169,35 @@ def test_a_folder_that_cannot_be_written(nabi, tmp_path):
         outcome = nabi("show", "lstm", "--as", form, "--out", tmp_path / "file" / "lstm.svg")
         assert outcome.status == 2
         assert "cannot write" in outcome.err
+
+
+def test_an_animation_of_a_users_cell_and_of_a_model(user_file, tmp_path, nabi, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = nabi("show", f"{user_file}:MinimalGatedUnit", "--as", "animation", "--data", "hello")
+    assert (answer.status, answer.out) == (0, "The animation is in MinimalGatedUnit.html\n")
+    page = (tmp_path / "MinimalGatedUnit.html").read_text("utf-8")
+    assert "<!-- written by nabi show -->" in page
+    assert 'id="value-f"' in page
+    # Its own picture is replaced, a file of the user's is not.
+    assert nabi("show", f"{user_file}:MinimalGatedUnit", "--as", "animation").status == 0
+    (tmp_path / "mine.gif").write_text("mine")
+    refused = nabi("show", "gru", "--as", "animation", "--out", "mine.gif")
+    assert refused.status == 2
+    assert "mine.gif exists and was not written by nabi show" in refused.err
+    network = Sequential([layers.Input((None, 1)), layers.GRU(2), layers.Dense(1)])
+    network.save("numbers.nabi")
+    answer = nabi(
+        "show",
+        "numbers.nabi",
+        "--as",
+        "animation",
+        "--data",
+        "0.1 0.2",
+        "--out",
+        "a.html",
+        "--language",
+        "ko",
+    )
+    assert (answer.status, answer.out) == (0, "The animation is in a.html\n")
+    assert '<html lang="ko">' in (tmp_path / "a.html").read_text("utf-8")
+    assert "--data: expected it with --as animation" in nabi("show", "gru", "--data", "1").err

@@ -3,11 +3,14 @@
 import math
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nabi import layers, shipping
+from nabi.ir import Cell
+from nabi.ir.functions import tanh
 from nabi.shipping._c._mathematics import functions_for
 
 from ..cells.sampling import make
@@ -59,6 +62,40 @@ def test_a_layer_is_a_function_with_its_equations(tmp_path: Path) -> None:
     assert "static void m_lstm(const float *input, float *state, float *scratch)" in text
     assert "const float c_t = " in text
     assert "static void m_head(" in text
+
+
+class 게이트(Cell):
+    """Gates with names that mean something else in C, or have none of its letters."""
+
+    states = ("h", "상태")
+
+    def step(self, x: Any, h: Any, 상태: Any) -> Any:
+        parts = [self.affine(name, x, h) for name in ("int", "m_lstm", "가", "나", "linux", "nabi_tanh")]
+        more = [self.parameter(name, init="ones") for name in ("struct", "INT8_MAX", "total")]
+        for part in (*parts, *more):
+            상태 = 0.5 * 상태 + tanh(part)
+        return 상태, tanh(상태)
+
+
+_NAMES = (
+    "*/ int x; /*", "step", "reset", "int", "가", "나", "a b", "a*b", "H", "ALIGN", "input_size", "initial",
+    "lstm", "lstm_b", "lstm_W_x", "??/", "two\nlines", "\\", "nabi_tanh",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("model_name", ["m", "M", "nabi", "int"])
+def test_names_that_anybody_may_have_typed(tmp_path: Path, model_name: str) -> None:
+    stack = [layers.Dense(3, activation="tanh", name=name) for name in _NAMES]
+    cells = [layers.RNN(게이트(3), return_sequences=True, name=name) for name in ("m_lstm", "한글 */ ??/")]
+    model = sequential(layers.LSTM(3, return_sequences=True, name="LSTM"), *stack, *cells)
+    shipping.write_c(model, tmp_path, name=model_name)
+    for ending in ("c", "h"):
+        assert (tmp_path / f"{model_name}.{ending}").read_bytes().isascii()
+    linked, x = Linked(tmp_path, model_name, [f"{model_name}.c"]), inputs(model)
+    assert agrees(linked.run(x), outputs(model, x))
+    assert linked.self_test() == 0
+    gnu = [compiler(), "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-c", f"{model_name}.c"]
+    subprocess.run(gnu, cwd=tmp_path, check=True, timeout=60)
 
 
 # What a function computes, from the mathematics of Python.

@@ -4,19 +4,22 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nabi
 from nabi import layers, shipping
 from nabi.errors import ArgumentError, UnknownNameError
+from nabi.native import host
 from nabi.shipping._code._step_function import layout_for
+from nabi.shipping._memory import FOURS
 from nabi.shipping._targets import machine_for
 from nabi.small_weights import KINDS
 
 from ..cells.sampling import make
 from .built import MODELS, agrees, inputs, outputs, sequential
 from .emulated import needs
-from .linked import Linked
+from .linked import Linked, compiler
 from .test_emulated import in_emulator
 
 pytestmark = pytest.mark.rotates(days=2)
@@ -78,3 +81,48 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="expected a model with float32 weights, got int8"):
         shipping.write_object(model, tmp_path, weights="float16")
     assert not list(tmp_path.iterdir())
+
+
+def test_float32_is_float32(tmp_path: Path) -> None:
+    """Asked for float32, a quantized model is written as the float32 numbers that its weights stand for."""
+    small = quantized(sequential(layers.LSTM(32), layers.Dense(2)), "int8")
+    sizes = {}
+    for weights in (None, "float32"):
+        files = shipping.write_object(small, tmp_path, name="m", weights=weights, separate_weights=True)
+        sizes[weights] = files[4].stat().st_size
+        linked, x = Linked(tmp_path, "m", ["m.o", "m_weights.o"]), inputs(small)
+        assert agrees(linked.run(x), outputs(small, x))
+    assert sizes[None] < 0.35 * sizes["float32"]
+    modules = [
+        shipping.write_web_assembly(small, tmp_path, name="m", weights=weights)[1].stat().st_size
+        for weights in (None, "float32")
+    ]
+    assert modules[0] < modules[1] - 10_000
+
+
+@pytest.mark.parametrize("cpu", ["sapphirerapids", "alderlake"])
+def test_sums_of_four_bytes(tmp_path: Path, cpu: str) -> None:
+    """Code for processors with VNNI: other widths than whole vectors, inputs of any size, and no numbers."""
+    machine = machine_for(shipping.TARGETS["x86-64"], cpu)
+    assert machine.has_byte_products
+    model = sequential(
+        layers.Dense(67, activation="tanh"),
+        layers.LSTM(45, return_sequences=True),
+        layers.GRU(130, reset_after=False),
+        layers.Dense(3),
+        features=19,
+    )
+    small = quantized(model, "int8")
+    layout = layout_for(shipping.step_program(small), machine, "int8")
+    assert {tiles.kind for one in layout.products.values() for _, tiles in one.tiles} == {FOURS}
+    shipping.write_object(small, tmp_path, name="m", cpu=cpu)
+    compiler()
+    present = set(host().features.split(","))
+    if not set(machine.features.split(",")) <= present:
+        pytest.skip(f"this processor does not run the code of {cpu}")
+    linked = Linked(tmp_path, "m", ["m.o"])
+    x = inputs(small, 12) * np.array([1e-6, 1, 1000] * 4, np.float32)[:, None]
+    x[3] = 0
+    assert agrees(linked.run(x), outputs(small, x))
+    assert linked.self_test() == 0
+    assert np.isnan(linked.step(np.full(19, np.nan))).all()

@@ -144,10 +144,40 @@ def test_what_is_refused() -> None:
         nabi.Stream(sequential(layers.Lambda(lambda x: x)))
     with pytest.raises(ArgumentError, match="streams: expected a whole number of at least 1, got 0"):
         nabi.Stream(sequential(layers.LSTM(3)), streams=0)
-    broken = sequential(layers.LSTM(3, name="gate"))
-    broken.weights[0].data[0, 0] = np.nan
-    with pytest.raises(NotFiniteError, match="the weights of gate contain NaN"):
-        step_program(broken)
+
+
+class Leaning(Cell):
+    """A vector that no product takes in, and a state that begins as learned."""
+
+    def initial_state(self, name: str) -> Any:
+        return initial.Learned(initial.Normal())
+
+    def step(self, x: Any, h: Any) -> Any:
+        return tanh(self.affine("h", x, h)) * self.parameter("gain", init=1.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers(bad: float) -> None:
+    """In any weight of any layer: matrices, biases, vectors, tables, means, and how states begin."""
+    model = sequential(
+        layers.Embedding(CODES, 4, name="codes"),
+        layers.Conv1D(3, 2, padding="causal", name="window"),
+        layers.BatchNormalization(name="batch"),
+        layers.PReLU(shared_axes=[1], name="slopes"),
+        layers.LayerNormalization(name="normal"),
+        layers.RNN(Leaning(3), return_sequences=True, name="own"),
+        layers.Dense(2, name="head"),
+        codes=True,
+    )
+    weights = [(layer.name, weight) for layer in model.layers for weight in layer.weights]
+    assert len(weights) == 17
+    for name, weight in weights:
+        first = weight.data.reshape(-1)[0].clone()
+        weight.data.reshape(-1)[0] = bad
+        with pytest.raises(NotFiniteError, match=f"the weights of {name} contain"):
+            step_program(model)
+        weight.data.reshape(-1)[0] = first
+    step_program(model)
 
 
 def test_bad_steps() -> None:
@@ -158,11 +188,36 @@ def test_bad_steps() -> None:
         stream.run(np.zeros(5))
     with pytest.raises(ArgumentError, match=r"state: expected names among lstm.*, got 'h'"):
         stream.state = {"h": np.zeros(3)}
+    with pytest.raises(ArgumentError, match="state: expected states by name, got 3"):
+        stream.state = 3  # type: ignore[assignment]
+    with pytest.raises(ArgumentError, match=r"state: lstm.*: expected numbers, got 'a'"):
+        stream.state = dict.fromkeys(stream.state, "a")
+    kept = stream.state
+    for bad in ("abcde", ["a"] * 5, [None] * 5, [1j] * 5, {"a": 1}):
+        with pytest.raises(ArgumentError, match="x: expected numbers, got"):
+            stream.push(bad)  # type: ignore[arg-type]
+        with pytest.raises(ArgumentError, match="x: expected numbers, got"):
+            stream.run([bad])  # type: ignore[list-item]
+    with pytest.raises(ShapeError, match="x: expected rows of one length"):
+        stream.run([[1.0], [1.0, 2.0]])  # type: ignore[arg-type]
+    assert all(np.array_equal(stream.state[name], state) for name, state in kept.items())
+
+
+def test_bad_codes() -> None:
     codes = nabi.Stream(MODELS["codes"]())
-    with pytest.raises(ArgumentError, match=f"x: expected codes from 0 to {CODES - 1}, got {CODES}"):
-        codes.push(CODES)
-    with pytest.raises(ArgumentError, match="x: expected codes"):
-        codes.run([0, 1.5])
+    for bad in (CODES, -1, 1.5, np.nan, np.inf, 1e30):
+        with pytest.raises(
+            ArgumentError, match=f"x: expected codes from 0 to {CODES - 1}, got {bad:g}".replace("+", ".")
+        ):
+            codes.push(bad)
+        with pytest.raises(ArgumentError, match=f"x: expected codes from 0 to {CODES - 1}, got"):
+            codes.run([0, bad])
+    for text in ("3", "word", None):
+        with pytest.raises(ArgumentError, match="x: expected numbers, got"):
+            codes.push(text)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="x: expected the shape"):
+        codes.push([1])
+    assert codes.run([]).shape == (0, CODES)
 
 
 def test_ready_systems() -> None:
@@ -183,3 +238,37 @@ def test_ready_systems() -> None:
     both_ways.fit(texts, labels, verbose=0)
     with pytest.raises(ArgumentError, match="classifier cannot go step by step: bidirectional"):
         nabi.Stream(both_ways)
+
+
+@pytest.mark.parametrize("more", [
+    {"networks": 2, "cell": "lstm"},
+    {"convolutions": (5, 4), "stride": 1, "label_per_step": True, "layers": 2},
+    {"convolutions": (4,), "stride": 1, "normalization": "batch", "cell": "lru"},
+])  # fmt: skip
+def test_a_classifier_of_series(more: dict[str, Any]) -> None:
+    """Also where values are missing, which it has seen in training."""
+    draw = np.random.default_rng(1)
+    x = [draw.standard_normal((12, 2)).astype(np.float32).cumsum(0) for _ in range(24)]
+    labels = ["up" if one[-1, 0] > 0 else "down" for one in x]
+    for one in x[::3]:
+        one[4, 1] = np.nan
+    steps = [["up" if value > 0 else "down" for value in one[:, 0]] for one in x]
+    settings = {"cell": "gru", "units": 5, "epochs": 2, "bidirectional": False, **more}
+    model = nabi.SeriesClassifier(settings.pop("cell"), **settings)
+    model.fit(x, steps if more.get("label_per_step") else labels, verbose=0)
+    stream = nabi.Stream(model)
+    found = np.stack([stream.push(row) for row in x[0]])
+    there = model.stream()
+    wanted = np.stack([there.push(row[None]).reshape(-1) for row in x[0]])
+    assert agrees(found, wanted, 5e-6)
+
+
+def test_systems_that_do_not_go_step_by_step() -> None:
+    with pytest.raises(
+        ArgumentError, match=r"Forecaster cannot go step by step: its network reads features of"
+    ):
+        nabi.Stream(nabi.Forecaster())
+    with pytest.raises(ArgumentError, match="SoundClassifier cannot go step by step: its steps are spectra"):
+        nabi.Stream(nabi.SoundClassifier())
+    with pytest.raises(ArgumentError, match="SeriesClassifier has no network yet; fit it first"):
+        nabi.Stream(nabi.SeriesClassifier())

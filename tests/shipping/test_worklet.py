@@ -1,19 +1,15 @@
 """The audio worklet in a headless browser: sound goes through it as the model would have it in Python."""
 
-import functools
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from nabi import layers, models
 from nabi.shipping import write_web_assembly
 from nabi.utils import set_random_seed
 
 from .browser import Browser, needs_browser
+from .served import served
 
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><body><script type="module">
 import { audioNode } from "./@.mjs";
@@ -33,25 +29,8 @@ document.body.dataset.ready = "yes";
 </script>"""
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """Of a server of the folder: modules are not loaded from files."""
-    handler = functools.partial(_Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
 @needs_browser
-def test_an_effect_and_a_detector(tmp_path: Path, address: str) -> None:
+def test_an_effect_and_a_detector(tmp_path: Path) -> None:
     set_random_seed(6)
     x = np.sin(np.arange(1024) / 7).astype(np.float32)
     effect = models.Sequential(
@@ -64,7 +43,7 @@ def test_an_effect_and_a_detector(tmp_path: Path, address: str) -> None:
         "effect": effect.predict(x[None, :, None], verbose=0).ravel(),
         "detector": detector.predict(x.reshape(1, 32, 32), verbose=0).ravel(),
     }
-    with Browser() as browser:
+    with Browser() as browser, served(tmp_path) as address:
         for model in (effect, detector):
             write_web_assembly(model, tmp_path)
             (tmp_path / f"{model.name}.html").write_text(PAGE.replace("@", model.name))

@@ -72,7 +72,7 @@ class LabelsForm(DataForm):
         from rich.console import Console
 
         from nabi.models import read_text_parts
-        from nabi.training import on_threads
+        from nabi.training import is_first_worker, on_threads
 
         if said["text"] is None or not said["label"]:
             missing = "--text" if said["text"] is None else "--label"
@@ -103,8 +103,9 @@ class LabelsForm(DataForm):
             "{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False
         )
         with on_threads(said["threads"]):
-            outcomes = _train_all(classifiers, parts, console)
-        _finish(said, console, targets, outcomes, sizes)
+            outcomes = _train_all(classifiers, parts, console, _kept_run(targets[0], classifiers))
+        if is_first_worker():
+            _finish(said, console, targets, outcomes, sizes)
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,17 @@ def _classifiers(cells: Sequence[str], settings: dict[str, Any]) -> list[tuple[s
     return made
 
 
+def _kept_run(model: Path, classifiers: Sequence[Any]) -> list[Any]:
+    """Return what keeps where the training of several workers stands, one of which may end at any time."""
+    from nabi.training import BackupAndRestore, find_workers
+
+    if find_workers() is None or len(classifiers) > 1:
+        return []
+    return [BackupAndRestore(model.with_suffix(".training"))]
+
+
 def _train_all(
-    classifiers: list[tuple[str, "TextClassifier"]], parts: Any, console: "Console"
+    classifiers: list[tuple[str, "TextClassifier"]], parts: Any, console: "Console", callbacks: list[Any]
 ) -> list[_Outcome]:
     """Train one after the other; of several, one that fails does not end the comparison."""
     outcomes: list[_Outcome] = []
@@ -150,7 +160,7 @@ def _train_all(
         if len(classifiers) > 1:
             console.rule(_plain(cell), align="left")
         try:
-            report = classifier.fit_parts(parts)
+            report = classifier.fit_parts(parts, callbacks=callbacks)
         except NotFiniteError as problem:
             if len(classifiers) == 1:
                 raise

@@ -21,6 +21,7 @@ from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
 from nabi.cli._train._sound import SoundForm, SpeechForm
 from nabi.cli._train._writer import WriterForm
+from nabi.cli._workers import on_workers
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
@@ -66,6 +67,7 @@ def _written(options: Said) -> Mapping[str, list[Path]]:
     return {} if form is None else {"--out": form.outputs(said)}
 
 
+@on_workers
 @with_files(reads=_read, writes=_written)
 def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out data and save it to one model file.
@@ -81,6 +83,9 @@ def train(context: typer.Context, **options: Any) -> None:
 
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
     what has been learned (exit status 130).
+
+    Started by torchrun in several processes, they train one model together, each on its rows of every batch:
+    torchrun --nproc-per-node 4 -m nabi train ...
     """
     said = _plain(options)
     form = _meant(said)

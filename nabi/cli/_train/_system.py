@@ -119,13 +119,15 @@ class SystemForm(DataForm):
 
     def train(self, said: Said) -> None:
         """Train on the data, show how good the model is, save it with its figures."""
-        from nabi.training import on_threads
+        from nabi.training import is_first_worker, on_threads
 
         model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
         with on_threads(said["threads"]):
             report = self.fit(said, model, data, checkpoint)
+            if not is_first_worker():
+                return
             model.save(model_path)
             text, more = self.try_out(said, model, data, beside)
         content = {

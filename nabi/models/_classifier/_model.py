@@ -29,6 +29,7 @@ from nabi.models._classifier._split import Parts, read_text_parts
 from nabi.models._classifier._training import train
 from nabi.models._files import describe_model
 from nabi.models._sequential import Sequential
+from nabi.models._task._answers import note_answers
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._described import check_fields
 from nabi.models._task._system import System
@@ -415,6 +416,8 @@ class TextClassifier(System):
     def _measure(self, samples: Samples, part: str, threshold: float, interrupted: bool) -> Report:
         names, several, truth = self.labels.names, self.labels.several, self.labels.encode(samples.labels)
         said = self.probabilities(samples.texts, samples.aspects)
+        if not several:
+            note_answers(samples.texts, truth, said)
         report = Report.measure(
             names, truth, said, several=several, threshold=threshold, part=part, interrupted=interrupted
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi._row_share import RowShare, row_share
 from nabi.models._forecaster._network import QUANTILES, ForecastNetwork, Outlook
 from nabi.models._forecaster._settings import ForecastSettings
 from nabi.models._forecaster._windows import WindowBatch, Windows
@@ -64,24 +65,38 @@ class ForecastTraining(ResumableTraining):
             if part:
                 yield self._windows.batch(part, np.random.default_rng([*epoch, number]))
 
-    def loss(self, batch: WindowBatch) -> tuple[Tensor, int]:
+    def own(self, batch: WindowBatch, share: RowShare) -> WindowBatch:
+        """Return the rows of a batch that one of several workers computes."""
+        return batch.own(share)
+
+    def row_count(self, batch: WindowBatch) -> int:
+        """Return how many rows a batch has."""
+        return len(batch.x)
+
+    def loss(self, batch: WindowBatch) -> tuple[Tensor, float]:
         """Return the sum of the networks' mean losses, and of how many forecasts they are the means."""
-        generator, total = self.generator, torch.zeros(())
-        for members, there in (
-            (self._networks.measured, batch.there & ~batch.held_out),
-            (self._networks.again, batch.there),
+        generator, total, all_targets = self.generator, torch.zeros(()), batch.of_all
+        for members, there, of_all in (
+            (self._networks.measured, batch.there & ~batch.held_out, all_targets and all_targets.measured),
+            (self._networks.again, batch.there, all_targets and all_targets.there),
         ):
             for member in members:
                 outlook = member(batch.x, batch.methods, batch.lengths, batch.chosen, generator)
-                total = total + self._loss(outlook, batch.targets, there)
-        return total, max(int(batch.there.sum()), 1)
+                total = total + self._loss(outlook, batch.targets, there, of_all)
+        if all_targets is None or self.workers is None:
+            return total, max(int(batch.there.sum()), 1)
+        # Parts of the means of the whole batch, to be added up by workers that all count as much.
+        share = row_share()
+        parts = self.workers.count if share is None else min(self.workers.count, share.total)
+        return total * parts, max(all_targets.there, 1) / parts
 
-    def _loss(self, outlook: Outlook, targets: Tensor, there: Tensor) -> Tensor:
+    def _loss(self, outlook: Outlook, targets: Tensor, there: Tensor, of_all: int | None = None) -> Tensor:
         missed = targets[..., None] - outlook.quantiles
         pinball = torch.maximum(self._levels * missed, (self._levels - 1) * missed).sum(-1)
         if self._of_mean:
             pinball = pinball + functional.huber_loss(outlook.mean, targets, reduction="none", delta=_ROBUST)
-        return torch.where(there, pinball, 0.0).sum() / there.sum().clamp(min=1)
+        count = there.sum().clamp(min=1) if of_all is None else max(of_all, 1)
+        return torch.where(there, pinball, 0.0).sum() / count
 
     @property
     def validates(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nabi._row_share import RowShare
 from nabi.data import Series
 from nabi.models._forecaster._inputs import InputPlan, Read
 
@@ -42,6 +43,31 @@ class WindowBatch(NamedTuple):
     """`[N, horizon]`, whether there is a target."""
     held_out: Tensor
     """`[N, horizon]`, whether it is one that is held out."""
+    of_all: "OfAll | None" = None
+    """How many targets the whole batch has, where these are one worker's rows of it."""
+
+    def own(self, share: RowShare) -> "WindowBatch":
+        """Return some of the rows, with the forecasts from their steps."""
+        places, steps = self.chosen
+        mine = (places >= share.first) & (places < share.first + share.count)
+        return WindowBatch(
+            self.x[share.rows],
+            self.lengths[share.rows],
+            (places[mine] - share.first, steps[mine]),
+            self.methods[mine],
+            self.targets[mine],
+            self.there[mine],
+            self.held_out[mine],
+            OfAll(int(self.there.sum()), int((self.there & ~self.held_out).sum())),
+        )
+
+
+class OfAll(NamedTuple):
+    """How many targets a batch has, of which a worker has a part."""
+
+    there: int
+    measured: int
+    """Those that are not held out."""
 
 
 class Windows:

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi._row_share import RowShare, drawn_for_rows
 from nabi.data import Vocabulary
+from nabi.errors import ArgumentError
 from nabi.files import check_counter, check_tensors
 from nabi.models._language._network import LanguageNetwork
 from nabi.models._language._settings import LanguageSettings
@@ -181,7 +183,19 @@ class Training(ResumableTraining):
         spare = len(self._train) - self.rows * window
         shift = torch.randint(min(window, spare) + 1, (), generator=self.generator)
         self._offset = int(shift) if self.position.epoch and spare > 0 else 0
-        self.states = self.network.start(self.rows)
+        self.states = self.network.start(self._own_rows.count)
+
+    @property
+    def _own_rows(self) -> RowShare:
+        """Which of the rows are this worker's."""
+        if self.workers is None:
+            return RowShare(0, self.rows, self.rows)
+        if self.rows < self.workers.count:
+            raise ArgumentError(
+                f"batch_size: expected a row of the text for each of {self.workers.count} workers, got "
+                f"{self.rows}; take a larger batch_size, a smaller window or fewer workers"
+            )
+        return self.workers.share(self.rows)
 
     def batches(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield windows."""
@@ -207,7 +221,7 @@ class Training(ResumableTraining):
     def extra(self) -> dict[str, Any]:
         """Return where the windows begin, and the states."""
         states = {
-            f"states/{number}/{place}": state
+            f"states/{number}/{place}": state if self.workers is None else self.workers.all_rows(state)
             for number, layer in enumerate(self.states)
             for place, state in enumerate(layer)
         }
@@ -225,13 +239,14 @@ class Training(ResumableTraining):
         most = max(0, len(self._train) - self.rows * self.settings.window)
         self._offset = check_counter("extra.offset", extra["offset"], min(most, self.settings.window))
         self.states = [
-            tuple(extra[f"states/{number}/{place}"] for place in range(len(layer)))
+            tuple(extra[f"states/{number}/{place}"][self._own_rows.rows] for place in range(len(layer)))
             for number, layer in enumerate(start)
         ]
 
     def _begin_some(self, x: Tensor) -> tuple[Tensor, States]:
         """Let a few rows begin at this window: states of zero and, of one text, `START` as its first code."""
-        begins = torch.rand(self.rows, generator=self.generator) < _SHARE_THAT_BEGINS
+        drawn = drawn_for_rows(lambda sizes: torch.rand(sizes, generator=self.generator), (len(x),))
+        begins = drawn < _SHARE_THAT_BEGINS
         if not bool(begins.any()):
             return x, self.states
         if not self.network.several:

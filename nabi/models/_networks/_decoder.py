@@ -7,10 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi import layers
+from nabi._row_share import drawn_for_rows
 from nabi.cells import Cell
 from nabi.errors import ArgumentError
 from nabi.models._networks._attention import Attention
-from nabi.models._networks._dropout import draw_mask, drop_codes
+from nabi.models._networks._dropout import drop_codes, row_mask
 from nabi.models._networks._embedding import make_embedding
 from nabi.models._networks._memory import Memory
 from nabi.models._networks._recurrent_stack import RecurrentStack, StackNetwork, States
@@ -191,7 +192,7 @@ class DecoderNetwork(StackNetwork):
             current = codes[:, number]
             if generator is not None and sampled and number:
                 own = functional.linear(read[:, 0].detach(), *self.readout_weights()).argmax(dim=1)
-                drawn = torch.rand(len(codes), generator=generator, device=codes.device) < sampled
+                drawn = _for_rows(codes, generator) < sampled
                 current = torch.where(drawn, own, current)
             x = _times(functional.embedding(current[:, None], table), masks.embedded)
             context: Tensor | None = None
@@ -221,11 +222,18 @@ class DecoderNetwork(StackNetwork):
             return _Masks(None, (None,) * count, None)
 
         def draw(width: int) -> Tensor:
-            return draw_mask((batch, 1, width), self.dropout, like, generator)
+            return row_mask((batch, 1, width), self.dropout, like, generator)
 
         size = like.shape[1]
         outputs = [draw(self._width) for _ in self.recurrent]
         return _Masks(draw(size), tuple(outputs), draw(size))
+
+
+def _for_rows(codes: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a number from 0 to 1 for each row."""
+    return drawn_for_rows(
+        lambda sizes: torch.rand(sizes, generator=generator, device=codes.device), (len(codes),)
+    )
 
 
 def _times(x: Tensor, mask: Tensor | None) -> Tensor:

@@ -5,14 +5,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nabi._row_share import drawn_for_rows
 from nabi.ir import Program
 
-__all__ = ["draw_mask", "drop_codes", "drop_features", "drop_weights"]
+__all__ = ["draw_mask", "drop_codes", "drop_features", "drop_weights", "row_mask"]
 
 
 def draw_mask(shape: Sequence[int], rate: float, like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw a dropout mask: 0 with probability `rate`, else 1 / (1 - rate)."""
     return like.new_empty(shape).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+
+
+def row_mask(shape: Sequence[int], rate: float, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a dropout mask whose first axis are the rows of a batch, of which a worker may have some."""
+    return drawn_for_rows(lambda sizes: draw_mask(sizes, rate, like, generator), shape)
 
 
 def drop_features(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
@@ -22,7 +28,7 @@ def drop_features(x: Tensor, rate: float, generator: torch.Generator | None) -> 
     """
     if generator is None or not rate:
         return x
-    return x * draw_mask((len(x), 1, x.shape[2]), rate, x, generator)
+    return x * row_mask((len(x), 1, x.shape[2]), rate, x, generator)
 
 
 def drop_codes(table: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from nabi import layers
 from nabi.cells import Cell
 from nabi.models._networks._dropout import drop_features, drop_weights
+from nabi.models._networks._watching import note_call
 from nabi.scan import PreparedStep, sample_noise, scan, step
 
 __all__ = ["RecurrentStack", "StackNetwork", "StackSteps", "States", "run_layer"]
@@ -34,6 +35,7 @@ def run_layer(
     the weights between a state and the next is left out (Merity et al. 2018).
     """
     assert isinstance(layer, layers.RNN)
+    note_call(layer, x, states, lengths, reverse)
     program = layer.program(training=generator is not None)
     weights = layer.cell_parameters()
     noise: tuple[Tensor, ...] = ()
@@ -148,6 +150,7 @@ class RecurrentStack(torch.nn.ModuleList):
         """
         after: States = []
         for layer, before, drawn, mask in zip(self.rnns, states, noises, masks, strict=True):
+            note_call(layer, x[:, None], before)
             noise = [one[:, number] if one.dim() == 3 else one for one in drawn]
             final = step(layer.program(training=training), x, before, layer.cell_parameters(), noise)
             after.append(final)

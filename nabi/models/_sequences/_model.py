@@ -25,6 +25,7 @@ from nabi.models._sequences._samples import NO_LABEL, SequenceSamples
 from nabi.models._sequences._settings import SequenceSettings
 from nabi.models._sequences._stream import SequenceStream
 from nabi.models._sequences._training import BATCH_TO_READ, SequenceTraining, balanced_weights, check_frames
+from nabi.models._task._answers import note_answers
 from nabi.models._task._task_model import TaskModel
 from nabi.training import ResumableTraining
 
@@ -343,6 +344,8 @@ class SequenceModel(TaskModel):
             assert self.network.baselines is not None
             features, targets = self._baseline_data(samples)
             values = np.concatenate([np.atleast_2d(one) for one in self._probabilities(samples)])
+            if self._answer == "class":
+                note_answers(samples.names, targets, values)
             values = values[_flat(samples.targets) != NO_LABEL]
             what = f"{part} {'steps' if self._answer == 'step' else self._things}"
             scores = Report.measure(self.labels.names, targets, values, part=what, interrupted=interrupted)

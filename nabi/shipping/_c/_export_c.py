@@ -11,7 +11,8 @@ from nabi import _checks
 from nabi._public import public
 from nabi._version import __version__
 from nabi.shipping._c._mathematics import functions_for, number
-from nabi.shipping._c._step import Array, layer_function
+from nabi.shipping._c._names import Names, commented
+from nabi.shipping._c._step import Array, LayerFunction, layer_function
 from nabi.shipping._code._functions import SelfTest, constants_of, scratch_bytes
 from nabi.shipping._export_object import multiplications
 from nabi.shipping._folder import check_folder, write_folder
@@ -104,8 +105,9 @@ def _about(program: StepProgram, layout: Layout) -> Sequence[str]:
 
 def _source(program: StepProgram, layout: Layout, test: SelfTest, apart: bool) -> tuple[str, list[Array]]:
     name, upper = program.name, program.name.upper()
-    written = [layer_function(name, layer, layout) for layer in program.layers]
-    arrays = [array for _, found in written for array in found]
+    names = Names(_taken(name))
+    written = [layer_function(name, layer, layout, names) for layer in program.layers]
+    arrays = [array for one in written for array in one.arrays]
     if layout.initial is not None:
         numbers = np.concatenate([state.initial for state in program.states])
         arrays.append(Array(f"{name}_initial", f"[{len(numbers)}]", numbers))
@@ -122,8 +124,8 @@ def _source(program: StepProgram, layout: Layout, test: SelfTest, apart: bool) -
         if isinstance(map_, Map) for one in map_.operations
     }  # fmt: skip
     parts += functions_for(used)
-    parts += [text for text, _ in written]
-    parts += _functions(program, layout, test, name, upper)
+    parts += [one.text for one in written]
+    parts += _functions(program, layout, test, name, upper, written)
     return "\n\n".join(parts) + "\n", arrays
 
 
@@ -133,8 +135,16 @@ def _weights_source(program: StepProgram, arrays: Sequence[Array]) -> str:
     return "\n\n".join([text, declared, *[_array(one, "const float") for one in arrays]]) + "\n"
 
 
+def _taken(name: str) -> list[str]:
+    """Return the names of the file and of its header that no layer decides."""
+    functions = ("compute", "init", "reset", "step", "run", "get_state", "set_state", "self_test", "initial")
+    macros = [f"{name.upper()}_{key}" for key in ("H", *_KEYS)]
+    return [f"{name}_{one}" for one in (*functions, *(key.lower() for key in _KEYS))] + macros
+
+
 def _array(array: Array, kind: str) -> str:
-    return f"/* {array.about} */\n{kind} {array.name}[{array.numbers.size}] = {{\n{_rows(array.numbers)}\n}};"
+    head = f"/* {commented(array.about)} */\n{kind} {array.name}[{array.numbers.size}]"
+    return f"{head} = {{\n{_rows(array.numbers)}\n}};"
 
 
 def _rows(numbers: Numbers) -> str:
@@ -143,10 +153,17 @@ def _rows(numbers: Numbers) -> str:
     return ",\n".join(f"    {row}" for row in rows)
 
 
-def _functions(program: StepProgram, layout: Layout, test: SelfTest, name: str, upper: str) -> list[str]:
+def _functions(
+    program: StepProgram,
+    layout: Layout,
+    test: SelfTest,
+    name: str,
+    upper: str,
+    layers: Sequence[LayerFunction],
+) -> list[str]:
     """Return the public functions."""
     output = program.output
-    calls = "\n".join(f"    {name}_{layer.name}(x, state, scratch);" for layer in program.layers)
+    calls = "\n".join(f"    {one.name}(x, state, scratch);" for one in layers)
     place = layout.place(output)
     at = f"{output.memory} + {place}" if output.memory != "input" else "x"
     steps, shown = test.outputs.shape

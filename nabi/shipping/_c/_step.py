@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nabi.shipping._c._mathematics import expression, number
+from nabi.shipping._c._names import Names, commented, word
 from nabi.shipping._memory import Layout
 from nabi.shipping._program import (
     Cumulative,
@@ -22,26 +23,7 @@ from nabi.shipping._program import (
     Value,
 )
 
-__all__ = ["Array", "layer_function"]
-
-# Names that mean something in the functions that are written here.
-_TAKEN = frozenset({
-    "n", "k", "o", "t", "row", "total", "state", "scratch", "input", "auto", "break", "case", "char", "const",
-    "continue", "default", "do", "double", "each", "else", "enum", "extern", "float", "for", "goto", "if",
-    "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-    "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
-})  # fmt: skip
-_ASCII = {
-    "σ": "sigmoid",
-    "∘": "*",
-    "·": "*",
-    "×": "*",
-    "−": "-",
-    "…": "...",
-    "∑": "sum",
-    "Σ": "sum",
-    "√": "sqrt",
-}
+__all__ = ["Array", "LayerFunction", "layer_function"]
 
 
 class Array(NamedTuple):
@@ -52,55 +34,52 @@ class Array(NamedTuple):
     numbers: Numbers
 
 
-def layer_function(prefix: str, layer: StepLayer, layout: Layout) -> tuple[str, list[Array]]:
+class LayerFunction(NamedTuple):
+    """A layer as a C function: its name, its text, and the weights that it reads."""
+
+    name: str
+    text: str
+    arrays: list[Array]
+
+
+def layer_function(prefix: str, layer: StepLayer, layout: Layout, names: Names) -> LayerFunction:
     """Return the function `static void PREFIX_LAYER(const float *input, float *state, float *scratch)`.
 
     Args:
         prefix: of all names.
         layer: the layer.
         layout: where values lie, for vectors of one number.
-
-    Returns:
-        The text, and the weights that it reads.
+        names: of the file.
     """
-    return _Writer(prefix, layer, layout).written()
+    return _Writer(prefix, layer, layout, names).written()
 
 
 class _Writer:
-    def __init__(self, prefix: str, layer: StepLayer, layout: Layout) -> None:
+    def __init__(self, prefix: str, layer: StepLayer, layout: Layout, names: Names) -> None:
         self._layer, self._layout = layer, layout
-        self._name = f"{prefix}_{layer.name}"
-        self._arrays: dict[int, Array] = {}
+        self._file = names
+        self._name = names.free(f"{prefix}_{layer.name}")
+        self._arrays: list[Array] = []
         self._names: dict[int, str] = {}
-        self._taken = set(_TAKEN)
+        self._local = Names(prefix=f"{prefix}_")
         self._pointers: list[str] = []
         self._lines: list[str] = []
 
-    def written(self) -> tuple[str, list[Array]]:
+    def written(self) -> LayerFunction:
         for instruction in self._layer.instructions:
             self._write(instruction)
         body = "\n".join(self._lines)
         used = [name for name in ("n", "k", "o", "row") if re.search(rf"\bfor \({name} = |\b{name} = ", body)]
         counters = [f"    int {', '.join(used)};"] if used else []
-        about = [f"/* {_plain(self._layer.name)}: {_plain(self._layer.title)}"]
-        about += [f" *   {_plain(line)}" for line in self._layer.equations] + [" */"]
+        about = [f"/* {commented(self._layer.name)}: {commented(self._layer.title)}"]
+        about += [f" *   {commented(line)}" for line in self._layer.equations] + [" */"]
         unused = [f"    (void){name};" for name in ("input", "state", "scratch")
                   if not re.search(rf"\b{name}\b", "\n".join([*self._pointers, body]))]  # fmt: skip
         head = f"static void {self._name}(const float *input, float *state, float *scratch)"
         text = [*about, head, "{", *self._pointers, *counters, *unused, body, "}"]
-        return "\n".join(text), list(self._arrays.values())
+        return LayerFunction(self._name, "\n".join(text), self._arrays)
 
     # Names ------------------------------------------------------------------------------------------------
-
-    def _free(self, wanted: str) -> str:
-        name = re.sub(r"\W+", "_", _plain(wanted)).strip("_") or "value"
-        name = f"v_{name}" if name[0].isdigit() else name
-        found, count = name, 1
-        while found in self._taken:
-            count += 1
-            found = f"{name}_{count}"
-        self._taken.add(found)
-        return found
 
     def _value(self, value: Value) -> str:
         """Return the name of a value: a pointer declared at the beginning of the function, or an array."""
@@ -111,7 +90,7 @@ class _Writer:
             if value.memory == "weights" and value.numbers is not None:
                 self._names[id(value)] = self._array(value.name, value.name, value.numbers)
             else:
-                self._names[id(value)] = name = self._free(value.name)
+                self._names[id(value)] = name = self._local.free(value.name)
                 constant = "const " if value.memory == "input" else ""
                 at = self._layout.place(value)
                 start = f"{value.memory} + {at}" if at else value.memory
@@ -119,13 +98,8 @@ class _Writer:
         return self._names[id(value)]
 
     def _array(self, name: str, about: str, numbers: Numbers) -> str:
-        label = f"{self._name}_{re.sub(r'[^A-Za-z0-9_]+', '_', _plain(name)).strip('_') or 'w'}"
-        known = {one.name for one in self._arrays.values()}
-        found, count = label, 1
-        while found in known:
-            count += 1
-            found = f"{label}_{count}"
-        self._arrays[len(self._arrays)] = Array(found, about, numbers.reshape(-1))
+        found = self._file.free(f"{self._name}_{word(name, 'w')}")
+        self._arrays.append(Array(found, about, numbers.reshape(-1)))
         return found
 
     def _add(self, depth: int, line: str) -> None:
@@ -174,7 +148,6 @@ class _Writer:
 
     def _map(self, instruction: Map) -> None:
         names: dict[int, str] = {}
-        outer = set(self._taken)
         wide = instruction.width > 1
 
         def given(one: Elementwise | Value | float) -> str:
@@ -187,15 +160,15 @@ class _Writer:
         # Pointers are named before the loop, so that its own names do not meet theirs.
         for value in (*instruction.reads, *(value for _, value in instruction.results)):
             self._value(value)
+        inner = self._local.block()
         self._add(0, f"for (n = 0; n < {instruction.width}; n++) {{" if wide else "{")
         for one in instruction.operations:
             found = expression(one.operation, [given(argument) for argument in one.arguments])
-            names[id(one)] = self._free(one.name or "a")
+            names[id(one)] = inner.free(one.name or "a")
             self._add(1, f"const float {names[id(one)]} = {found};")
         for one, value in instruction.results:
             self._add(1, f"{self._value(value)}[{'n' if wide else '0'}] = {names[id(one)]};")
         self._add(0, "}")
-        self._taken = outer | set(self._names.values())
 
     def _reduction(self, reduction: Reduction) -> None:
         source, result = self._value(reduction.source), self._value(reduction.result)
@@ -288,10 +261,3 @@ def _place(first: int, steps: Sequence[int], axes: Sequence[str]) -> str:
     if first or not parts:
         parts.insert(0, str(first))
     return " + ".join(parts)
-
-
-def _plain(text: str) -> str:
-    """Return a text in the characters that every compiler reads."""
-    for sign, word in _ASCII.items():
-        text = text.replace(sign, word)
-    return text.encode("ascii", "replace").decode().replace("*/", "* /")

@@ -55,7 +55,14 @@ def constants_of(program: StepProgram, layout: Layout, weights: Weights) -> Mapp
 
 
 def model_module(
-    program: StepProgram, layout: Layout, machine: Machine, weights: Weights, test: SelfTest, *, apart: bool
+    program: StepProgram,
+    layout: Layout,
+    machine: Machine,
+    weights: Weights,
+    test: SelfTest,
+    *,
+    apart: bool,
+    shares: bool = False,
 ) -> ir.Module:
     """Return the module of an exported model.
 
@@ -66,8 +73,9 @@ def model_module(
         weights: as they are stored.
         test: what the self-test compares.
         apart: whether the weights are in another object, under the name that `weights_module` gives them.
+        shares: see `add_step`.
     """
-    return _Writer(program, layout, machine, weights, test, apart).module
+    return _Writer(program, layout, machine, weights, test, apart, shares).module
 
 
 def weights_module(program: StepProgram, weights: Weights, machine: Machine) -> ir.Module:
@@ -104,12 +112,13 @@ class _Writer:
         weights: Weights,
         test: SelfTest,
         apart: bool,
+        shares: bool,
     ) -> None:
         self._program, self._layout, self._machine, self._test = program, layout, machine, test
         self._kind = index_of(machine)
         self.module = ir.Module(program.name)
         self._data = self._weights(weights, apart)
-        self._step = add_step(self.module, f"{program.name}_compute", program, layout, machine)
+        self._step = add_step(self.module, f"{program.name}_compute", program, layout, machine, shares=shares)
         self._step.linkage = "internal"
         self._label = weights.layout if apart else None
         for name, value in constants_of(program, layout, weights).items():
@@ -178,13 +187,18 @@ class _Writer:
         return function
 
     def _each_state(self, b: ir.IRBuilder, plain: Any, state: Any, *, to_state: bool) -> None:
-        """Copy all states to or from numbers without gaps."""
-        at = 0
+        """Copy all states to or from numbers without gaps; those without gaps in the state are one copy."""
+        at, runs = 0, list[list[int]]()
         for one in self._program.states:
-            place = self._at(b, state, self._layout.place(one.value))
-            other = self._at(b, plain, at)
-            self._copy(b, *((other, place) if to_state else (place, other)), one.value.width)
+            place = self._layout.place(one.value)
+            if runs and place == runs[-1][0] + runs[-1][2]:
+                runs[-1][2] += one.value.width
+            else:
+                runs.append([place, at, one.value.width])
             at += one.value.width
+        for place, first, width in runs:
+            inside, outside = self._at(b, state, place), self._at(b, plain, first)
+            self._copy(b, *((outside, inside) if to_state else (inside, outside)), width)
 
     def _write_init(self) -> None:
         function, b = self._function("init", _INT, ["state", "bytes"], bytes=self._kind)

@@ -14,7 +14,9 @@ from nabi.native import Machine
 from nabi.native.operations import apply
 from nabi.native.vectors import POINTER, Vectors
 from nabi.native.weight_vectors import WeightVectors
-from nabi.shipping._memory import Layout, Tiles
+from nabi.shipping._code._byte_products import Row, dot_products, take_row
+from nabi.shipping._code._shared import SharedFunctions
+from nabi.shipping._memory import DIGITS, FOUR, FOURS, Layout, Tiles
 from nabi.shipping._program import (
     Cumulative,
     Elementwise,
@@ -54,6 +56,7 @@ class StepWriter:
         machine: the target.
         layout: where values lie.
         weights, state, scratch, x: pointers to these memories.
+        shared: functions for what is computed in many places; None to write everything where it is needed.
     """
 
     def __init__(
@@ -65,8 +68,9 @@ class StepWriter:
         state: Any,
         scratch: Any,
         x: Any,
+        shared: SharedFunctions | None = None,
     ) -> None:
-        self.b, self.machine, self.layout = builder, machine, layout
+        self.b, self.machine, self.layout, self.shared = builder, machine, layout, shared
         self.v = vectors_of(builder, machine, layout.lanes)
         self.one = vectors_of(builder, machine, 1)
         self.kind = index_of(machine)
@@ -117,8 +121,19 @@ class StepWriter:
         result, bias = self.address(product.result), self.at(weights, placed.bias)
         operands = [self._operand(term) for term in product.terms]
         columns = [term.matrix.shape[1] for term in product.terms]
+        rows = self._rows(product, operands) if any(t.kind == FOURS for _, t in placed.tiles) else []
         for (place, tiles), scales in zip(placed.tiles, placed.scales, strict=True):
             first = tiles.first * lanes
+            if tiles.kind == FOURS:
+                self._tiles_of_fours(
+                    tiles,
+                    rows,
+                    self.at(weights, place),
+                    self.at(weights, scales),
+                    self.at(bias, first),
+                    self.at(result, first),
+                )
+                continue
             self._tiles(
                 tiles,
                 columns,
@@ -128,6 +143,36 @@ class StepWriter:
                 self.at(bias, first),
                 self.at(result, first),
             )
+
+    def _rows(self, product: Product, operands: Sequence[Any]) -> list[Row]:
+        """Write the digits of all operands of a product."""
+        assert self.layout.digits is not None
+        found, at = [], 0
+        for term, operand in zip(product.terms, operands, strict=True):
+            digits = self.at(self._memories["scratch"], self.layout.digits)
+            digits = self.b.gep(digits, [self.index(at)], source_etype=ir.IntType(8))
+            found.append(take_row(self.v, self.kind, operand, digits, term.matrix.shape[1]))
+            at += DIGITS * found[-1].stride
+        return found
+
+    def _tiles_of_fours(
+        self, tiles: Tiles, rows: Sequence[Row], weights: Any, factors: Any, bias: Any, result: Any
+    ) -> None:
+        """Write tiles of int8 weights by fours."""
+        b, v, step = self.b, self.v, tiles.vectors * self.layout.lanes
+        sizes = [-(-row.columns // FOUR) * FOUR * step for row in rows]
+        with self.loop(tiles.count) as tile:
+            start = b.mul(tile, self.index(step))
+            own_bias, own_result = self.at(bias, start), self.at(result, start)
+            own = b.gep(weights, [b.mul(tile, self.index(sum(sizes)))], source_etype=ir.IntType(8))
+            own_factors = self.at(factors, b.mul(tile, self.index(2 * step * len(rows))))
+            sums = [v.load(own_bias, self.index(self.layout.lanes * n)) for n in range(tiles.vectors)]
+            for row, size in zip(rows, sizes, strict=True):
+                sums = dot_products(v, self.kind, row, own, own_factors, sums)
+                own = b.gep(own, [self.index(size)], source_etype=ir.IntType(8))
+                own_factors = self.at(own_factors, 2 * step)
+            for number, value in enumerate(sums):
+                v.store(value, own_result, self.index(self.layout.lanes * number))
 
     def _operand(self, term: Term) -> Any:
         """Return the address of the row that a term reads."""
@@ -162,6 +207,9 @@ class StepWriter:
             start = b.mul(tile, self.index(step))
             own_bias, own_result = self.at(bias, start), self.at(result, start)
             own = read.address(weights, b.mul(tile, self.index(step * sum(columns))))
+            if self.shared is not None and not tiles.kind:
+                self._called_terms(tiles, columns, operands, own, own_bias, own_result)
+                return
             sums = [v.load(own_bias, self.index(lanes * n)) for n in range(tiles.vectors)]
             if scales is not None:
                 scales = self.at(scales, b.mul(tile, self.index(step * len(columns))))
@@ -176,6 +224,25 @@ class StepWriter:
                 own = read.address(own, self.index(count * step))
             for number, value in enumerate(sums):
                 v.store(value, own_result, self.index(lanes * number))
+
+    def _called_terms(
+        self,
+        tiles: Tiles,
+        columns: Sequence[int],
+        operands: Sequence[Any],
+        weights: Any,
+        bias: Any,
+        result: Any,
+    ) -> None:
+        """Write a tile whose sums lie in memory, by calls for its terms."""
+        v, step = self.v, tiles.vectors * self.layout.lanes
+        assert self.shared is not None
+        with self.loop(tiles.vectors) as number:
+            place = self.b.mul(number, self.index(self.layout.lanes))
+            v.store(v.load(bias, place), result, place)
+        for operand, count in zip(operands, columns, strict=True):
+            self.shared.term(v, self.kind, result, weights, operand, self.index(count), tiles.vectors)
+            weights = v.address(weights, self.index(count * step))
 
     def _weights(self, v: Vectors, kind: str) -> Vectors | WeightVectors:
         """Return what loads weights."""
@@ -242,7 +309,8 @@ class StepWriter:
                 return given[id(one)] if isinstance(one, Value) else v.constant(one)
 
             for one in instruction.operations:
-                made[id(one)] = apply(v, one.operation, *map(found, one.arguments))
+                write = apply if self.shared is None else self.shared.apply
+                made[id(one)] = write(v, one.operation, *map(found, one.arguments))
             for one, value in instruction.results:
                 v.store(made[id(one)], results[id(value)], start)
 

@@ -8,7 +8,8 @@ from llvmlite import ir
 from nabi.native import Machine
 from nabi.native.vectors import POINTER
 from nabi.shipping._code._instructions import StepWriter, index_of, largest_tile, rounds
-from nabi.shipping._memory import Layout, lay_out
+from nabi.shipping._code._shared import SharedFunctions
+from nabi.shipping._memory import DIGITS, FOUR, Layout, lay_out
 from nabi.shipping._program import StepProgram, Value, results_of
 from nabi.shipping._small_weights import pack_small, small_table
 
@@ -17,24 +18,37 @@ __all__ = ["STREAM_ARGUMENTS", "add_step", "function_of", "layout_for", "stream_
 _NO_ALIAS = ("weights", "state", "scratch", "y")
 
 
-def layout_for(program: StepProgram, machine: Machine, kind: str = "") -> Layout:
+def layout_for(program: StepProgram, machine: Machine, kind: str = "", most: int | None = None) -> Layout:
     """Return where everything lies on a machine, with weights of a kind; see `_small_weights`.
 
-    Vectors are narrower where the widest product would leave half of them unused.
+    Vectors are narrower where the widest product would leave half of them unused. `most` is the largest
+    number of vectors of a tile, by default what suits the registers of the machine.
     """
     widest = max((max(one.pieces or (one.width,)) for one in _results(program)), default=1)
     lanes = 1 if machine.vector_bytes <= 4 else machine.for_width(widest, "float32").lanes("float32")
     if not kind:
-        return lay_out(program, lanes, largest_tile(machine))
-    pack, pack_table = partial(pack_small, kind=kind), partial(small_table, kind=kind)
-    return lay_out(program, lanes, largest_tile(machine), pack, kind=kind, pack_table=pack_table)
+        return lay_out(program, lanes, most or largest_tile(machine))
+    by_fours = kind == "int8" and machine.has_byte_products and lanes >= FOUR
+    # Every vector of a tile has a sum for each digit; a digit of the row and the weights need registers, too.
+    if most is None:
+        most = min((machine.registers - FOUR) // DIGITS, 8) if by_fours else largest_tile(machine)
+    pack = partial(pack_small, kind=kind, by_fours=by_fours)
+    return lay_out(program, lanes, most, pack, kind=kind, pack_table=partial(small_table, kind=kind))
 
 
 def _results(program: StepProgram) -> list[Value]:
     return [value.place for one in program.instructions for value in results_of(one)]
 
 
-def add_step(module: ir.Module, name: str, program: StepProgram, layout: Layout, machine: Machine) -> Any:
+def add_step(
+    module: ir.Module,
+    name: str,
+    program: StepProgram,
+    layout: Layout,
+    machine: Machine,
+    *,
+    shares: bool = False,
+) -> Any:
     """Add `void name(weights, state, scratch, x, y)`, which computes one step.
 
     Args:
@@ -43,11 +57,13 @@ def add_step(module: ir.Module, name: str, program: StepProgram, layout: Layout,
         program: what it computes.
         layout: where everything lies.
         machine: the target.
+        shares: whether what is computed in many places is written once, and called: less code, but slower.
     """
     function = function_of(module, name, ir.VoidType(), ["weights", "state", "scratch", "x", "y"])
     b = ir.IRBuilder(function.append_basic_block("entry"))
     weights, state, scratch, x, y = function.args
-    writer = StepWriter(b, machine, layout, weights, state, scratch, x)
+    shared = SharedFunctions(module, machine) if shares else None
+    writer = StepWriter(b, machine, layout, weights, state, scratch, x, shared)
     if layout.input_copy is not None:
         writer.copy(x, writer.at(scratch, layout.input_copy), program.input.width)
     for instruction in program.instructions:

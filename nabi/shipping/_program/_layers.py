@@ -19,7 +19,7 @@ from nabi.shipping._program._instructions import Lookup, Product, Push, Term, Va
 from nabi.shipping._program._recurrent import recurrent_layers
 from nabi.shipping._program._step_program import State, StepLayer, zeros
 
-__all__ = ["steps_of"]
+__all__ = ["steps_of", "window_layer"]
 
 Steps = list[StepLayer]
 Write = Callable[[Any, list[Value]], Steps]
@@ -96,15 +96,43 @@ def _convolution(layer: Any, sources: list[Value]) -> Steps:
         )
     if layer.strides[0] != 1:
         raise UnshippableError(f"strides={layer.strides[0]} gives fewer steps than it reads; use 1")
-    x, size, dilation = sources[0], layer.kernel_size[0], layer.dilation_rate[0]
-    reach = (size - 1) * dilation + 1
+    size, dilation = layer.kernel_size[0], layer.dilation_rate[0]
     kernel = _ungrouped(_array(layer.kernel), layer.groups)
     bias = np.zeros(layer.filters, np.float32) if layer.bias is None else _array(layer.bias)
-    y = Value("sum_y", layer.filters, pieces=(layer.filters,))
     title = f"Conv1D of {layer.filters} filters over {size} steps"
     name = named_activation(layer)
     window = f"{size - 1}" if dilation == 1 else f"{size - 1} · {dilation}"
     text = (f"y = {name}(b + the sum of K_j x_(t - j) for j = 0 ... {window})",)
+    return [
+        window_layer(
+            layer.name, title, text, sources[0], kernel, bias, dilation, lambda e: activated(name, e.x)
+        )
+    ]
+
+
+def window_layer(
+    name: str,
+    title: str,
+    text: Sequence[str],
+    x: Value,
+    kernel: Any,
+    bias: Any,
+    dilation: int,
+    write: Callable[[Equations], Node],
+) -> StepLayer:
+    """Return a layer that reads the last steps.
+
+    Args:
+        name, title, text: see `equation_layer`.
+        x: what it reads.
+        kernel: `[steps, features, filters]`, the present step last.
+        bias: `[filters]`.
+        dilation: how far the steps are apart.
+        write: writes what becomes of the sums.
+    """
+    size, filters = kernel.shape[0], kernel.shape[2]
+    reach = (size - 1) * dilation + 1
+    y = Value("sum_y", filters, pieces=(filters,))
     if reach == 1:
         terms = [Term(np.ascontiguousarray(kernel[0].T, np.float32), x)]
         states, first = [], []
@@ -117,9 +145,9 @@ def _convolution(layer: Any, sources: list[Value]) -> Steps:
             for at in range(size)
         ]
     product = Product(y, np.ascontiguousarray(bias, np.float32), tuple(terms))
-    found = equation_layer(layer.name, title, text, [y], lambda e: activated(name, e.x))
+    found = equation_layer(name, title, text, [y], write)
     instructions = (*first, product, *found.instructions)
-    return [StepLayer(layer.name, title, text, instructions, tuple(states), found.output)]
+    return StepLayer(name, title, tuple(text), instructions, tuple(states), found.output)
 
 
 def _ungrouped(kernel: Any, groups: int) -> Any:

@@ -1,17 +1,20 @@
 """Whole models as step programs: chains and graphs of layers, and the networks of ready systems."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 
 from nabi import layers, models
 from nabi._public import public
 from nabi.data import KEYS
 from nabi.errors import ArgumentError, CellError, NabiError, NotFiniteError
 from nabi.shipping._program._equation_layer import Equations, UnshippableError, equation_layer
-from nabi.shipping._program._instructions import Lookup, Product, Value
+from nabi.shipping._program._instructions import Lookup, Numbers, Product, Value, reads_of
 from nabi.shipping._program._layers import steps_of
+from nabi.shipping._program._sequences import series_input, write_series
 from nabi.shipping._program._step_program import StepLayer, StepProgram
 
 __all__ = ["identifier", "step_program"]
@@ -27,7 +30,8 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     Args:
         model: a built Sequential or functional model with one input and one output; a `LanguageModel`, whose
             step reads a code and gives logits; a `NoteModel` without labels, whose step reads a frame of 88
-            keys and gives logits; or a `TextClassifier` that reads in one direction.
+            keys and gives logits; a `TextClassifier` that reads in one direction; or a `SeriesClassifier`
+            that does so without leaving steps out, whose step gives probabilities.
         name: of the program, a C identifier; by default the name of the model.
 
     Raises:
@@ -50,6 +54,8 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
         label, entry = "notes", walk.notes(model)
     elif isinstance(model, models.TextClassifier):
         label, entry = "classifier", walk.model(model.model)
+    elif isinstance(model, models.SeriesClassifier):
+        label, entry = "series", walk.series(model)
     else:
         label, entry = str(getattr(model, "name", "model")), walk.model(model)
     walk.finish(label)
@@ -60,7 +66,11 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
 
 def _check_trained(model: Any) -> None:
     """Refuse a ready system without a network."""
-    systems = (models.LanguageModel, models.NoteModel, models.TextClassifier)
+    for kind in type(model).__mro__:
+        if kind.__name__ in _UNSTEPPED and kind.__module__.startswith("nabi."):
+            reason = _UNSTEPPED[kind.__name__]
+            raise ArgumentError(f"model: {type(model).__name__} cannot go step by step: {reason}")
+    systems = (models.LanguageModel, models.NoteModel, models.SeriesClassifier, models.TextClassifier)
     network = "model" if isinstance(model, models.TextClassifier) else "network"
     if isinstance(model, systems) and getattr(model, network, None) is None:
         raise ArgumentError(f"model: {type(model).__name__} has no network yet; fit it first")
@@ -74,6 +84,24 @@ def identifier(name: str) -> str:
     """
     found = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "model"
     return f"model_{found}" if found[0].isdigit() else found
+
+
+# Ready systems whose network is a part of what they compute, and not one of one step.
+_SOUND = (
+    "its steps are spectra of stretches of sound, which its front computes; stream() of the model reads "
+    "sound piece by piece in Python. A Sequential model that reads samples or spectra can be exported"
+)
+_UNSTEPPED = {  # by name: to load them takes time
+    "SoundClassifier": _SOUND,
+    "SpeechRecognizer": _SOUND,
+    "DNAClassifier": "it reads words of letters, from both ends or at their places in a sequence",
+    "ClipClassifier": "its steps are pictures, which convolutions of two axes read",
+    "Forecaster": "its network reads features of the calendar and of filters that are computed in float64 "
+    "beside it; state() of the model reads value by value in Python. A Sequential model that reads the "
+    "series can be exported",
+    "Translator": "it reads a whole sentence before it writes",
+    "Captioner": "it reads a whole picture before it writes",
+}
 
 
 class _Walk:
@@ -149,6 +177,7 @@ class _Walk:
         """Write a layer; what has no rendering is noted, and the others are tried without it."""
         if isinstance(layer, models.Sequential | models.Functional):
             return self._run(layer, sources[0])
+        _check_weights(layer)
         try:
             steps = steps_of(layer, sources)
         except UnshippableError as problem:
@@ -212,6 +241,15 @@ class _Walk:
         self._call(network.readout, [value])
         return x
 
+    def series(self, model: Any) -> Value:
+        """Write a classifier of series: from the channels of a step to the probabilities of the classes."""
+        x = series_input(model)
+        try:
+            write_series(model, x, self._add)
+        except UnshippableError as problem:
+            raise ArgumentError(f"model: SeriesClassifier cannot go step by step: {problem}") from None
+        return x
+
     def _stack(self, network: Any, x: Value) -> Value:
         for layer in network.recurrent.rnns:
             x = self._call(layer, [x])
@@ -243,14 +281,29 @@ def _placeholder(layer: Any, x: Value) -> Value:
     return Value("y", width) if isinstance(width, int) else x
 
 
+def _check_weights(layer: Any) -> None:
+    """Refuse a layer with a weight that is no number, before anything is computed from it."""
+    if not isinstance(layer, torch.nn.Module):
+        return
+    for tensor in (*layer.parameters(), *layer.buffers()):
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
+
+
 def _check_finite(program: StepProgram) -> None:
+    """Refuse what was computed from weights and is no number: a root, a power, a folded factor."""
     for layer in program.layers:
-        for instruction in layer.instructions:
-            arrays = []
-            match instruction:
-                case Product(bias=bias, terms=terms):
-                    arrays = [bias, *[term.matrix for term in terms]]
-                case Lookup(table=table):
-                    arrays = [table]
-            if not all(np.isfinite(one).all() for one in arrays):
-                raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
+        if not all(np.isfinite(one).all() for one in _weights_of(layer)):
+            raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
+
+
+def _weights_of(layer: StepLayer) -> Iterator[Numbers]:
+    """Return all numbers of a layer that were learned: matrices, vectors, tables, and how states begin."""
+    for instruction in layer.instructions:
+        match instruction:
+            case Product(bias=bias, terms=terms):
+                yield from [bias, *[term.matrix for term in terms]]
+            case Lookup(table=table):
+                yield table
+        yield from [value.numbers for value in reads_of(instruction) if value.numbers is not None]
+    yield from [state.initial for state in layer.states]

@@ -7,12 +7,13 @@ from typing import Any
 
 from nabi.native import WEB_ASSEMBLY, emit_object, link_web_assembly
 from nabi.shipping._code._functions import SelfTest, constants_of, model_module, scratch_bytes
+from nabi.shipping._code._shared import TILE
 from nabi.shipping._code._step_function import layout_for
 from nabi.shipping._memory import Layout
 from nabi.shipping._program import StepProgram, step_program
 from nabi.shipping._self_test import self_test_of
 from nabi.shipping._small_weights import quantized
-from nabi.shipping._weights_file import packed_weights
+from nabi.shipping._weights_file import Weights, packed_weights
 
 __all__ = ["BLOCK", "WebModule", "loader", "module_of", "template", "web_assembly_files"]
 
@@ -20,6 +21,8 @@ BLOCK = 128
 """Steps that a call of `run` takes at most: as many as the Web Audio API hands over samples."""
 _FUNCTIONS = ("init", "reset", "step", "run", "get_state", "set_state", "self_test")
 _STACK = 8192
+_ENOUGH = 4096
+"""Bytes beyond the weights. Where code takes more, what is computed in many places is written once."""
 
 
 class WebModule:
@@ -42,9 +45,18 @@ class WebModule:
             kind: what weights are stored as; empty for float32.
         """
         machine = WEB_ASSEMBLY["wasm" if simd else "wasm-scalar"]
-        layout = layout_for(program, machine, kind)
-        weights = packed_weights(layout, program.structure)
-        module = model_module(program, layout, machine, weights, test, apart=False)
+        exports = {name: f"{program.name}_{name}" for name in _FUNCTIONS}
+        found: list[tuple[int, bytes, Layout, Weights]] = []
+        for shares in (False, True):
+            layout = layout_for(program, machine, kind, TILE if shares else None)
+            weights = packed_weights(layout, program.structure)
+            module = model_module(program, layout, machine, weights, test, apart=False, shares=shares)
+            room = _room(program, layout)
+            content = link_web_assembly(emit_object(module, machine), exports, stack=_STACK, room=room)
+            found.append((len(content), content, layout, weights))
+            if len(content) - len(weights.content) <= _ENOUGH:
+                break
+        _, self.content, layout, weights = min(found, key=lambda one: one[0])
         constants = constants_of(program, layout, weights)
         self.sizes = {
             "input": program.input.width,
@@ -56,9 +68,6 @@ class WebModule:
             "block": BLOCK,
         }
         self.weights = len(weights.content)
-        exports = {name: f"{program.name}_{name}" for name in _FUNCTIONS}
-        room = _room(program, layout)
-        self.content = link_web_assembly(emit_object(module, machine), exports, stack=_STACK, room=room)
 
 
 def _room(program: StepProgram, layout: Layout) -> int:

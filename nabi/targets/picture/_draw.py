@@ -10,6 +10,7 @@ from nabi.targets.picture._wires import Wire, make_wires
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
 
 __all__ = ["Step"]
 
@@ -191,9 +192,7 @@ class Step:
         x, y = self.x + self._middle(element), self.y + element.y
         fill, edge = FILLS[box.kind]
         if box.round:
-            self.axes.add_patch(
-                Circle((x, y), CIRCLE / 2, facecolor=fill, edgecolor=edge, linewidth=1.2, zorder=4)
-            )
+            patch: Patch = Circle((x, y), CIRCLE / 2, facecolor=fill, edgecolor=edge, linewidth=1.2, zorder=4)
         else:
             corner = (x - element.width / 2, y - element.height / 2)
             patch = FancyBboxPatch(
@@ -206,7 +205,9 @@ class Step:
                 linewidth=1.2,
                 zorder=4,
             )
-            self.axes.add_patch(patch)
+        if box.value:
+            patch.set_gid(f"value-{box.value}")
+        self.axes.add_patch(patch)
         up = 0.1 if box.weights else 0.0
         style: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 5}
         self.axes.text(x, y + up, f"${box.label}$", fontsize=LABEL, color="#1d242b", **style)

@@ -54,6 +54,7 @@ class Box:
         label: its operation, in LaTeX.
         weights: its learned (or random) weights, in LaTeX.
         name: of its value, in LaTeX, or empty.
+        value: the same name as `named_nodes` has it, or empty.
         reads: the boxes whose values it reads, in the order of the equation.
         ordered: whether the order of the inputs matters; they are then labelled with letters.
         round: whether it is drawn as a circle.
@@ -64,6 +65,7 @@ class Box:
     weights: list[str] = field(default_factory=list)
     name: str = ""
     reads: list["Box"] = field(default_factory=list)
+    value: str = ""
     ordered: bool = False
     round: bool = False
 
@@ -102,6 +104,7 @@ class _Maker:
         self.names = {
             node.index: symbol(node, LATEX, name) for name, node in reversed(named.items()) if node.arguments
         }
+        self.values = {node.index: name for name, node in reversed(named.items()) if node.arguments}
         self.readers: dict[int, int] = {}
         for node in program.nodes:
             for argument in node.arguments:
@@ -151,15 +154,18 @@ class _Maker:
                 # Axes are not drawn; the value keeps the name that it has with them.
                 box = self.made[node.index] = self.box(node.arguments[0])
                 box.name = box.name or self.names.get(node.index, "")
+                box.value = box.value or self.values.get(node.index, "")
             elif _is_fixed(node):
                 # Fixed numbers are a box that reads nothing.
                 self.made[node.index] = self.boxes[node.index] = Box("map", r"\mathrm{const}")
                 self.made[node.index].name = self.names.get(node.index, "")
+                self.made[node.index].value = self.values.get(node.index, "")
             elif not node.arguments:
                 self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
             else:
                 box = self.compute(node)
                 box.name = self.names.get(node.index, "")
+                box.value = self.values.get(node.index, "")
                 self.made[node.index] = box
                 self.boxes[node.index] = box
         return self.made[node.index]

@@ -9,11 +9,12 @@ from typing import Any
 
 from nabi import _checks
 from nabi._public import public
-from nabi.errors import ArgumentError, OutputError
+from nabi.errors import ArgumentError, MissingFileError, OutputError
 from nabi.files import check_counter, write_atomically
 from nabi.training._callbacks._base import Callback
 from nabi.training._callbacks._monitoring import Monitor
 from nabi.training._compiled import KeepsExtra
+from nabi.training._workers._group import find_workers, is_first_worker
 
 __all__ = ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"]
 
@@ -97,6 +98,8 @@ class ModelCheckpoint(Monitor):
                 f"filepath: {self.filepath!r} can't be formatted ({problem}); "
                 f"available are epoch, {', '.join(logs)}"
             ) from None
+        if not is_first_worker():
+            return
         if self.save_weights_only:
             self.model.save_weights(path)
         else:
@@ -138,6 +141,8 @@ class CSVLogger(Callback):
         table = csv.DictWriter(text, columns, delimiter=self.separator, lineterminator="\n", restval="")
         table.writeheader()
         table.writerows(self._rows)
+        if not is_first_worker():
+            return
         with write_atomically(self.filename, "w") as file:
             file.write(text.getvalue())
 
@@ -175,21 +180,35 @@ class BackupAndRestore(Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Resume from the file, if there is one."""
         self.resumed_epoch = None
-        if self.path.exists():
+        if self._is_there():
             with self._keeping_beside():
                 self.model.load_training(self.path)
             self.resumed_epoch = self.model.completed_epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the file."""
-        if (epoch + 1) % self.every == 0:
+        if (epoch + 1) % self.every == 0 and is_first_worker():
             with self._keeping_beside():
                 self.model.save(self.path)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Remove the file of a complete run."""
-        if self.model.completed_epoch >= int(self.params["epochs"]) or self.model.stop_training:
+        is_complete = self.model.completed_epoch >= int(self.params["epochs"]) or self.model.stop_training
+        if is_complete and is_first_worker():
             self.path.unlink(missing_ok=True)
+
+    def _is_there(self) -> bool:
+        """Whether there is a file; of several workers all must see it, or none."""
+        workers, here = find_workers(), self.path.exists()
+        if workers is None:
+            return here
+        seen = workers.gather(here)
+        if any(seen) and not all(seen):
+            raise MissingFileError(
+                f"path: worker {seen.index(False)} of {workers.count} has no file {self.path}, which others "
+                "have; keep it on a disk that all workers see"
+            )
+        return here
 
     @contextmanager
     def _keeping_beside(self) -> Iterator[None]:

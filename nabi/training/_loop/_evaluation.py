@@ -1,7 +1,7 @@
 """Going over data without training: evaluate and predict."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,13 +14,24 @@ from nabi.training._data._batches import Batches
 from nabi.training._loop._progress import make_display
 from nabi.training._step._step import evaluate_batch, start_figures
 
+if TYPE_CHECKING:
+    from nabi.training._workers._fit import Together
+
 __all__ = ["evaluate", "evaluate_batches", "predict", "predict_batch"]
 
 
 def evaluate_batches(
-    model: Trainable, compiled: Compiled, batches: Batches, callbacks: CallbackList, prefix: str = ""
+    model: Trainable,
+    compiled: Compiled,
+    batches: Batches,
+    callbacks: CallbackList,
+    prefix: str = "",
+    together: "Together | None" = None,
 ) -> dict[str, Any]:
-    """The loss and the metrics on batches, their names after the prefix."""
+    """The loss and the metrics on batches, their names after the prefix.
+
+    Workers that train together evaluate together: each its rows of every batch.
+    """
     start_figures(model, compiled)
     before, after = callbacks.methods("on_test_batch_begin"), callbacks.methods("on_test_batch_end")
     callbacks.call("on_test_begin", {})
@@ -30,14 +41,17 @@ def evaluate_batches(
         for number, batch in enumerate(batches.epoch()):
             for begin in before:
                 begin(number, {})
-            evaluate_batch(model, compiled, batch)
+            if together is None:
+                evaluate_batch(model, compiled, batch)
+            else:
+                together.evaluate(batch)
             if after:
                 logs = compiled.figures()
                 for end in after:
                     end(number, logs)
     if number < 0:
         raise ArgumentError("x: it gave no batch to evaluate; a generator can be read only once")
-    logs = compiled.figures(prefix)
+    logs = compiled.figures(prefix) if together is None else together.validation_figures(prefix)
     callbacks.call("on_test_end", logs)
     return logs
 

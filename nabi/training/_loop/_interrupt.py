@@ -12,10 +12,19 @@ class FinishBatch:
     """While it is entered, the first Ctrl-C only sets `asked`; a second one interrupts at once.
 
     Only the main thread hears of signals; elsewhere nothing changes.
+
+    Args:
+        agreed: whether the training is that of several workers, which end together: `asked` is then set by
+            whoever knows that all of them know.
+
+    Attributes:
+        asked: whether the training is to end after this batch.
+        heard: whether this process was asked to.
     """
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, agreed: bool = False) -> None:
+        self.asked = self.heard = False
+        self._agreed = agreed
         self._previous: Any = None
         self._installed = False
 
@@ -30,10 +39,11 @@ class FinishBatch:
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.heard:
             self._restore()
             self._previous(number, frame)
-        self.asked = True
+        self.heard = True
+        self.asked = self.asked or not self._agreed
 
     def _restore(self) -> None:
         if self._installed:

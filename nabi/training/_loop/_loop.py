@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -22,6 +22,10 @@ from nabi.training._loop._evaluation import evaluate_batches
 from nabi.training._loop._interrupt import FinishBatch
 from nabi.training._loop._progress import Display, make_display
 from nabi.training._step._step import Step, start_figures
+from nabi.training._workers._group import Workers, find_workers
+
+if TYPE_CHECKING:
+    from nabi.training._workers._fit import Together
 
 __all__ = ["Loop", "fit"]
 
@@ -41,6 +45,10 @@ class Loop(ABC):
     epochs: int
     position: Position
     interrupt: FinishBatch
+    is_shared: bool = False
+    """Whether several workers train together, and end together."""
+    is_watched_elsewhere: bool = False
+    """Whether another worker has a callback that is told the figures of every batch."""
 
     # What a subclass says -----------------------------------------------------------------------------------
 
@@ -63,6 +71,10 @@ class Loop(ABC):
 
     def begin(self) -> None:
         """Set the position, after the callbacks' `on_train_begin`."""
+        return
+
+    def draw_alike(self) -> None:
+        """Let all workers draw the same random numbers in an epoch that is about to begin or go on."""
         return
 
     def begin_epoch(self) -> None:
@@ -89,6 +101,14 @@ class Loop(ABC):
         """Take the figures of a complete epoch, before callbacks hear of it."""
         return
 
+    def agree(self) -> None:
+        """Agree with other workers on whether to go on, when callbacks have heard of an epoch."""
+        return
+
+    def figures_so_far(self) -> dict[str, Any]:
+        """Return the figures for a bar to show, without asking other workers."""
+        return self.figures()
+
     def end(self) -> None:
         """Finish, before the callbacks' `on_train_end`."""
         return
@@ -103,7 +123,7 @@ class Loop(ABC):
         """Train until the last epoch, an end that comes earlier, or Ctrl-C."""
         logs: dict[str, Any] = {}
         try:
-            with FinishBatch() as self.interrupt:
+            with FinishBatch(self.is_shared) as self.interrupt:
                 callbacks.call("on_train_begin", {})
                 self.begin()
                 while not (self.interrupt.asked or self.is_at_its_end()):
@@ -115,6 +135,7 @@ class Loop(ABC):
 
     def _epoch(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
         position = self.position
+        self.draw_alike()
         if not position.batch:
             self.begin_epoch()
         count = self.batches_per_epoch
@@ -128,6 +149,7 @@ class Loop(ABC):
         self.end_epoch(logs)
         display.end_epoch(logs)
         callbacks.call("on_epoch_end", position.epoch, logs)
+        self.agree()
         position.epoch += 1
         position.batch, position.total, position.count = 0, 0.0, 0
         self.keep_checkpoint()
@@ -137,17 +159,18 @@ class Loop(ABC):
         """Train on the batches of an epoch; return whether it is complete then."""
         position, step, interrupt = self.position, self.step, self.interrupt
         before, after = callbacks.before_batch, callbacks.after_batch
+        watched = bool(after) or self.is_watched_elsewhere
         for batch in self.batches(position.batch):
             for begin in before:
                 begin(position.batch, {})
             step(batch)
             position.batch += 1
-            if after:
+            if watched:
                 logs = self.figures()
                 for end in after:
                     end(position.batch - 1, logs)
             if display.shows_batches:
-                display.batch(position.batch, self.figures)
+                display.batch(position.batch, self.figures_so_far)
             if interrupt.asked:
                 return not self.goes_on_within_epochs and position.batch == self.batches_per_epoch
             if self.ends_epoch():
@@ -179,7 +202,8 @@ def fit(
         NotFiniteError: if the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C, at the end of a batch and of `on_train_end`.
     """
-    display = make_display(verbose)
+    workers = find_workers()
+    display = make_display(verbose if workers is None or workers.is_first else 0)
     history = History()
     params = {"epochs": epochs, "steps": batches.steps, "verbose": verbose}
     # The history comes last, so that it keeps what other callbacks put into the logs.
@@ -192,6 +216,8 @@ def fit(
     training = _Fit(
         model, compiled, batches, callback_list, prepare, epochs, initial_epoch, validation, validation_every
     )
+    if workers is not None:
+        training.share_with(workers)
     try:
         training.run(display, callback_list)
     finally:
@@ -240,6 +266,19 @@ class _Fit(Loop):
         # Whether the code of others runs between the batches, which may change the model.
         self._is_watched = bool(callbacks.before_batch or callbacks.after_batch)
         self._step: Step | None = None
+        self._together: Together | None = None
+
+    def share_with(self, workers: Workers) -> None:
+        """Train with other workers, each on its rows of every batch; raises as `Together`."""
+        from nabi.training._workers._fit import Together  # a training by one worker needs none of it
+
+        self._together = Together(
+            workers, self._model, self._compiled, self._data, self._validation, self._callbacks, self.epochs
+        )
+        self.is_shared = True
+        # They look at figures at the same batches, whichever of them has the callback.
+        self.is_watched_elsewhere = self._together.is_watched
+        self._is_watched = self._is_watched or self.is_watched_elsewhere
 
     @property
     def batches_per_epoch(self) -> int | None:
@@ -258,6 +297,8 @@ class _Fit(Loop):
     def batches(self, first: int) -> Iterator[Batch]:
         self._start()
         batches = self._data.epoch()
+        if self._together is not None:
+            batches = self._together.in_step(batches)
         if self._prepare is None or (batch := next(batches, None)) is None:
             return batches
         self._prepare(batch[0])
@@ -268,7 +309,8 @@ class _Fit(Loop):
     def _batches(self, display: Display, callbacks: CallbackList) -> bool:
         data = self._data
         by_batch = self._compiled.scheduler is not None and self._compiled.schedule_every == "batch"
-        if self._is_watched or display.shows_batches or by_batch or not isinstance(data, ArrayBatches):
+        one_by_one = self._is_watched or display.shows_batches or by_batch or self.is_shared
+        if one_by_one or not isinstance(data, ArrayBatches):
             return super()._batches(display, callbacks)
         self._start()
         position = self.position
@@ -291,13 +333,19 @@ class _Fit(Loop):
         return True
 
     def _new_step(self) -> Step:
-        return Step(self._model, self._compiled, alone=self._exclusive)
+        exchange = None if self._together is None else self._together.exchange()
+        return Step(self._model, self._compiled, alone=self._exclusive, exchange=exchange)
 
     def step(self, batch: Batch) -> None:
         compiled = self._compiled
         if self._step is None or self._is_watched:
             self._step = self._new_step()
-        self._step.train(batch)
+        if self._together is None:
+            self._step.train(batch)
+        else:
+            sums = self._together.train(self._step, batch, self.interrupt.heard)
+            self.interrupt.asked = sums.asked
+            self._model.stop_training = sums.stopping
         self._look_at_loss(self.position.batch + 1, batch)
         if compiled.scheduler is not None:
             compiled.advance_schedule("batch", None)
@@ -310,7 +358,20 @@ class _Fit(Loop):
             self._model.stop_training = True
 
     def figures(self) -> dict[str, Any]:
+        if self._together is not None:
+            return self._together.figures()
         return self._compiled.figures()
+
+    def figures_so_far(self) -> dict[str, Any]:
+        return self._compiled.figures()
+
+    def draw_alike(self) -> None:
+        if self._together is not None:
+            self._together.draw_alike()
+
+    def agree(self) -> None:
+        if self._together is not None:
+            self._model.stop_training = self._together.any(self._model.stop_training)
 
     def is_at_its_end(self) -> bool:
         return self._model.stop_training or self.position.epoch >= self.epochs
@@ -335,13 +396,19 @@ class _Fit(Loop):
     def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
         if self._validation is None or (self.position.epoch + 1) % self._validation_every:
             return {}
-        return evaluate_batches(self._model, self._compiled, self._validation, callbacks, "val_")
+        return evaluate_batches(
+            self._model, self._compiled, self._validation, callbacks, "val_", self._together
+        )
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         self._model.completed_epoch = self.position.epoch + 1
+        if self._together is not None:
+            self._together.join_states()
         self._compiled.advance_schedule("epoch", logs)
 
     def end(self) -> None:
+        if self._together is not None:
+            self._together.join_states()
         if self.position.batch or self.position.epoch > self._initial_epoch:
             self._compiled.optimizer.finish()
 

@@ -5,19 +5,24 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
-from nabi.files import check_tensors, part, read_kind, reading, write_model_file
+from nabi._row_share import RowShare, having_rows
+from nabi.errors import ArgumentError, FileFormatError, NabiError, NotFiniteError
+from nabi.files import ModelFile, check_tensors, part, read_kind, reading, write_model_file
 from nabi.training._callbacks._base import CallbackList
 from nabi.training._loop._checkpoint import Position, TrainingState, state_from_file, state_to_file
 from nabi.training._loop._checkpoint_checks import check_optimizer_state
 from nabi.training._loop._loop import Loop
 from nabi.training._loop._old_checkpoint import in_the_present_format
 from nabi.training._loop._progress import Display
+from nabi.training._workers._group import Workers, find_workers
+
+if TYPE_CHECKING:
+    from nabi.training._workers._exchange import GradientExchange
 
 __all__ = ["BatchCallbacks", "ResumableTraining", "TrainingSettings"]
 
@@ -80,6 +85,11 @@ class ResumableTraining(Loop):
       follows from the seed and `position.epoch` alone, computed in `batches`, needs neither.)
     - `validates` and `validate(after_batch)`, where there is something to validate with.
     - `steps`, where it is not `epochs * batches_per_epoch`.
+    - `own(batch, share)`, where a batch is something else than tensors whose first axis are its rows.
+
+    In a process group of several workers, all go through the same batches, and each computes its rows of
+    a batch; random numbers of rows are drawn by `drawn_for_rows`. Every worker validates with everything. The
+    first one writes the checkpoint, with which any number of workers goes on.
 
     All that is random comes from `generator`: a checkpoint has its state. Whatever else the next batch
     depends on is `extra()`. A subclass may set its own attributes before or after `super().__init__`: nothing
@@ -126,11 +136,15 @@ class ResumableTraining(Loop):
         self.best: dict[str, Tensor] = {}
         self.interrupted = False
         self._patience: int | None = getattr(settings, "patience", None)
+        self._shall_write = False
         self._averaging: float | None = getattr(settings, "averaging", None)
         self.averages: list[Tensor] = []
         """The moving averages of `weights`, where there are any."""
         if self._averaging is not None:
             self.averages = [weight.detach().clone() for weight in self.weights]
+        self.workers: Workers | None = None
+        """Those that train together; None for this process alone."""
+        self._exchange: GradientExchange | None = None
 
     # What a subclass says -----------------------------------------------------------------------------------
 
@@ -149,8 +163,17 @@ class ResumableTraining(Loop):
         """Yield the batches of the current epoch from this number on; the last may be smaller."""
 
     @abstractmethod
-    def loss(self, batch: Any) -> tuple[Tensor, int]:
+    def loss(self, batch: Any) -> tuple[Tensor, float]:
         """Return the mean loss of a batch, to go backward from, and of how many things it is the mean."""
+
+    def own(self, batch: Any, share: RowShare) -> Any:
+        """Return the rows of a batch that one of several workers computes."""
+        parts = [None if part is None else part[share.rows] for part in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
+
+    def row_count(self, batch: Any) -> int:
+        """Return how many rows a batch has."""
+        return len(batch[0])
 
     @property
     def validates(self) -> bool:
@@ -165,7 +188,10 @@ class ResumableTraining(Loop):
         raise NotImplementedError(f"{type(self).__name__} validates, so it must define validate(after_batch)")
 
     def extra(self) -> dict[str, Any]:
-        """Return, by name, the tensors and JSON values that the next batch depends on, beyond the base's."""
+        """Return, by name, the tensors and JSON values that the next batch depends on, beyond the base's.
+
+        Of several workers all are asked, so that one can give what is about the rows of all.
+        """
         return {}
 
     def set_extra(self, extra: dict[str, Any]) -> None:
@@ -185,12 +211,51 @@ class ResumableTraining(Loop):
             FileFormatError: if the checkpoint is damaged or holds something else.
             ArgumentError: if the checkpoint is of a training with other settings or texts.
             NotFiniteError: if the loss or the gradient becomes NaN or infinite.
+            WorkerError: if another worker of a process group ends.
         """
-        if self._checkpoint is not None and self._checkpoint.exists():
-            self._resume(self._checkpoint)
+        workers = find_workers()
+        if workers is not None:
+            self._share_with(workers)
+        file = self._read_checkpoint()
+        if file is not None:
+            self._resume(file)
         self._written = time.perf_counter()
         self._begun = self._written - self.position.seconds
         super().run(display, callbacks)
+
+    def _share_with(self, workers: Workers) -> None:
+        from nabi.training._workers._exchange import GradientExchange, embeddings_of
+        from nabi.training._workers._same import compare
+
+        self.workers, self.is_shared = workers, True
+        settings = {f"the setting {name}": value for name, value in self.settings.to_dict().items()}
+        network = [str(tuple(one.shape)) for one in self.network.parameters()]
+        compare(workers, {**settings, "the data": self.fingerprint, "the network": network})
+        workers.take_from_first([*self.network.parameters(), *self.network.buffers(), *self.averages])
+        self._exchange = GradientExchange(workers, self.weights, embeddings_of(self.network))
+
+    def _read_checkpoint(self) -> ModelFile | None:
+        """Return the checkpoint that training goes on from; None without one."""
+        path = self._checkpoint
+        if path is None:
+            return None
+        if self.workers is None:
+            return read_kind(path, (self.kind,)) if path.exists() else None
+        problem = file = None
+        if self.workers.is_first and path.exists():
+            try:
+                file = read_kind(path, (self.kind,))
+            except NabiError as found:
+                problem = found
+        file, problem = self.workers.from_first((file, problem))
+        if problem is not None:
+            raise problem
+        return file  # type: ignore[no-any-return]
+
+    def draw_alike(self) -> None:
+        """Let all workers draw the same random numbers: those of the first."""
+        if self.workers is not None:
+            self.generator.set_state(self.workers.from_first(self.generator.get_state()))
 
     def is_at_its_end(self) -> bool:
         """Return whether the last epoch is done, or patience at its end."""
@@ -229,7 +294,7 @@ class ResumableTraining(Loop):
         if self._checkpoint is not None:
             if self.interrupted:
                 self._write(self._checkpoint)
-            else:
+            elif self._is_first:
                 self._checkpoint.unlink(missing_ok=True)
         if self.best:
             self.network.load_state_dict(self.best)
@@ -250,22 +315,56 @@ class ResumableTraining(Loop):
         rate = settings.rate(position.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, count = self.loss(batch)
-        value = float(loss.detach())
-        self._check_finite("loss", value, rate, lambda: self.loss(batch))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        count: float
+        if self._exchange is not None:
+            value, count = self._gradients_of_all(batch, rate, self._exchange)
+        else:
+            loss, count = self.loss(batch)
+            value = float(loss.detach())
+            self._check_finite("loss", value, rate, lambda: self.loss(batch))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
         # Clipping turns an infinite gradient into weights that are no numbers, which the loss shows too late.
-        self._check_finite("gradient", float(norm), rate, lambda: self.loss(batch)[0].backward())
+        self._check_finite("gradient", float(norm), rate, lambda: self._own_loss(batch).backward())
         self.optimizer.step()
         if self._averaging is not None:
             kept = min(self._averaging, (1 + position.step) / (10 + position.step))
             with torch.no_grad():
                 torch._foreach_lerp_(self.averages, self.weights, 1 - kept)
         position.total += value * count
-        position.count += count
+        position.count += round(count)
         position.step += 1
+
+    def _gradients_of_all(self, batch: Any, rate: float, exchange: "GradientExchange") -> tuple[float, int]:
+        """Give each weight the gradient of the whole batch; return its mean loss, and of how many things."""
+        share = exchange.workers.share(self.row_count(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        exchange.asked, exchange.writes = self.interrupt.heard, self._is_time_to_write
+        with having_rows(share):
+            value = 0.0
+            if share.count:
+                loss, things = self.loss(self.own(batch, share))
+                value = float(loss.detach())
+                exchange.begin(things)
+                with exchange.listening():
+                    loss.backward()
+            else:
+                exchange.begin(0)
+            sums = exchange.finish(value, share.count)
+            self._check_finite("loss", sums.loss, rate, lambda: self._own_loss(batch))
+        self.interrupt.asked, self._shall_write = sums.asked, sums.writes
+        return sums.loss, round(sums.things)
+
+    def _own_loss(self, batch: Any) -> Tensor:
+        """Return the loss of this worker's rows of a batch, again."""
+        if self.workers is None:
+            return self.loss(batch)[0]
+        share = self.workers.share(self.row_count(batch))
+        with having_rows(share):
+            return (
+                self.loss(self.own(batch, share))[0] if share.count else torch.zeros((), requires_grad=True)
+            )
 
     def _check_finite(self, name: str, value: float, rate: float, again: Callable[[], object]) -> None:
         if not math.isfinite(value):
@@ -282,15 +381,25 @@ class ResumableTraining(Loop):
 
     def keep_checkpoint(self) -> None:
         """Write the checkpoint, once a minute."""
-        if self._checkpoint is None:
-            return
-        now = time.perf_counter()
-        if now - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
-            self.position.seconds = now - self._begun
+        if self._checkpoint is not None and (
+            self._is_time_to_write if self.workers is None else self._shall_write
+        ):
+            self.position.seconds = time.perf_counter() - self._begun
             self._write(self._checkpoint)
-            self._written = time.perf_counter()
+            self._written, self._shall_write = time.perf_counter(), False
+
+    @property
+    def _is_time_to_write(self) -> bool:
+        return time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS
+
+    @property
+    def _is_first(self) -> bool:
+        return self.workers is None or self.workers.is_first
 
     def _write(self, path: Path) -> None:
+        extra = self.extra()
+        if not self._is_first:
+            return
         described, tensors = state_to_file(
             TrainingState(
                 self.position,
@@ -298,17 +407,16 @@ class ResumableTraining(Loop):
                 random={"training": self.generator.get_state()},
                 best=self.best,
                 averages=self._named_averages(),
-                extra=self.extra(),
+                extra=extra,
             )
         )
         tensors |= {f"weights/{name}": value for name, value in self.network.state_dict().items()}
         of_what = {"settings": self.settings.to_dict(), "fingerprint": self.fingerprint}
         write_model_file(path, self.kind, {**of_what, "training": described}, tensors)
 
-    def _resume(self, path: Path) -> None:
+    def _resume(self, file: ModelFile) -> None:
         """Put a training that has not begun to where it stood when the file was written."""
-        file = read_kind(path, (self.kind,))
-        header = file.header
+        path, header = file.path, file.header
         same = header.get("fingerprint") == self.fingerprint
         if header.get("settings") != self.settings.to_dict() or not same:
             what = "settings" if same else self.material

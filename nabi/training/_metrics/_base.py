@@ -1,7 +1,7 @@
 """The base class of metrics: state kept from batch to batch, and the result computed from it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from nabi.layers import dtype_named, unique_name
 from nabi.nn import initializers
 from nabi.training._data._align import align_weights
 
-__all__ = ["Metric", "as_tensor", "flat_weights", "numbers_of"]
+__all__ = ["Metric", "added", "as_tensor", "flat_weights", "numbers_of"]
 
 
 class _State(Tensor):
@@ -72,6 +72,8 @@ class Metric:
     """
 
     name: str
+    _summed: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are added up over workers, beside the states made by `add_weight`: means and sums."""
     # The tensors made by `add_weight`, each with its initial values.
     _states: list[tuple[_State, Tensor]]
 
@@ -122,6 +124,39 @@ class Metric:
         """Reset the states, as `reset_state` (Keras 2's name)."""
         self.reset_state()
 
+    def sums(self) -> list[Any]:
+        """Return what is added up over the workers that train one model together.
+
+        That are the states made by `add_weight`, so these must be sums and counts. (Of a state that begins
+        with other values than zero, what came to them is added up.)
+
+        Raises:
+            ArgumentError: if the metric keeps what it counts elsewhere.
+        """
+        states = vars(self).get("_states", ())
+        if not states and not self._summed:
+            raise ArgumentError(
+                f"metrics: {self.name} ({type(self).__name__}) has no state made by add_weight, so what it "
+                "counts cannot be added up over several workers; make its sums and counts with add_weight"
+            )
+        kept = [getattr(self, name) for name in self._summed]
+        plain = [one.sums() if hasattr(one, "sums") else one for one in kept]
+        return [*plain, *((state - first).as_subclass(Tensor).clone() for state, first in states)]
+
+    def take_sums(self, sums: Sequence[Sequence[Any]]) -> None:
+        """Be the metric of everything that these, from `sums` of several workers, have counted."""
+        parts = list(zip(*sums, strict=True))
+        for name, part in zip(self._summed, parts, strict=False):
+            own = getattr(self, name)
+            if hasattr(own, "take_sums"):
+                own.take_sums(part)
+            else:
+                setattr(self, name, added(part))
+        for (state, first), part in zip(
+            vars(self).get("_states", ()), parts[len(self._summed) :], strict=True
+        ):
+            state.assign(first + added(part))
+
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Update the metric with a batch and return the value so far."""
         self.update_state(*arguments, **keywords)
@@ -138,6 +173,18 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def added(values: Iterable[Any]) -> Any:
+    """Return the sum of numbers or tensors; None counts nothing.
+
+    >>> added([1.0, None, 2.0])
+    3.0
+    """
+    there = [value for value in values if value is not None]
+    if not there:
+        return None
+    return torch.stack(there).sum(0) if isinstance(there[0], Tensor) else sum(there)
 
 
 def as_tensor(values: Any, like: Tensor | None = None) -> Tensor:

@@ -71,6 +71,8 @@ class Sum(Metric):
     4.0
     """
 
+    _summed = ("_sum",)
+
     def __init__(self, name: str = "sum", dtype: Any = None) -> None:
         super().__init__(name, dtype)
         self._sum = 0.0
@@ -97,6 +99,8 @@ class Mean(Metric):
     >>> mean.result()
     4.0
     """
+
+    _summed = ("_mean",)
 
     def __init__(self, name: str = "mean", dtype: Any = None) -> None:
         super().__init__(name, dtype)

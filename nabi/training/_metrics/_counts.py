@@ -58,6 +58,8 @@ class _Counts(Metric):
     Outputs and targets are compared element by element; a target above 0.5 is positive.
     """
 
+    _summed = ("_right", "_wrong", "_positives", "_negatives")
+
     def __init__(
         self,
         thresholds: Sequence[float],
@@ -346,6 +348,8 @@ class FBetaScore(Metric):
     >>> round(score.result(), 4)
     0.6667
     """
+
+    _summed = ("_counts",)
 
     def __init__(
         self,

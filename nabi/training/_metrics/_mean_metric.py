@@ -86,6 +86,8 @@ class MeanMetric(MetricBase):
     0.5
     """
 
+    _summed = ("_mean",)
+
     def __init__(self, fn: MetricFunction, name: str | None = None, **options: Any) -> None:
         self.fn = fn
         self.name: str = name or str(getattr(fn, "__name__", type(fn).__name__))

@@ -1,6 +1,7 @@
 """Means over the batches of an epoch, at negligible cost per batch."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -54,6 +55,16 @@ class RunningMean:
         self._sum += sum(value * weight for value, weight in zip(values, self._weights, strict=True))
         self._weight += sum(self._weights)
         self._waiting, self._weights = [], []
+
+    def sums(self) -> tuple[float, float]:
+        """Return the sum of the numbers times their weights, and that of the weights."""
+        if self._waiting:
+            self._fetch()
+        return self._sum, self._weight
+
+    def take_sums(self, sums: Sequence[tuple[float, float]]) -> None:
+        """Be the mean of all numbers that these sums are of."""
+        self._sum, self._weight = (sum(part) for part in zip(*sums, strict=True))
 
     @property
     def finite(self) -> bool:

@@ -1,12 +1,13 @@
 """Support for torchmetrics; it is imported only when one of its metrics is used."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nabi.errors import ShapeError
+from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["NAMED", "TorchMetric", "is_torch_metric", "named_metric"]
 
@@ -42,6 +43,9 @@ class TorchMetric:
 
     def __init__(self, metric: Any, name: str | None = None) -> None:
         self.metric = metric
+        # Workers ask for the value of all their batches when each has come to the end of an epoch; asked in
+        # between by one of them, torchmetrics would wait for the others.
+        metric.sync_on_compute = False
         kind = type(metric).__name__
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
         self._kind = kind
@@ -76,6 +80,29 @@ class TorchMetric:
     def result(self) -> float:
         """Return the value over all batches since the last reset."""
         return float(self.metric.compute())
+
+    def sums(self) -> dict[str, Any]:
+        """Return the state of the metric, which torchmetrics knows how to merge."""
+        return {
+            name: [one.cpu() for one in value] if isinstance(value, list) else value.cpu()
+            for name, value in self.metric.metric_state.items()
+        }
+
+    def take_sums(self, sums: Sequence[dict[str, Any]]) -> None:
+        """Be the metric of everything that these states, from `sums` of several workers, have counted."""
+        first, *others = sums
+        self.metric.reset()
+        for name, value in first.items():
+            setattr(self.metric, name, value)
+        self.metric._update_count = 1
+        for number, state in enumerate(others, 2):
+            self.metric._update_count = number  # a state that is a mean is weighted by it
+            try:
+                self.metric.merge_state(state)
+            except (RuntimeError, TypeError) as problem:
+                raise ArgumentError(
+                    f"metrics: what {self._kind} counts cannot be added up over several workers ({problem})"
+                ) from None
 
     def reset_state(self) -> None:
         """Reset the metric."""

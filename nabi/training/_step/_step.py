@@ -21,6 +21,7 @@ from nabi.training._step._losses import ClosedForm, closed_form, gradient_by_aut
 
 if TYPE_CHECKING:
     from nabi.training._step._flat import FlatStep
+    from nabi.training._workers._exchange import GradientExchange, Sums
 
 __all__ = ["Step", "evaluate_batch", "evaluate_by_default", "start_figures"]
 
@@ -55,6 +56,8 @@ class Chain:
         self.forward = [own.forward for own in self._passes]
         self.backward = [own.backward for own in reversed(self._passes[start + 1 :])]
         self.last_backward = self._passes[start].backward
+        # What each of these completes the gradients of, for workers that exchange them meanwhile.
+        self.completes = [list(layer.parameters()) for layer, _ in reversed(parts.layers[start:])]
         self.masks = [] if parts.masked is None else [own.mask for own in parts.masked]
         self._padding_last = any(own.needs_padding_last for own in parts.masked or ())
         self.mask: Tensor | None = None
@@ -144,12 +147,25 @@ class Step:
         compiled: how.
         alone: whether no one looks on until the epoch ends and all that the model learned is in its weights.
             Gradients then lie where they lay in the epoch before.
+        exchange: what makes the gradients of several workers one; such steps are made by
+            `train_with_others` alone.
     """
 
-    def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
+    def __init__(
+        self,
+        model: Trainable,
+        compiled: Compiled,
+        *,
+        alone: bool = False,
+        exchange: "GradientExchange | None" = None,
+    ) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         self._own_step, self._own_loss = defines(model, "train_step"), defines(model, "compute_loss")
         self._chain: Chain | None = None
+        self._exchange = exchange
+        # By what a loss that is a sum over rows is multiplied, so that a mean over workers leaves it one.
+        self._as_sum = 1.0
+        self._sums: Sums | None = None
         # A loss of the user's own may depend on weights too, which only autograd can see.
         if not self._own_loss and is_own(compiled.loss):
             self._find_chain(alone)
@@ -210,6 +226,35 @@ class Step:
         else:
             self._train_by_autograd(x, y, weights)
 
+    def train_with_others(self, batch: Batch | None, rows: int) -> "Sums":
+        """Train on this worker's rows of a batch, together with other workers.
+
+        Args:
+            batch: its own rows; None if it has none of them.
+            rows: how many all workers have.
+
+        Returns:
+            what they said of the step. If the loss is not finite, no worker changes its weights.
+        """
+        exchange = self._exchange
+        assert exchange is not None
+        if self._compiled.loss.reduction == "sum":
+            self._as_sum = float(min(rows, exchange.workers.count))
+        if batch is not None:
+            self.by_default(batch)
+        else:
+            exchange.begin(0)
+            self._take(exchange.finish(0.0, 0))
+        assert self._sums is not None
+        return self._sums
+
+    def _take(self, sums: "Sums") -> None:
+        """Take the loss of the whole batch, and update the weights if it is finite."""
+        self._sums = sums
+        self._compiled.mean_loss.add(sums.loss, sums.rows)
+        if self._compiled.mean_loss.finite:
+            self._optimizer.step()
+
     def train_several(self, batches: SeveralBatches) -> int:
         """Train on as many of the next batches as one call of native code takes.
 
@@ -251,7 +296,8 @@ class Step:
         try:
             outputs = x if x.dtype is chain.dtype or chain.takes_numbers else x.to(chain.dtype)
             flat = chain.flat.get(x.shape)
-            found = None if flat is None or weights is not None else flat.forward(outputs, y)
+            is_flat = flat is not None and weights is None and self._exchange is None
+            found = flat.forward(outputs, y) if is_flat and flat is not None else None
             if flat is not None and found is not None:
                 compiled.mean_loss.add(found, x.shape[0])
                 if compiled.mean_loss.finite:
@@ -272,7 +318,8 @@ class Step:
         passed: Any
         if chain.flat.get(shape) is not None:
             del chain.flat[shape]  # the parts are about to write to the same arguments
-        shall_be_flat = weights is None and chain.shall_be_flat(shape)
+        exchange = self._exchange
+        shall_be_flat = weights is None and exchange is None and chain.shall_be_flat(shape)
         mask = chain.mask
         for take in chain.masks:
             mask = take(mask)
@@ -285,6 +332,9 @@ class Step:
             loss, passed = chain.closed(y, outputs)
         else:
             loss, passed = gradient_by_autograd(compiled.loss, chain.readout, y, outputs, weights)
+        if exchange is not None:
+            self._backward_with_others(chain, exchange, x, float(loss), passed)
+            return outputs
         compiled.mean_loss.add(loss, shape[0])
         if compiled.mean_loss.finite:
             for backward in chain.backward:
@@ -295,12 +345,45 @@ class Step:
             self._optimizer.step()
         return outputs
 
+    def _backward_with_others(
+        self, chain: Chain, exchange: "GradientExchange", x: Tensor, loss: float, passed: Any
+    ) -> None:
+        """Go backward, and update once the gradients are those of all workers.
+
+        They travel while the layers before go on.
+        """
+        rows = x.shape[0]
+        exchange.begin(1 if self._as_sum != 1.0 else rows)
+        if self._as_sum != 1.0:
+            loss, passed = loss * self._as_sum, passed * self._as_sum
+        *others, last = chain.completes
+        for backward, weights in zip(chain.backward, others, strict=True):
+            passed = backward(passed, True)
+            for weight in weights:
+                exchange.ready(weight)
+        chain.last_backward(passed, False)
+        for weight in last:
+            if chain.takes_numbers:
+                exchange.reads(weight, x)
+            exchange.ready(weight)
+        self._take(exchange.finish(loss, rows))
+
     def _train_by_autograd(self, x: Part, y: Part | None, weights: Part | None) -> None:
         model, compiled, optimizer = self._model, self._compiled, self._optimizer
         y_pred = model.training_outputs(x, compiled.logits_of)
-        loss = total_loss(model, compiled, x, y, y_pred, weights, self._own_loss, training=True)
-        compiled.mean_loss.add(loss, row_count(x))
-        if compiled.mean_loss.finite:
+        loss = total_loss(
+            model, compiled, x, y, y_pred, weights, self._own_loss, training=True, factor=self._as_sum
+        )
+        exchange = self._exchange
+        if exchange is not None:
+            optimizer.clear_gradients()
+            exchange.begin(1 if self._as_sum != 1.0 else _things(y_pred, row_count(x)))
+            with exchange.listening():
+                loss.backward()
+            self._take(exchange.finish(float(loss.detach()), row_count(x)))
+        else:
+            compiled.mean_loss.add(loss, row_count(x))
+        if exchange is None and compiled.mean_loss.finite:
             if not optimizer.bound:
                 raise ArgumentError("optimizer: the model has no weights to train")
             optimizer.clear_gradients()
@@ -309,6 +392,14 @@ class Step:
         if compiled.metrics_asked:
             with torch.no_grad():
                 compiled.measure(y, y_pred, weights)
+
+
+def _things(y_pred: Any, rows: int) -> float:
+    """Return what the loss is the mean of: steps where the outputs have a mask, else rows."""
+    mask: Tensor | None = getattr(y_pred, "_keras_mask", None)
+    if mask is None or mask.shape != y_pred.shape[: mask.dim()]:
+        return rows
+    return float(mask.sum())
 
 
 def total_loss(
@@ -320,8 +411,9 @@ def total_loss(
     weights: Part | None,
     own_loss: bool,
     training: bool,
+    factor: float = 1.0,
 ) -> Tensor:
-    """The loss of a batch with its penalties, or what the model's own `compute_loss` gives."""
+    """The loss of a batch, times a factor, with its penalties; or that of the model's own `compute_loss`."""
     if own_loss:
         given = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": weights}
         if "training" in signature(model.compute_loss).parameters:
@@ -331,26 +423,31 @@ def total_loss(
             raise ArgumentError(f"compute_loss: expected a tensor with one number from it, got {value!r}")
         return value.reshape(())
     loss = compiled.loss(y, y_pred, weights)
+    if factor != 1.0:
+        loss = loss * factor
     penalty = model.regularization_loss()
     return loss if penalty is None else loss + penalty
 
 
-def evaluate_batch(model: Trainable, compiled: Compiled, batch: Batch) -> None:
-    """Take the loss and the metrics of a batch into the figures, by the model's `test_step` if it has one."""
+def evaluate_batch(model: Trainable, compiled: Compiled, batch: Batch, factor: float = 1.0) -> None:
+    """Take the loss, times a factor, and the metrics of a batch into the figures.
+
+    The model's `test_step` says what they are, if it has one.
+    """
     if defines(model, "test_step"):
         compiled.take_figures(figures_of("test_step", model.test_step(as_data(batch))))
         return
-    evaluate_by_default(model, compiled, batch)
+    evaluate_by_default(model, compiled, batch, factor)
 
 
-def evaluate_by_default(model: Trainable, compiled: Compiled, batch: Batch) -> None:
+def evaluate_by_default(model: Trainable, compiled: Compiled, batch: Batch, factor: float = 1.0) -> None:
     """Take the loss and the metrics of a batch into the figures as nabi does."""
     x, y, weights = batch
     own_loss = defines(model, "compute_loss")
     if y is None and not own_loss:
         raise ArgumentError("y: no targets were given, evaluating needs them")
     y_pred = model.training_outputs(x, compiled.logits_of)
-    loss = total_loss(model, compiled, x, y, y_pred, weights, own_loss, training=False)
+    loss = total_loss(model, compiled, x, y, y_pred, weights, own_loss, training=False, factor=factor)
     compiled.mean_loss.add(loss, row_count(x))
     compiled.measure(y, y_pred, weights)
 

@@ -1,0 +1,176 @@
+"""How much faster several workers train, and how fast gradients travel, beside DistributedDataParallel.
+
+Run on an idle machine; each worker has one thread:
+
+    NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers reviews
+    OMP_NUM_THREADS=1 python -m benchmarks.many_workers exchange
+
+`reviews` trains the network of the recipe for film reviews (20,000 words, 128 numbers each; convolution,
+LSTM) on the same batches with one worker and with several, in turns, and compares the losses. `exchange`
+sends the gradients of 20 million weights, found by one backward pass of autograd, through nabi's exchange
+and through DistributedDataParallel. Times are those of the slowest worker; the best of several turns counts.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nabi.training._workers._exchange import GradientExchange
+from nabi.training._workers._group import find_workers
+
+LENGTH = 400
+
+
+def on_workers(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Return what a function returns in each worker; a single one is in no group."""
+    context = multiprocessing.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        ends, processes = [], []
+        for number in range(count):
+            mine, its = context.Pipe()
+            told = (number, count, Path(folder) / "meeting", its, work, arguments)
+            processes.append(context.Process(target=_run, args=told))
+            processes[-1].start()
+            its.close()
+            ends.append(mine)
+        found = [end.recv() for end in ends]
+        for process in processes:
+            process.join()
+    return found
+
+
+def _run(number: int, count: int, meeting: Path, end: Any, work: Any, arguments: Any) -> None:
+    torch.set_num_threads(1)
+    if count > 1:
+        torch.distributed.init_process_group(
+            "gloo", init_method=meeting.as_uri(), rank=number, world_size=count
+        )
+    end.send(work(*arguments))
+    if count > 1:
+        torch.distributed.destroy_process_group()
+    os._exit(0)
+
+
+# Film reviews -----------------------------------------------------------------------------------------------
+
+
+def reviews(rows: int) -> tuple[Any, Any, int]:
+    """Return codes `[N, 400]` and labels of film reviews, so many rows, and the size of the vocabulary."""
+    from nabi.data import Vocabulary, pad_sequences
+    from nabi.datasets import imdb
+
+    (texts, labels), _ = imdb.load_texts(Path(os.environ["NABI_DATA"]))
+    vocabulary = Vocabulary.learn(texts, "words", size=20_000)
+    codes = pad_sequences(vocabulary.encode(texts[:rows]), LENGTH, truncating="pre", padding="post")
+    names = sorted(set(labels))
+    return np.asarray(codes), np.array([[float(names.index(one))] for one in labels[:rows]]), len(vocabulary)
+
+
+def train(codes: Any, labels: Any, words: int, batch: int) -> tuple[float, float]:
+    """Train for an epoch after a first batch; return the seconds and the loss."""
+    from nabi.optimizers import Adam
+    from nabi.recipes.imdb import cnn_lstm
+    from nabi.utils import set_random_seed
+
+    set_random_seed(1)
+    model = cnn_lstm(words, 2)
+    model.compile(Adam(1e-3), "binary_crossentropy", metrics=["accuracy"])
+    model.fit(codes[:batch], labels[:batch], batch_size=batch, shuffle=False, verbose=0)
+    begin = time.perf_counter()
+    history = model.fit(codes, labels, batch_size=batch, verbose=0)
+    return time.perf_counter() - begin, history.history["loss"][-1]
+
+
+def compare_reviews(batch: int, batches: int, turns: int, counts: list[int]) -> None:
+    codes, labels, words = reviews(batch * batches)
+    seconds: dict[int, list[float]] = {count: [] for count in counts}
+    losses: dict[int, float] = {}
+    for _ in range(turns):
+        for count in counts:
+            found = on_workers(count, train, codes, labels, words, batch)
+            seconds[count].append(max(one for one, _ in found))
+            losses[count] = found[0][1]
+    for count in counts:
+        best = min(seconds[count])
+        print(
+            f"{count} workers: {1e3 * best / batches:6.1f} ms a step, {min(seconds[counts[0]]) / best:.2f} "
+            f"times as fast, loss {losses[count]:.7f} ({abs(losses[count] - losses[counts[0]]):.1e} off)",
+            flush=True,
+        )
+
+
+# Exchange ---------------------------------------------------------------------------------------------------
+
+
+def network() -> nn.Sequential:
+    """20 million weights in layers of about a million."""
+    torch.manual_seed(0)
+    return nn.Sequential(*(nn.Linear(1000, 1000) for _ in range(20)))
+
+
+def step_times(way: str, steps: int) -> list[float]:
+    """Return the seconds of forward and backward passes on one row, with the gradients exchanged or not."""
+    model: Any = network()
+    x = torch.ones(1, 1000)
+    workers = find_workers()
+    assert workers is not None
+    exchange = GradientExchange(workers, list(model.parameters()))
+    called = nn.parallel.DistributedDataParallel(model) if way == "ddp" else model
+    found = []
+    for _ in range(steps):
+        model.zero_grad(set_to_none=True)
+        torch.distributed.barrier()
+        begin = time.perf_counter()
+        loss = called(x).square().mean()
+        if way == "nabi":
+            exchange.begin(1)
+            with exchange.listening():
+                loss.backward()
+            exchange.finish(float(loss.detach()), 1)
+        else:
+            loss.backward()
+        found.append(time.perf_counter() - begin)
+    return found[1:]
+
+
+def compare_exchange(steps: int) -> None:
+    times: dict[str, list[float]] = {"alone": [], "ddp": [], "nabi": []}
+    for way in ("alone", "ddp", "nabi", "nabi", "ddp"):
+        times[way] += on_workers(2, step_times, way, steps)[0]
+    alone = statistics.median(times["alone"])
+    rates = {}
+    size = sum(weight.numel() for weight in network().parameters()) * 4 / 1e6
+    for way in ("ddp", "nabi"):
+        spent = statistics.median(times[way])
+        rates[way] = size / (spent - alone)
+        print(f"{way}: {1e3 * spent:.0f} ms a step, {1e3 * alone:.0f} ms of it alone: {rates[way]:.0f} MB/s")
+    print(f"nabi exchanges {rates['nabi'] / rates['ddp']:.0%} of what DistributedDataParallel does")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("reviews", "exchange"))
+    parser.add_argument("--batches", type=int, default=40, help="of an epoch of film reviews")
+    parser.add_argument("--batch", type=int, default=32, help="reviews in a batch of all workers")
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, default=10, help="of the exchange")
+    said = parser.parse_args()
+    if said.what == "reviews":
+        compare_reviews(said.batch, said.batches, said.turns, said.workers)
+    else:
+        compare_exchange(said.steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Ready systems on several workers: a language model with carried states, a forecaster."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nabi import models
+from nabi.data import Frequency, Series, SeriesSet
+from tests.workers.processes import on_workers
+
+TEXT = "the quick brown fox jumps over the lazy dog, and so on. " * 60
+
+
+def _language(path: Path | None = None, **how: Any) -> Any:
+    model = models.LanguageModel("lstm", units=12, epochs=2, batch_size=5, window=16, dropout=0.2)
+    model.fit([TEXT], verbose=0, checkpoint=path, **how)
+    return model.history, [weight.detach().numpy() for weight in model.network.parameters()]
+
+
+def _forecaster() -> Any:
+    steps = np.arange(120)
+    random = np.random.default_rng(0)
+    nothing = np.zeros((len(steps), 0))
+    series = [
+        Series(
+            str(number),
+            datetime(2001, 1, 1),
+            np.sin(steps / 6 + number) + 0.1 * random.normal(size=len(steps)),
+            nothing,
+            nothing,
+            np.zeros(0),
+        )
+        for number in range(3)
+    ]
+    model = models.Forecaster("gru", units=8, epochs=2, batch_size=5)
+    model.fit(SeriesSet(tuple(series), Frequency("day"), (), (), ()), horizon=3, verbose=0)
+    return model.history, [weight.detach().numpy() for weight in model.network.parameters()]
+
+
+def _are_close(found: Any, expected: Any) -> None:
+    for name, values in expected[0].items():
+        np.testing.assert_allclose(found[0][name], values, rtol=1e-4, err_msg=name)
+    for one, other in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_language_model_divides_its_streams() -> None:
+    expected = _language()
+    for found in on_workers(2, _language):
+        _are_close(found, expected)
+
+
+def test_a_forecaster_divides_its_rows() -> None:
+    expected = _forecaster()
+    for found in on_workers(2, _forecaster):
+        _are_close(found, expected)
