@@ -8,8 +8,9 @@ A server process is started on a free port; the load comes from this process, wi
 there are two. A request that could not be sent in time counts from when it was due.
 
 sessions: each session sends a step at a fixed rate; several may share a WebSocket, and send in one message.
-requests: texts for a classifier, at several rates; with --peer also to `benchmarks/peers/serving_peer.py`,
-    where torch's nn.LSTM of the same sizes answers behind Starlette and uvicorn.
+requests: texts for a classifier of words and one of pieces of words, at several rates; with --peer also to
+    `benchmarks/peers/serving_peer.py`, where torch's nn.LSTM of the same sizes answers behind Starlette and
+    uvicorn.
 memory: as many requests and steps as go into the time, and what the server's memory is along the way.
 """
 
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from peers.spelling import WORDS, spelled
 from websockets.asyncio.client import connect
 
 import nabi
@@ -136,19 +138,27 @@ TEXTS = 500
 
 def classifying(given: argparse.Namespace) -> None:
     draw = np.random.default_rng(0)
-    words = [f"w{number}" for number in range(5000)]
+    words = [spelled(number) for number in range(WORDS)]
     texts = [" ".join(draw.choice(words, draw.integers(20, 200))) for _ in range(TEXTS)]
     rates = [float(one) for one in given.rates.split(",")]
-    print("| server | asked, a second | answered, a second | p50, ms | p99, ms |\n|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "texts.nabi"
-        model = nabi.TextClassifier(units=64, embedding_size=64, epochs=1, vocabulary_size=5002)
-        model.fit(texts[:64], ["+", "-"] * 32, verbose=0)
-        model.save(file)
-        commands = {"nabi": nabi_command(file, "--queue", 2000)}
+        commands = {}
+        for name, unit in (("nabi, pieces of words", "pieces"), ("nabi, words", "words")):
+            file = Path(folder) / f"{unit}.nabi"
+            model = nabi.TextClassifier(
+                units=64, embedding_size=64, epochs=1, vocabulary_size=5002, unit=unit
+            )
+            model.fit(texts[:64], ["+", "-"] * 32, verbose=0)
+            model.save(file)
+            commands[name] = nabi_command(file, "--queue", 2000)
+            lengths = [len(codes) for codes in model.encode(texts)]
+            print(f"{name}: a text has {np.mean(lengths):.0f} codes on average")
         if given.peer:
             peer = Path(__file__).parent / "peers" / "serving_peer.py"
-            commands["Starlette, nn.LSTM"] = [sys.executable, str(peer)]
+            commands["Starlette, nn.LSTM, words"] = [sys.executable, str(peer)]
+        print(
+            "| server | asked, a second | answered, a second | p50, ms | p99, ms |\n|---|---:|---:|---:|---:|"
+        )
         for name, command in commands.items():
             with serving(command) as (address, _):
                 for rate in [20.0, *rates]:
