@@ -7,6 +7,8 @@ import typer
 
 from nabi.cli._load import CELL_HELP, file_of, load_any, load_classifier
 from nabi.cli._outputs import Overwrite, Said, with_files
+from nabi.cli._terminal import make_console
+from nabi.cli._uses import check_kind, named_kind
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -109,21 +111,20 @@ def explain(
 def _explain_text(
     model: Path, text: str, aspect: str | None, label: str | None, out: Path | None, cells: Any
 ) -> None:
-    from rich.console import Console
-
     from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
-    from nabi.files import read_model_file
+    from nabi.files import READERS
 
     if out is not None:
         check_suffix(out)
-    kind = read_model_file(model).kind
+    kind = check_kind(model, tuple(READERS), "a text classifier").kind
     if kind != "text classifier":
         raise ArgumentError(
-            f"MODEL: expected text classifier, got {kind}; with --out FILE.html a report is written of it"
+            f"MODEL: expected a text classifier, got {named_kind(kind)}; with --out FILE.html a report is "
+            "written of it"
         )
     reading = read_text(load_classifier(model, cells), text, aspect, label=label)
-    Console().print(reading)
+    make_console().print(reading)
     if out is not None:
         reading_picture(reading, out)
         typer.echo(f"\nThe picture is in {out}")

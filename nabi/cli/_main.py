@@ -1,9 +1,13 @@
 """The `nabi` command and its error handling."""
 
 import inspect
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -11,11 +15,14 @@ import typer
 import nabi
 from nabi._lazy import loaded_when_asked
 from nabi.cli._language import chosen, read, translate_command
+from nabi.cli._messages import in_words_of_options, option_names
+from nabi.cli._terminal import LostOutputError, guarded_streams
 from nabi.errors import NabiError, TableWarning
 
 __all__ = ["app", "main"]
 
-_WRONG_INPUT, _STOPPED = 2, 130  # exit codes of the shell for wrong usage and for Ctrl-C
+# Exit codes of the shell: for output that is lost, for wrong usage, and for Ctrl-C.
+_LOST, _WRONG_INPUT, _STOPPED = 1, 2, 130
 _WRONG_USAGE: Any = typer.BadParameter.__base__  # any problem with the arguments
 
 # Loaded by the one that runs. All commands are only for help, completion and misspelt names.
@@ -111,12 +118,39 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     typer.echo(" ".join(str(message).split()), err=True)
 
 
+@contextmanager
+def _ends_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: a training finishes its batch and is saved.
+
+    It is what `kill`, a shutdown and a scheduler of jobs send. Whoever ignores it, or handles it, goes on.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+        else:
+            raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _show_error(message: str, language: str) -> None:
-    """Print an error in the user's language, or in English if its catalogue lacks it."""
+    """Print an error in one line, in the user's language or in English if its catalogue lacks it."""
+    message = " ".join(message.split())
     if language != "en":
         message = read(language).translate(message) or message
-    typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
-    typer.echo(message, err=True)
+    with suppress(OSError, ValueError):
+        typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
+        typer.echo(message, err=True)
 
 
 def _run_in(language: str, command: Any, arguments: Sequence[str]) -> NoReturn:
@@ -138,29 +172,37 @@ def _run_in(language: str, command: Any, arguments: Sequence[str]) -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _in_own_words(message: str, given: Sequence[str]) -> str:
+    """Return the message of an error with the names of options in place of those of arguments."""
+    if not given or given[0] not in _COMMANDS:
+        return message
+    group: Any = typer.main.get_command(app(given[:1]))
+    return in_words_of_options(message, option_names(group.commands[given[0]]), given[1:])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments (by default the process's) and exit.
 
-    Exit status: 0 for success, 2 for wrong input (with one line on stderr), 130 after `Ctrl-C`.
+    Exit status: 0 for success, 1 if standard output cannot be written, 2 for wrong input (both with one line
+    on stderr), 130 after `Ctrl-C` and SIGTERM.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # Print a question mark for characters that the terminal cannot show, instead of a traceback.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
     language = chosen()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    called = given[:1] if given and given[0] in _COMMANDS else list(_COMMANDS)
     try:
-        with warnings.catch_warnings():
+        with guarded_streams(), _ends_as_ctrl_c(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", TableWarning)
-            given = sys.argv[1:] if arguments is None else list(arguments)
-            called = given[:1] if given and given[0] in _COMMANDS else _COMMANDS
-            made = app(list(called))
+            made = app(called)
             if language == "en":
                 made(args=given, prog_name="nabi")
             else:
                 _run_in(language, typer.main.get_command(made), given)
+    except LostOutputError as problem:
+        _show_error(str(problem), language)
+        sys.exit(_LOST)
     except NabiError as problem:
-        _show_error(" ".join(str(problem).split()), language)
+        _show_error(_in_own_words(str(problem), given), language)
         sys.exit(_WRONG_INPUT)
     except KeyboardInterrupt:
         sys.exit(_STOPPED)

@@ -15,7 +15,9 @@ from nabi.cli._language import chosen, read
 from nabi.cli._language._command import _HEADINGS
 from nabi.cli._language._particles import FORMS, with_particle
 from nabi.cli._main import app
+from nabi.cli._uses import check_kind, refuse_model
 from nabi.errors import ArgumentError, NabiError, unknown_name
+from nabi.files import READERS, write_model_file
 
 HANGUL = re.compile("[가-힣]")
 KOREAN = read("ko")
@@ -77,7 +79,7 @@ def test_options_and_endings_in_a_help_text_are_kept(text) -> None:
     [
         (
             ["show", "lstn"],
-            "nabi: cell: 'lstn'은 모르는 이름입니다. 'lstm'을 쓰려던 건가요? 아는 이름: aaren",
+            "nabi: CELL|FILE: 'lstn'은 모르는 이름입니다. 'lstm'을 쓰려던 건가요? 아는 이름: aaren",
         ),
         (["show", "lstm", "--units", "0"], "nabi: --units의 값이 잘못되었습니다. 1 이상이어야 합니다."),
         (["show", "lstm", "--units", "x"], "nabi: --units의 값이 잘못되었습니다. 정수여야 합니다."),
@@ -88,7 +90,7 @@ def test_options_and_endings_in_a_help_text_are_kept(text) -> None:
         (["show", "lstm", "--set", "foo=1"], "nabi: --set: LSTM에 'foo'라는 인자는 없습니다. 아는 인자:"),
         (
             ["show", "lstm", "--as", "picture", "--out", "x.gif"],
-            "path: .svg나 .png로 끝나는 이름이어야 하는데 'x.gif'를",
+            "nabi: --out: .svg나 .png로 끝나는 이름이어야 하는데 'x.gif'를",
         ),
         (["shwo"], "nabi: shwo라는 명령은 없습니다. show를 쓰려던 건가요?"),
         (["predict"], "nabi: MODEL이 빠졌습니다."),
@@ -114,6 +116,28 @@ def test_help_is_korean(nabi, in_korean) -> None:
     one = nabi("show", "-h")
     assert "─ 옵션 ─" in one.out
     assert "이 도움말을 출력하고 끝냅니다." in one.out
+
+
+@pytest.mark.parametrize("kind", [*READERS, "weights", "translator training"])
+def test_a_model_of_another_kind_is_refused_in_korean(tmp_path, kind) -> None:
+    path = tmp_path / "model.nabi"
+    write_model_file(path, kind, {}, {})
+    for refuse in (lambda: check_kind(path, [], "a model that labels something"), lambda: refuse_model(path)):
+        with pytest.raises(ArgumentError) as problem:
+            refuse()
+        translated = KOREAN.translate(str(problem.value)) or ""
+        assert str(path) in translated
+        assert not re.search(r"expected|got| with: |It is", translated)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.ts", "a.fasta", "a.png", "a.wav", "a.mid", ""])
+def test_data_in_place_of_a_model_are_refused_in_korean(tmp_path, name) -> None:
+    path = tmp_path / name
+    if name:
+        path.write_bytes(b"no model")
+    with pytest.raises(ArgumentError) as problem:
+        check_kind(path, ["translator"])
+    assert f"nabi train {path}" in (KOREAN.translate(str(problem.value)) or "")
 
 
 def test_what_has_no_translation_stays_english(nabi, in_korean, tmp_path) -> None:
