@@ -168,8 +168,15 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
         return lambda: loaded.evaluate(file, label=label)
     if isinstance(loaded, models.Forecaster):
         return lambda: loaded.evaluate(series_as_trained(loaded, file))
-    if isinstance(loaded, models.LanguageModel | models.NoteModel):
+    if isinstance(loaded, models.LanguageModel):
         return lambda: loaded.evaluate(file)
+    if isinstance(loaded, models.NoteModel):
+        return lambda: _nats_of_music(loaded, file)
+    if isinstance(loaded, models.Captioner):
+        from nabi.data import read_captioned_images
+
+        read = read_captioned_images(file.parent, file, size=loaded.settings.image_size)
+        return lambda: loaded.evaluate(read.images, read.captions)
     if isinstance(loaded, models.SpeechRecognizer):
         from nabi.data import read_recordings
 
@@ -181,3 +188,13 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
         return lambda: loaded.evaluate(pairs.sources, pairs.targets)
     kind = type(loaded).__name__
     raise ArgumentError(f"--file: expected a model that a file can measure, got a {kind}; leave it out")
+
+
+def _nats_of_music(model: Any, file: Path) -> float:
+    """Measure a model of music on a folder of MIDI files, or on one; its folder's name is its label."""
+    from nabi.data import read_midi_frames
+
+    if file.is_dir():
+        return float(model.evaluate(file))
+    frames = read_midi_frames(file, model.settings.steps_per_beat or 1).frames
+    return float(model.evaluate([frames], [file.resolve().parent.name] if model.labels else None))

@@ -144,13 +144,13 @@ def _ends_as_ctrl_c() -> Iterator[None]:
 
 
 def _show_error(message: str, language: str) -> None:
-    """Print an error in one line, in the user's language or in English if its catalogue lacks it."""
-    message = " ".join(message.split())
+    """Print an error in one line: in the user's language, or in English if its catalogue lacks it."""
+    line = " ".join(message.split())
     if language != "en":
-        message = read(language).translate(message) or message
+        line = read(language).translate(line) or line
     with suppress(OSError, ValueError):
         typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
-        typer.echo(message, err=True)
+        typer.echo(line, err=True)
 
 
 def _run_in(language: str, command: Any, arguments: Sequence[str]) -> NoReturn:
@@ -186,9 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit status: 0 for success, 1 if standard output cannot be written, 2 for wrong input (both with one line
     on stderr), 130 after `Ctrl-C` and SIGTERM.
     """
-    language = chosen()
     given = sys.argv[1:] if arguments is None else list(arguments)
     called = given[:1] if given and given[0] in _COMMANDS else list(_COMMANDS)
+    language = chosen()
     try:
         with guarded_streams(), _ends_as_ctrl_c(), warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -11,7 +11,8 @@ import typer
 from hypothesis import given, settings, strategies as st
 
 from nabi import _checks
-from nabi.cli._language import chosen, read
+from nabi._language import language_of
+from nabi.cli._language import read
 from nabi.cli._language._command import _HEADINGS
 from nabi.cli._language._particles import FORMS, with_particle
 from nabi.cli._main import app
@@ -90,7 +91,7 @@ def test_options_and_endings_in_a_help_text_are_kept(text) -> None:
         (["show", "lstm", "--set", "foo=1"], "nabi: --set: LSTM에 'foo'라는 인자는 없습니다. 아는 인자:"),
         (
             ["show", "lstm", "--as", "picture", "--out", "x.gif"],
-            "nabi: --out: .svg나 .png로 끝나는 이름이어야 하는데 'x.gif'를",
+            "--out: .svg나 .png로 끝나는 이름이어야 하는데 'x.gif'를",
         ),
         (["shwo"], "nabi: shwo라는 명령은 없습니다. show를 쓰려던 건가요?"),
         (["predict"], "nabi: MODEL이 빠졌습니다."),
@@ -225,7 +226,7 @@ def test_a_particle_never_changes_the_word(word, particle) -> None:
     ids=str,
 )
 def test_the_language_is_that_of_the_variables(environment, language) -> None:
-    assert chosen(environment) == language
+    assert language_of(environment=environment) == language
 
 
 @pytest.mark.parametrize(("encoding", "korean"), [("utf-8", True), ("ascii", False)])

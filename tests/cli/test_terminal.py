@@ -153,7 +153,7 @@ def test_in_a_pipe_nothing_is_wrapped(files: Path, tmp_path: Path, monkeypatch: 
             assert run(line(name, files, tmp_path), out, monkeypatch)[0] == 0
             shown[columns] = out.getvalue()
         assert shown["30"] == shown["200"]
-        assert all(row == row.rstrip() or len(row) < 300 for row in shown["30"].splitlines())
+        assert all(row == row.rstrip() or len(row) < 1000 for row in shown["30"].splitlines())
 
 
 class Terminal(io.StringIO):
