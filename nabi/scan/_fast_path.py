@@ -552,3 +552,10 @@ class PreparedStep:
         found = self._step(x, (begin, *states))
         self._given = found[1:]
         return found
+
+    def read(
+        self, x: Tensor, states: Sequence[Tensor], extra: Extra | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Take a step; return the output, which may be no state, and the new states; else as a call."""
+        found = self(x, states, extra)
+        return found[0], found[len(found) - len(self._widths) :]

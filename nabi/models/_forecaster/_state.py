@@ -315,8 +315,8 @@ def state_from(engine: Engine, series: Series, tensors: Mapping[str, Tensor]) ->
         "step/scale": torch.zeros(1, plan.horizon, dtype=torch.float64),
     }
     starts = [member.recurrent.start(1) for member in engine.members]
-    for number, states in enumerate(starts):
-        expected[f"said/{number}"] = states[-1][0]
+    for number, (member, states) in enumerate(zip(engine.members, starts, strict=True)):
+        expected[f"said/{number}"] = member.recurrent.output_before(states)
         for layer, widths in enumerate(states):
             expected |= {f"states/{number}/{layer}/{place}": one for place, one in enumerate(widths)}
     check_tensors({name: one for name, one in tensors.items() if "/" in name}, expected)

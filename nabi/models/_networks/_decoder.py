@@ -185,7 +185,7 @@ class DecoderNetwork(StackNetwork):
         states, keys = self.first_states(memory), self.keys(memory)
         noises = self.recurrent.draw_noises(len(codes), codes.shape[1], table, generator)
         read = table.new_zeros((len(codes), 1, table.shape[1]))
-        query = _times(states[-1][0][:, None], masks.outputs[-1])
+        query = _times(self.recurrent.output_before(states)[:, None], masks.outputs[-1])
         parts: list[Tensor] = []
         weights: list[Tensor] = []
         for number in range(codes.shape[1]):

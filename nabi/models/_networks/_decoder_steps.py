@@ -54,7 +54,7 @@ class DecoderSteps:
         with torch.no_grad():
             states = self._network.first_states(memory)
             read = self._table.new_zeros((len(memory.values), 1, self._table.shape[1]))
-            query = states[-1][0][:, None]
+            query = self._network.recurrent.output_before(states)[:, None]
             return Writing(states, query, read, memory.values, self._network.keys(memory), memory.mask)
 
     def step(self, codes: Tensor, state: Writing) -> tuple[Tensor, Writing]:

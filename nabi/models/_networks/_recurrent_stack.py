@@ -83,6 +83,14 @@ class RecurrentStack(torch.nn.ModuleList):
         """Return the states in which a sequence begins: zero."""
         return [tuple(layer.get_initial_state(batch)) for layer in self.rnns]
 
+    def output_before(self, states: States) -> Tensor:
+        """Return what stands for the output before the first step, `[B, width]`, given the states there.
+
+        It is the first state of the last layer, or zero for a cell whose output is no state.
+        """
+        first = states[-1][0]
+        return first.new_zeros(first.shape[0], self.cell.output_width) if self.cell.output else first
+
     def forward(
         self,
         x: Tensor,
@@ -152,9 +160,10 @@ class RecurrentStack(torch.nn.ModuleList):
         for layer, before, drawn, mask in zip(self.rnns, states, noises, masks, strict=True):
             note_call(layer, x[:, None], before)
             noise = [one[:, number] if one.dim() == 3 else one for one in drawn]
-            final = step(layer.program(training=training), x, before, layer.cell_parameters(), noise)
-            after.append(final)
-            x = final[0] if mask is None else (final[0][:, None] * mask)[:, 0]
+            found = step(layer.program(training=training), x, before, layer.cell_parameters(), noise)
+            # An output that is no state comes before the states.
+            after.append(found[len(found) - len(before) :])
+            x = found[0] if mask is None else (found[0][:, None] * mask)[:, 0]
         return x, after
 
 
@@ -184,7 +193,6 @@ class StackSteps:
         """Read `[B, D]`; return the last layer's output and the new states."""
         after: States = []
         for layer, before in zip(self._layers, states, strict=True):
-            new = layer(x, before)
+            x, new = layer.read(x, before)
             after.append(new)
-            x = new[0]
         return x, after

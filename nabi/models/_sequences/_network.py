@@ -177,7 +177,7 @@ class SequenceNetwork(torch.nn.Module):
                 layer = self.recurrent[first + direction]
                 output, final = run_layer(layer, x, None, lengths, generator, reverse=bool(direction))
                 outputs.append(output)
-                last.append(final[0])
+                last.append(_last_output(layer, output, final, lengths, reverse=bool(direction)))
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
         if self.answer == "class":
             x = pool(torch.cat(last, 1), x, lengths)[:, None]
@@ -191,6 +191,17 @@ class SequenceNetwork(torch.nn.Module):
             assert isinstance(convolution, TimeConvolution)
             lengths = convolution.frames(lengths)
         return lengths
+
+
+def _last_output(
+    layer: layers.RNN, output: Tensor, final: Sequence[Tensor], lengths: Tensor, *, reverse: bool
+) -> Tensor:
+    """Return the output of the last step a layer read, `[B, width]`: its first state, unless it is no state."""
+    if not layer.cell.output:
+        return final[0]
+    if reverse:
+        return output[:, 0]
+    return output[torch.arange(len(output)), (lengths - 1).clamp(min=0)]
 
 
 class SequenceNetworks(torch.nn.Module):

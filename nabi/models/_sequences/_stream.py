@@ -128,6 +128,7 @@ class _Reader:
                 network.head.weight.detach().clone(),
                 network.head.bias.detach().clone(),
             )
+            self._width, self._is_state = rnns[-1].cell.output_width, not rnns[-1].cell.output
         self.reset()
 
     def reset(self) -> None:
@@ -137,8 +138,9 @@ class _Reader:
         self._pasts = [one.start() for one in self._convolutions]
         self._phases = [0] * len(self._convolutions)
         self._states = [step.start(1) for step in self._recurrent]
-        output = self._states[-1][0]
-        self._sum, self._largest = torch.zeros_like(output), torch.full_like(output, -torch.inf)
+        # Before the first step; after it the output of the last one, which may be no state.
+        self._last = self._states[-1][0].new_zeros(1, self._width)
+        self._sum, self._largest = torch.zeros_like(self._last), torch.full_like(self._last, -torch.inf)
         self._told: Tensor | None = None
         """The last answer, until there is a new step."""
 
@@ -155,8 +157,8 @@ class _Reader:
             if x is None:
                 continue
             for number, step in enumerate(self._recurrent):
-                self._states[number] = states = step(x, self._states[number])
-                x = states[0]
+                x, self._states[number] = step.read(x, self._states[number])
+            self._last = x
             self.count, self._told = self.count + 1, None
             if self._answer != "class":
                 answers.append(self._said(x))
@@ -168,7 +170,7 @@ class _Reader:
         if not self.count:
             return torch.zeros_like(self._bias)
         if self._told is None:
-            summaries = [self._states[-1][0], self._sum / self.count, self._largest]
+            summaries = [self._last, self._sum / self.count, self._largest]
             self._told = self._said(torch.cat(summaries, 1))[0]
         return self._told
 
@@ -193,7 +195,7 @@ class _Reader:
         found |= {f"convolution/{number}": value for number, value in enumerate(self._pasts)}
         for number, states in enumerate(self._states):
             found |= {f"recurrent/{number}/{place}": value for place, value in enumerate(states)}
-        return found
+        return found if self._is_state else {**found, "last": self._last}
 
     def set_state(self, state: State) -> None:
         """Stand where `state` was asked."""
@@ -205,6 +207,7 @@ class _Reader:
             tuple(state[f"recurrent/{number}/{place}"] for place in range(len(states)))
             for number, states in enumerate(self._states)
         ]
+        self._last = self._states[-1][0] if self._is_state else state["last"]
 
 
 def _are_same(front: torch.nn.Module, other: torch.nn.Module) -> bool:

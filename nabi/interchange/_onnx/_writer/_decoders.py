@@ -17,6 +17,7 @@ from nabi.models import NEVER_WRITTEN
 __all__ = ["write_captioner", "write_translator"]
 
 _READ = "read"  # the state of input feeding
+_SAID = "output_before"  # of a cell whose output is no state, where the attention asks with it
 
 
 def write_translator(w: Writing, model: Any, lengths: bool) -> None:
@@ -158,6 +159,15 @@ def _first_states(w: Writing, decoder: Any, memory: Value, summary: str, steps: 
         width = decoder.combine.units
         zeros = graph.zeros([graph.size(summary, 0), graph.ints(width)], "nothing_read")
         w.output(zeros, _READ, np.float32, ["batch", width])
+    if _carries_output(decoder):
+        width = decoder.recurrent.cell.output_width
+        zeros = graph.zeros([graph.size(summary, 0), graph.ints(width)], "nothing_said")
+        w.output(zeros, _SAID, np.float32, ["batch", width])
+
+
+def _carries_output(decoder: Any) -> bool:
+    """Whether a step needs the output of the step before, and no state is that."""
+    return bool(decoder.looks_before and decoder.recurrent.cell.output)
 
 
 def _step(encoder: Writing, model: Any, memory_width: int, steps: str | int, lengths: bool) -> None:
@@ -175,9 +185,12 @@ def _step(encoder: Writing, model: Any, memory_width: int, steps: str | int, len
     given = {name: w.state(name, ["batch", width]) for name, width in _states(decoder)}
     table = w.weight(decoder.embedding.embeddings, "embeddings")
     x = graph.add("Gather", [table, graph.add("Unsqueeze", [codes.name, graph.ints(1)])], "embedded")
-    context = looked = ""
+    context = looked = said = ""
     if decoder.looks_before:
-        last = list(given.values())[-len(decoder.recurrent[-1].program().state_names)]
+        if _carries_output(decoder):
+            last = said = w.state(_SAID, ["batch", decoder.recurrent.cell.output_width])
+        else:
+            last = list(given.values())[-len(decoder.recurrent[-1].program().state_names)]
         query = graph.add("Unsqueeze", [last, graph.ints(1)], "query")
         context, looked = _attended(w, decoder.attention, query, memory, keys, inside)
         x = graph.add("Concat", [x, context], "embedded_and_context", axis=2)
@@ -197,6 +210,9 @@ def _step(encoder: Writing, model: Any, memory_width: int, steps: str | int, len
         for (name, width), value in zip(pairs, result.states, strict=True):
             w.next_state(given[name], value, ["batch", width])
         x = result.outputs
+    if said:
+        now = graph.add("Squeeze", [x, graph.ints(1)], "output_now")
+        w.next_state(_SAID, now, ["batch", decoder.recurrent.cell.output_width])
     if decoder.attention is not None:
         if not decoder.looks_before:
             context, looked = _attended(w, decoder.attention, x, memory, keys, inside)
