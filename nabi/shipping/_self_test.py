@@ -45,6 +45,9 @@ def _outputs(model: Any, program: StepProgram, inputs: Numbers) -> Numbers:
             return _of_series(model, x)
         if isinstance(model, models.TextClassifier):
             model = model.model
+        if program.passes:
+            found = model(x[None], training=False)
+            return _numbers(found[0] if found.ndim == 3 else found)
         if model.output_shape is not None and len(model.input_shape) == 2 and not program.codes:
             return _numbers(model(x, training=False))  # no time: each step is a row
         # A model may give one output for a sequence: that of each beginning is what a step gives.

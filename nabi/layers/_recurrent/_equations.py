@@ -56,7 +56,7 @@ class Equations(Layer):
 
     _casts_integers = True
     _reads_sequences = True
-    _attributes: Mapping[str, str] = {}
+    _attributes: Mapping[str, str] = {}  # of pickles that were made before it was there
 
     def __init__(
         self,
