@@ -148,7 +148,7 @@ def stored_weights(module: ir.Module, name: str, weights: Weights, machine: Mach
 
 
 def finish(module: ir.Module, machine: Machine) -> None:
-    """Give all functions of a module what depends on the target: their sections, and code for small memories."""
+    """Give all functions of a module their sections, and ask for small code on bare processors."""
     for function in module.functions:
         if function.is_declaration:
             continue
