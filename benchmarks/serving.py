@@ -1,20 +1,30 @@
 """How many requests a server answers, and how long a step of a session takes.
 
-    python benchmarks/serving.py [--sessions 100] [--every 0.01] [--seconds 10] [--clients 16] [--units 32]
+    python benchmarks/serving.py sessions [--sessions 1000] [--sockets 10] [--every 0.01] [--form binary]
+    python benchmarks/serving.py requests [--peer] [--rates 100,200,400,800] [--seconds 5]
+    python benchmarks/serving.py memory [--requests 1000000] [--minutes 2]
 
-A server process is started on a free port. The load comes from this process: over HTTP for arrays, and over
-WebSockets for sessions that send a step each at a fixed rate. A step that a session could not send in time,
-because the one before was not answered, counts from when it was due.
+A server process is started on a free port; the load comes from this process, with a core of its own where
+there are two. A request that could not be sent in time counts from when it was due.
+
+sessions: each session sends a step at a fixed rate; several may share a WebSocket, and send in one message.
+requests: texts for a classifier, at several rates; with --peer also to `benchmarks/peers/serving_peer.py`,
+    where torch's nn.LSTM of the same sizes answers behind Starlette and uvicorn.
+memory: as many requests and steps as go into the time, and what the server's memory is along the way.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,83 +33,228 @@ from websockets.asyncio.client import connect
 
 import nabi
 
+WIDTH, UNITS, OUTPUTS = 8, 32, 4
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=100)
+    parser.add_argument("what", choices=["sessions", "requests", "memory"])
+    parser.add_argument("--sessions", type=int, default=1000)
+    parser.add_argument("--sockets", type=int, default=10, help="that the sessions share")
     parser.add_argument("--every", type=float, default=0.01, help="seconds between the steps of a session")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--clients", type=int, default=16, help="of HTTP, each with one request at a time")
-    parser.add_argument("--units", type=int, default=32)
+    parser.add_argument("--form", choices=["binary", "json"], default="binary")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--rates", default="100,200,400,800", help="requests a second")
+    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--minutes", type=float, default=2.0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "gauge.nabi"
-        layers = [nabi.layers.LSTM(given.units, input_shape=(None, 8)), nabi.layers.Dense(4)]
-        nabi.Sequential(layers).save(file)
-        command = [sys.executable, "-m", "nabi", "serve", str(file), "--port", "0"]
-        command += ["--max-sessions", str(given.sessions)]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[0]
-        try:
-            asyncio.run(measure(address, given))
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+    {"sessions": sessions, "requests": classifying, "memory": memory}[given.what](given)
 
 
-async def measure(address: str, given: argparse.Namespace) -> None:
-    began = time.perf_counter()
-    took = await requests(address, given.clients, given.seconds)
-    show(f"{given.clients} clients, infer [1, 20, 8]", took, time.perf_counter() - began)
-    began = time.perf_counter()
-    took = await steps(address, given.sessions, given.every, given.seconds)
-    said = f"{given.sessions} sessions, a step every {given.every * 1000:g} ms"
-    show(said, took, time.perf_counter() - began)
+@contextmanager
+def serving(command: list[str]) -> Iterator[tuple[str, int]]:
+    """Start a server, and give its address and process number."""
+    cores = sorted(os.sched_getaffinity(0))
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    if len(cores) > 1:
+        os.sched_setaffinity(server.pid, {cores[0]})
+        os.sched_setaffinity(0, {cores[1]})
+    assert server.stdout is not None
+    try:
+        yield server.stdout.readline().split()[0], server.pid
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+        os.sched_setaffinity(0, cores)
 
 
-async def requests(address: str, clients: int, seconds: float) -> list[float]:
-    x = np.random.default_rng(0).normal(size=160).round(4).tolist()
-    asked = {"inputs": [{"name": "input", "shape": [1, 20, 8], "datatype": "FP32", "data": x}]}
-    body, took = json.dumps(asked), []
-    headers = {"Content-Type": "application/json"}
-
-    async def one(client: httpx.AsyncClient, end: float) -> None:
-        while (began := time.perf_counter()) < end:
-            answer = await client.post("/v2/models/gauge/infer", content=body, headers=headers)
-            answer.raise_for_status()
-            took.append(time.perf_counter() - began)
-
-    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
-        end = time.perf_counter() + seconds
-        await asyncio.gather(*(one(client, end) for _ in range(clients)))
-    return took
+def nabi_command(file: Path, *options: object) -> list[str]:
+    return [sys.executable, "-m", "nabi", "serve", str(file), "--port", "0", *map(str, options)]
 
 
-async def steps(address: str, sessions: int, every: float, seconds: float) -> list[float]:
-    message = json.dumps({"steps": np.random.default_rng(1).normal(size=(1, 8)).round(4).tolist()})
+def gauge(folder: str) -> Path:
+    file = Path(folder) / "gauge.nabi"
+    layers = [nabi.layers.LSTM(UNITS, input_shape=(None, WIDTH)), nabi.layers.Dense(OUTPUTS)]
+    nabi.Sequential(layers).save(file)
+    return file
+
+
+# Sessions -------------------------------------------------------------------------------------------------
+
+
+def sessions(given: argparse.Namespace) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(nabi_command(gauge(folder), "--max-sessions", given.sessions)) as (address, _),
+    ):
+        asyncio.run(steps(address, given))
+
+
+async def steps(address: str, given: argparse.Namespace) -> None:
+    each = given.sessions // given.sockets
+    x = np.random.default_rng(1).normal(size=(each, 1, WIDTH)).astype("<f4")
+    if given.form == "binary":
+        head = struct.pack("<II", each, 1) + np.arange(each, dtype="<u4").tobytes()
+        message: bytes | str = head + x.tobytes()
+    else:
+        message = json.dumps({"sessions": list(range(each)), "steps": x.round(4).tolist()})
     took: list[float] = []
 
-    async def one(delay: float) -> None:
-        url = address.replace("http", "ws") + "/v2/models/gauge/stream"
+    async def one(place: int, begins: float) -> None:
+        url = f"{address.replace('http', 'ws')}/v2/models/gauge/stream?sessions={each}"
         async with connect(url, proxy=None, compression=None, open_timeout=60) as socket:
-            await asyncio.sleep(delay)
-            due = time.perf_counter()
-            end = due + seconds
-            while due < end:
+            due = begins + given.every * place / given.sockets
+            while due < begins + given.seconds:
                 await asyncio.sleep(max(due - time.perf_counter(), 0))
                 await socket.send(message)
-                assert "outputs" in json.loads(await socket.recv())
+                answer = await socket.recv()
+                assert "error" not in answer if isinstance(answer, str) else len(answer) > 8
                 took.append(time.perf_counter() - due)
-                due += every
+                due += given.every
 
-    await asyncio.gather(*(one(every * place / sessions) for place in range(sessions)))
-    return took
+    began = time.perf_counter() + 1 + given.sockets / 500  # by then all are connected
+    await asyncio.gather(*(one(place, began) for place in range(given.sockets)))
+    seconds = time.perf_counter() - began
+    said = f"{given.sessions} sessions over {given.sockets} sockets, {given.form}, "
+    said += f"a step every {given.every * 1000:g} ms"
+    wanted = given.sessions / given.every
+    print(f"{said}: {len(took) * each / seconds:,.0f} steps a second of {wanted:,.0f}, {quantiles(took)}")
 
 
-def show(what: str, took: list[float], seconds: float) -> None:
+def quantiles(took: list[float]) -> str:
     middle, late = np.quantile(took, [0.5, 0.99]) * 1000
-    print(f"{what}: {len(took) / seconds:,.0f} a second, p50 {middle:.2f} ms, p99 {late:.2f} ms")
+    return f"p50 {middle:.2f} ms, p99 {late:.2f} ms"
+
+
+# Requests -------------------------------------------------------------------------------------------------
+
+TEXTS = 500
+
+
+def classifying(given: argparse.Namespace) -> None:
+    draw = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(5000)]
+    texts = [" ".join(draw.choice(words, draw.integers(20, 200))) for _ in range(TEXTS)]
+    rates = [float(one) for one in given.rates.split(",")]
+    print("| server | asked, a second | answered, a second | p50, ms | p99, ms |\n|---|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "texts.nabi"
+        model = nabi.TextClassifier(units=64, embedding_size=64, epochs=1, vocabulary_size=5002)
+        model.fit(texts[:64], ["+", "-"] * 32, verbose=0)
+        model.save(file)
+        commands = {"nabi": nabi_command(file, "--queue", 2000)}
+        if given.peer:
+            peer = Path(__file__).parent / "peers" / "serving_peer.py"
+            commands["Starlette, nn.LSTM"] = [sys.executable, str(peer)]
+        for name, command in commands.items():
+            with serving(command) as (address, _):
+                for rate in [20.0, *rates]:
+                    took, refused = asyncio.run(requests(address, texts, rate, given.seconds))
+                    if rate == 20.0:
+                        continue  # warms up
+                    middle, late = np.quantile(took, [0.5, 0.99]) * 1000
+                    more = f" ({refused} refused)" if refused else ""
+                    answered = len(took) / max(given.seconds, 1e-9)
+                    print(
+                        f"| {name} | {rate:,.0f} | {answered:,.0f}{more} | {middle:.1f} | {late:.1f} |",
+                        flush=True,
+                    )
+
+
+async def requests(address: str, texts: list[str], rate: float, seconds: float) -> tuple[list[float], int]:
+    """Ask at a rate, whether or not answers come (an open loop)."""
+    took: list[float] = []
+    refused = 0
+    limits = httpx.Limits(max_connections=500, max_keepalive_connections=500)
+
+    async def one(client: httpx.AsyncClient, number: int, due: float) -> None:
+        nonlocal refused
+        answer = await client.post("/classify", json={"texts": [texts[number % len(texts)]]})
+        if answer.status_code != 200:
+            refused += 1
+        elif time.perf_counter() < began + seconds + 0.5:
+            took.append(time.perf_counter() - due)
+
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=limits) as client:
+        began, tasks = time.perf_counter(), []
+        for number in range(int(rate * seconds)):
+            due = began + number / rate
+            if (wait := due - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            tasks.append(asyncio.create_task(one(client, number, due)))
+        await asyncio.gather(*tasks)
+    return took, refused
+
+
+# Memory ---------------------------------------------------------------------------------------------------
+
+
+def memory(given: argparse.Namespace) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(nabi_command(gauge(folder), "--idle", 1, "--max-sessions", 200)) as (address, process),
+    ):
+        asyncio.run(many(address, process, given))
+
+
+async def many(address: str, process: int, given: argparse.Namespace) -> None:
+    """Mix requests over HTTP, sessions that are never closed, and steps over WebSockets."""
+    data = np.random.default_rng(0).normal(size=WIDTH).round(4).tolist()
+    tensor = {"name": "input", "shape": [1, 1, WIDTH], "datatype": "FP32", "data": data}
+    body, headers = json.dumps({"inputs": [tensor]}), {"Content-Type": "application/json"}
+    step = np.asarray(data, "<f4").tobytes()
+    count, end = 0, time.perf_counter() + 60 * given.minutes
+
+    def going() -> bool:
+        return count < given.requests and time.perf_counter() < end
+
+    async def over_http(client: httpx.AsyncClient) -> None:
+        nonlocal count
+        while going():
+            answer = await client.post("/v2/models/gauge/infer", content=body, headers=headers)
+            answer.raise_for_status()
+            count += 1
+            if count % 50 == 0:
+                # Refused at times, when too many that nobody closed have not expired yet.
+                await client.post("/v2/models/gauge/sessions", content="{}", headers=headers)
+
+    async def over_sockets() -> None:
+        nonlocal count
+        url = f"{address.replace('http', 'ws')}/v2/models/gauge/stream"
+        while going():
+            try:
+                async with connect(url, proxy=None, compression=None) as socket:
+                    for _ in range(2000):
+                        await socket.send(step)
+                        await socket.recv()
+                        count += 1
+            except OSError:
+                await asyncio.sleep(0.1)
+
+    async def watched() -> None:
+        while going():
+            print(f"{count:>9,} requests: {resident(process):.1f} MB", flush=True)
+            await asyncio.sleep(60 * given.minutes / 8)
+
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
+        await asyncio.gather(
+            *(over_http(client) for _ in range(4)), *(over_sockets() for _ in range(8)), watched()
+        )
+        await asyncio.sleep(2)
+        said = (await client.get("/metrics")).text
+    left = next(line for line in said.splitlines() if line.startswith("nabi_sessions{"))
+    print(f"{count:>9,} requests: {resident(process):.1f} MB; {left.split()[-1]} sessions are left")
+
+
+def resident(process: int) -> float:
+    """Return the megabytes of memory that a process has."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("the server has ended")
 
 
 if __name__ == "__main__":

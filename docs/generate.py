@@ -35,6 +35,33 @@ Some names have several definitions:
   Negating all weights and biases of `z` converts between the two conventions;
   `nabi.cells.negate_update_gate` does this. In `gru`, the reset gate is applied after the product with the
   old state; in the other two, before it.
+
+[How fast they are](speed-of-cells.md) and [what they learn](comparing.md) have pages of their own.
+"""
+MISSING = """
+## What is not among them
+
+Some have another name here. Dilated networks, Skip RNN, the LSTM with attention over its own past (LSTMN)
+and LSTMs with dropped weights (AWD) are [wrappers](language.md#wrappers), which take any cell:
+`dilated(lstm)`, `skip(gru)`, `attention-window(lstm)`, `weight-drop(lstm)`. Group and factored LSTMs, and
+the wiring of neural circuit policies, are [derived weights](language.md#derived-weights), `Masked` and
+`LowRank`, in a cell of your own. The full-capacity unitary network is `exp-rnn` with twice the units, which
+express as much, and recurrent trace units are `lru` with a nonlinear layer behind it. Comba, gated DeltaNet
+2 and DeltaNet with momentum are like `gated-deltanet` but for a line of their equations, and MIST is `narx`
+with a softmax over its delays; they could be written, and are not.
+
+Some cannot be said as the equations of a step:
+
+- **Tree-LSTM** and **Grid LSTM** are no chains: a step would read the states of several others.
+- **Recurrent independent mechanisms** choose the k best of their modules; the language has a maximum, but no
+  choice of k.
+- **LSTM with batch normalisation** needs the mean over the sequences of a batch at a step. Rows of a batch do
+  not know each other here, so that one sequence has the same result in any batch. `layer-norm(lstm)` is the
+  nearest one.
+- **Differentiable neural computer**: it sorts its rows by how much they are used, and there is no sorting.
+  `ntm` has the memory without allocation.
+- **Titans with a deep memory** trains a network inside a step. `titans` and `ttt` have a matrix for it, whose
+  gradient is written out.
 """
 SETTINGS = {"projected-lstm": {"projection": 4}}
 INPUTS = {"conv-lstm": 5, "conv-gru": 5, "pred-rnn": 5}
@@ -98,7 +125,7 @@ def pages() -> dict[str, str]:
     families = cells.families()
     introduction = INTRODUCTION.format(count=len(cells.names()), families=len(families))
     first = "\n".join([introduction, *(contents(family, title) for family, title in families.items())])
-    return {"cells.md": first} | {f"cells/{family}.md": family_page(family) for family in families}
+    return {"cells.md": first + MISSING} | {f"cells/{family}.md": family_page(family) for family in families}
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ A source is made of cells. Each begins with a line that says its kind:
     === text        Text of both languages: `--- en`, then `--- ko`.
     === code        Python.
     === exercise    Python that the reader changes. The solution stands below a line `--- solution`.
+    === beginning   The cells of `beginning.txt`, with which all notebooks begin.
 
 In code, `⟦time|시간⟧` is `time` in the English notebook and `시간` in the Korean one. The solution of an
 exercise is folded away in a text cell below its check, which is the code cell that follows the exercise.
+Below code that shows a picture, `--- picture` is followed by what is seen in it, for those who cannot see it.
 """
 
 import re
@@ -20,6 +22,7 @@ __all__ = ["LANGUAGES", "SOURCES", "Cell", "cells_of", "file_name", "with_soluti
 LANGUAGES = ("en", "ko")
 SOURCES = sorted((Path(__file__).parent / "sources").glob("*.txt"))
 
+_BEGINNING = Path(__file__).parent / "beginning.txt"
 _KINDS = {"text", "code", "exercise"}
 _CELL = re.compile(r"^=== (\w+)\n", re.MULTILINE)
 _EITHER = re.compile("⟦(.*?)\\|(.*?)⟧", re.DOTALL)
@@ -34,11 +37,13 @@ class Cell:
         kind: `text`, `code` or `exercise`.
         text: Markdown, or Python.
         solution: of an exercise: what can stand in its place.
+        picture: what is seen in the picture that the cell shows.
     """
 
     kind: str
     text: str
     solution: str | None = None
+    picture: str | None = None
 
 
 def file_name(source: Path, language: str) -> str:
@@ -66,11 +71,17 @@ def _cells(text: str, language: str) -> Iterator[Cell]:
         raise ValueError(f"source: expected '=== KIND' in its first line, got {before.splitlines()[0]!r}")
     folded: str | None = None  # the solution that stands below the next cell
     for kind, body in zip(parts[::2], parts[1::2], strict=True):
+        if kind == "beginning":
+            yield from cells_of(_BEGINNING, language)
+            continue
         if kind not in _KINDS:
-            raise ValueError(f"cell: expected one of {sorted(_KINDS)}, got {kind!r}")
+            raise ValueError(f"cell: expected one of {sorted({*_KINDS, 'beginning'})}, got {kind!r}")
         if kind == "text":
             yield Cell(kind, _part(body, language))
             continue
+        body, *pictures = body.split("--- picture\n")
+        if len(pictures) != body.count("plt.show()"):
+            raise ValueError(f"cell: expected a text for each picture, got {body!r}")
         code, *solutions = body.split("--- solution\n")
         if (kind == "exercise") != (len(solutions) == 1):
             raise ValueError(f"cell: expected a solution in an exercise and nowhere else, got {body!r}")
@@ -78,7 +89,8 @@ def _cells(text: str, language: str) -> Iterator[Cell]:
             folded = _in_language(solutions[0], language)
             yield Cell(kind, _in_language(code, language), folded)
             continue
-        yield Cell(kind, _in_language(code, language))
+        seen = _in_language(pictures[0], language) if pictures else None
+        yield Cell(kind, _in_language(code, language), picture=seen)
         if folded is not None:
             shown = (
                 f"<details>\n<summary>{_SHOWN[language]}</summary>\n\n```python\n{folded}\n```\n\n</details>"

@@ -18,6 +18,9 @@ from .rotation import day, leave_out
 # native code test what users get.
 os.environ.setdefault("NABI_LLVM_EFFORT", "0")
 
+# Messages are compared in English, whoever runs the tests.
+os.environ["NABI_LANG"] = "en"
+
 # No test is timed: the first example of a property may compile a kernel, and machines are shared.
 settings.register_profile("nabi", deadline=None)
 settings.load_profile("nabi")

@@ -1,4 +1,4 @@
-"""The README in Korean says what the one in English says, as far as a program can tell."""
+"""Documents in Korean say what those in English say, as far as a program can tell."""
 
 import re
 from pathlib import Path
@@ -70,3 +70,26 @@ def test_every_paragraph_is_translated() -> None:
     paragraphs = [part for part in text.split("\n\n") if len(part) > 40 and not part.startswith("|")]
     assert paragraphs
     assert [part for part in paragraphs if not HANGUL.search(part)] == []
+
+
+TRANSLATED = sorted((ROOT / "docs").rglob("*.ko.md"))
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.name)
+def test_a_translated_document_is_that_of_now(path: Path) -> None:
+    korean = path.read_text(encoding="utf-8")
+    original = path.with_name(path.name.replace(".ko.md", ".md"))
+    english = original.read_text(encoding="utf-8")
+    assert headings(korean) == headings(english)
+    assert blocks(korean) == blocks(english)
+    assert code_words(korean) == code_words(english)
+    others = {original.name, path.name}
+    assert [one for one in links(korean) if one not in others] == [
+        one for one in links(english) if one not in others
+    ]
+    assert f"[English]({original.name}) | 한국어\n" in korean
+    assert f"English | [한국어]({path.name})\n" in english
+    prose = BLOCK.sub("", korean)
+    assert [
+        one for one in prose.split("\n\n") if len(one) > 40 and "`" not in one and not HANGUL.search(one)
+    ] == []

@@ -14,9 +14,13 @@ from typing import Any
 import matplotlib
 import pytest
 
+from .rotation import everything
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
 HANGUL = re.compile("[가-힣]")
+# Names and numerals may be the subject of an English notebook; sentences are not.
+KOREAN_PHRASE = re.compile("[가-힣]{2,} [가-힣]+ [가-힣]+")
 
 
 def loaded(path: Path) -> ModuleType:
@@ -30,6 +34,7 @@ def loaded(path: Path) -> ModuleType:
 
 
 source = loaded(FOLDER / "notebook_source.py")
+claims = loaded(FOLDER / "claims.py")
 NOTEBOOKS = [(path, language) for path in source.SOURCES for language in source.LANGUAGES]
 each_notebook = pytest.mark.parametrize(
     ("path", "language"), NOTEBOOKS, ids=[source.file_name(*one) for one in NOTEBOOKS]
@@ -56,6 +61,12 @@ def run(cells: list[Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list
         pyplot.close(figure)
 
     monkeypatch.setattr(pyplot, "show", show)
+    if importlib.util.find_spec("IPython") is None:
+        # Jupyter brings it along. Of what it shows beside pictures, nothing is read here.
+        shown = ModuleType("IPython.display")
+        shown.HTML = shown.Math = shown.display = str  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+        monkeypatch.setitem(sys.modules, "IPython.display", shown)
     defined: dict[str, Any] = {"__name__": "__main__"}
     printed = []
     with matplotlib.rc_context():
@@ -68,8 +79,25 @@ def run(cells: list[Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list
     return printed
 
 
+@pytest.fixture
+def without_data(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without data sets and network, unless everything is to be tested."""
+    from nabi.data._data_sets import _sources
+    from nabi.errors import MissingFileError
+
+    def refuse(*_: object) -> None:
+        raise MissingFileError("there is no network")
+
+    if not everything():
+        nowhere = tmp_path_factory.mktemp("nowhere")
+        monkeypatch.setenv("NABI_DATA", str(nowhere))
+        monkeypatch.setattr(_sources, "data_folder", lambda: nowhere)
+        monkeypatch.setattr(_sources, "fetch", refuse)
+
+
 # Both languages run the same code; the words in it differ.
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=10)
+@pytest.mark.usefixtures("without_data")
 @each_notebook
 def test_solved_exercises_are_right(
     path: Path, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,7 +129,32 @@ def test_a_notebook_has_the_outputs_of_a_run_without_errors(path: Path, language
         [cell for cell in cells if "exercise" in cell["metadata"].get("tags", ())]
     )
     assert "✔" not in written  # the reader's to find
+    assert "made texts take its place" not in written
+    assert "만든 글을 씁니다" not in written
     assert not re.search(r"/(tmp|root|home|work)/", written)
+
+
+@each_notebook
+def test_pictures_have_an_alternative_text(path: Path, language: str) -> None:
+    outputs = [output for cell in notebook(path, language)["cells"] for output in cell.get("outputs", ())]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    texts = [picture["metadata"]["image/png"]["alt"] for picture in pictures]
+    assert len(texts) >= 2
+    assert all(len(text) > 40 and bool(HANGUL.search(text)) == (language == "ko") for text in texts)
+    sounds = re.findall(
+        r"<audio[^>]*>", "".join("".join(output.get("data", {}).get("text/html", "")) for output in outputs)
+    )
+    assert all("controls" in sound and re.search('aria-label="[^"]+"', sound) for sound in sounds)
+    assert len(sounds) == (3 if path.stem == "cells-and-the-song" else 0)
+
+
+def test_the_table_of_claims_has_the_figures_of_the_notebooks_and_pages() -> None:
+    assert claims.PAGE.read_text("utf-8") == claims.page(), "run python notebooks/claims.py"
+
+
+def test_a_claim_whose_figure_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected the figure of 'nothing'"):
+        claims.row(claims.Claim("nothing", "music.md", "no such (figure)"))
 
 
 @each_notebook
@@ -110,7 +163,7 @@ def test_the_text_is_in_one_language(path: Path, language: str) -> None:
     assert not any("⟦" in text or "⟧" in text for text in texts)
     prose = [text for text in texts if len(text) > 60]
     if language == "en":
-        assert not any(HANGUL.search(text) for text in prose if "<details>" not in text)
+        assert not any(KOREAN_PHRASE.search(text) for text in prose)
     else:
         assert any(HANGUL.search(text) for text in prose)
 
@@ -143,6 +196,7 @@ def test_without_nabi_the_first_cell_says_what_to_do(path: Path, language: str, 
         ("=== picture\n", "expected one of"),
         ("=== text\n--- en\nHello.\n", "expected the languages"),
         ("=== exercise\nanswer = None\n", "expected a solution in an exercise"),
+        ("=== code\nplt.show()\n", "expected a text for each picture"),
         ("=== code\n1\n--- solution\n2\n", "expected a solution in an exercise"),
     ],
 )

@@ -27,7 +27,9 @@ DOCUMENTS = [
 ]
 SCRIPTS = [
     ROOT / "scripts" / "demo",
+    ROOT / "scripts" / "hangul-font",
     ROOT / "scripts" / "house",
+    ROOT / "scripts" / "site",
     ROOT / "scripts" / "test",
     ROOT / "scripts" / "_environment",
     ROOT / ".ci" / "run",

@@ -7,6 +7,7 @@ from nabi.cells._registry import families, get, names
 from nabi.ir import Cell
 
 if TYPE_CHECKING:
+    from nabi.cells._associative import ABC, NRU, SHM, FastWeights, MesaNet
     from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
     from nabi.cells._clockwork import ClockworkRNN
     from nabi.cells._convolutional import ConvGRU, ConvLSTM, MapCell, PredRNN
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     )
     from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
     from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
-    from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
+    from nabi.cells._irregular import CTGRU, CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
     from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, MinGRU, MinLSTM, TypedRNN
     from nabi.cells._liquid import LTC
     from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from nabi.cells._onnx_body import OnnxBody
     from nabi.cells._ordered import ONLSTM
     from nabi.cells._oscillators import LEM, CoRNN, UnICORNN
+    from nabi.cells._quaternion import QuaternionLSTM
     from nabi.cells._rotations import HGRN, LRU, S5, LinOSS
     from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
     from nabi.cells._simple import IndRNN, SimpleRNN
@@ -96,7 +98,9 @@ if TYPE_CHECKING:
         LipschitzRNN,
         ScoRNN,
     )
+    from nabi.cells._tape import NTM
     from nabi.cells._ungated import IRNN, MIRNN, SCRN, JordanRNN, LeakyRNN, StatisticalRU
+    from nabi.cells._unitary import EUNN, NNRNN, SVDRNN, URNN, RotRNN
     from nabi.cells._windows import LMU, HiPPO
     from nabi.cells._wrappers import (
         AttentionWindow,
@@ -115,6 +119,10 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.cells._associative": ["ABC", "NRU", "SHM", "FastWeights", "MesaNet"],
+            "nabi.cells._quaternion": ["QuaternionLSTM"],
+            "nabi.cells._tape": ["NTM"],
+            "nabi.cells._unitary": ["EUNN", "NNRNN", "SVDRNN", "URNN", "RotRNN"],
             "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
             "nabi.cells._clockwork": ["ClockworkRNN"],
             "nabi.cells._convolutional": ["ConvGRU", "ConvLSTM", "MapCell", "PredRNN"],
@@ -162,7 +170,16 @@ else:
                 "LiGRU",
                 "ParaGRU",
             ],
-            "nabi.cells._irregular": ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"],
+            "nabi.cells._irregular": [
+                "CTGRU",
+                "CTRNN",
+                "EALSTM",
+                "GRUD",
+                "ODERNN",
+                "TLSTM",
+                "CfC",
+                "PhasedLSTM",
+            ],
             "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "MinGRU", "MinLSTM", "TypedRNN"],
             "nabi.cells._lstm": [
                 "LSTM",
@@ -241,13 +258,16 @@ else:
     )
 
 __all__ = [
+    "ABC",
     "ALIF",
     "ATR",
     "BRC",
     "CFN",
+    "CTGRU",
     "CTRNN",
     "DSGU",
     "EALSTM",
+    "EUNN",
     "FFM",
     "FSRNN",
     "GILR",
@@ -286,6 +306,9 @@ __all__ = [
     "MUT3",
     "NARX",
     "NBRC",
+    "NNRNN",
+    "NRU",
+    "NTM",
     "ODERNN",
     "ONLSTM",
     "QRNN",
@@ -302,13 +325,16 @@ __all__ = [
     "SCRN",
     "SGRN",
     "SGU",
+    "SHM",
     "SLSTM",
     "SRU",
     "STAR",
+    "SVDRNN",
     "TLSTM",
     "TTT",
     "UGRNN",
     "URLSTM",
+    "URNN",
     "WMCLSTM",
     "Aaren",
     "AntisymmetricRNN",
@@ -328,6 +354,7 @@ __all__ = [
     "ExpRNN",
     "FastGRNN",
     "FastRNN",
+    "FastWeights",
     "FullGateRecurrenceLSTM",
     "GRULecture",
     "GateLoop",
@@ -359,6 +386,7 @@ __all__ = [
     "MatrixCell",
     "MatrixLSTM",
     "MemoryControllerLSTM",
+    "MesaNet",
     "MiRU1",
     "MiRU2",
     "MinGRU",
@@ -384,10 +412,12 @@ __all__ = [
     "PhasedLSTM",
     "PredRNN",
     "ProjectedLSTM",
+    "QuaternionLSTM",
     "RecurrentDropout",
     "Residual",
     "ResidualLSTM",
     "RetNet",
+    "RotRNN",
     "ScoRNN",
     "SimpleRNN",
     "SkipRNN",

@@ -106,7 +106,7 @@ def _convolution(size: tuple[int, ...], window: int) -> Any:
 
 
 class ConvLSTM(MapCell):
-    """Convolutional LSTM: input, states and gates are maps (Shi et al. 2015, equation 3).
+    """Convolutional LSTM: input, states and gates are maps (Shi et al. 2015).
 
     Good for radar, video and other fields that move: a gate sees the surroundings of its place. The biases
     of the forget gates start at 1, as in Keras.
@@ -137,7 +137,7 @@ class ConvLSTM(MapCell):
 
 
 class ConvGRU(MapCell):
-    """Convolutional GRU: input, state and gates are maps (Ballas, Yao, Pal and Courville 2016, equation 8).
+    """Convolutional GRU: input, state and gates are maps (Ballas, Yao, Pal and Courville 2016).
 
     Good for video: fewer weights than a convolutional LSTM.
     """

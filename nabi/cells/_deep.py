@@ -12,7 +12,7 @@ __all__ = ["RHN", "MogrifierLSTM", "NASCell"]
 
 
 class RHN(Cell):
-    """Recurrent highway network: several highway layers in a step (Zilly et al. 2017, equation 7).
+    """Recurrent highway network: several highway layers in a step (Zilly et al. 2017).
 
     Good for language models: the transition is deep without more states. Carry and transform gates are
     coupled.
@@ -76,7 +76,7 @@ class MogrifierLSTM(LSTM):
 
 
 class NASCell(Cell):
-    """Cell found by a search over architectures (Zoph and Le 2017, figure 8; constants as in TensorFlow).
+    """Cell found by a search over architectures (Zoph and Le 2017; constants as in TensorFlow).
 
     Good for language models, for which it was searched: eight pairs of products, combined as a tree.
     """

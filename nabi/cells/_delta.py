@@ -37,7 +37,7 @@ class DeltaNet(MatrixCell):
 
 
 class GatedDeltaNet(DeltaNet):
-    """Gated delta rule (Yang, Kautz and Hatamizadeh 2025, equation 10): the matrix of a head decays first.
+    """Gated delta rule (Yang, Kautz and Hatamizadeh 2025): the matrix of a head decays first.
 
     For language models beside attention, where recall and forgetting both matter.
     """
@@ -50,7 +50,7 @@ class GatedDeltaNet(DeltaNet):
 
 
 class KDA(DeltaNet):
-    """Kimi delta attention (Kimi Team 2025, equation 1): the gated delta rule with a decay of every row.
+    """Kimi delta attention (Kimi Team 2025): the gated delta rule with a decay of every row.
 
     Args:
         rank: width between the two matrices of the decay.

@@ -27,7 +27,7 @@ __all__ = ["FFM", "GSA", "TTT", "DeltaProduct", "GateLoop", "Titans"]
 
 
 class DeltaProduct(MatrixCell):
-    """Several steps of the delta rule for every input (Siems et al. 2025, equation 6).
+    """Several steps of the delta rule for every input (Siems et al. 2025).
 
     Good for tracking states that one step of the delta rule cannot, such as permutations: a step of the cell
     multiplies its matrix by a product of `writes` reflections.
@@ -53,7 +53,7 @@ class DeltaProduct(MatrixCell):
 
 
 class GSA(MatrixCell):
-    """Gated slot attention: attention over a few slots, which forget (Zhang et al. 2024, equation 9).
+    """Gated slot attention: attention over a few slots, which forget (Zhang et al. 2024).
 
     Good for recall at a small state: keys and values are kept in slots, and read by a softmax over them.
 
@@ -89,7 +89,7 @@ class GSA(MatrixCell):
 
 
 class Titans(MatrixCell):
-    """Neural memory of Titans, a matrix (Behrouz, Zhong and Mirrokni 2025, equations 8 to 14).
+    """Neural memory of Titans, a matrix (Behrouz, Zhong and Mirrokni 2025).
 
     Good for long contexts: a step of gradient descent with momentum stores a value under a key, and a gate
     forgets. What surprises, that is, what is far from what the key reads, is stored most.
@@ -159,7 +159,7 @@ class TTT(MatrixCell):
 
 
 class GateLoop(MatrixCell):
-    """GateLoop: linear attention whose rows decay and turn as the input says (Katsch 2023, equation 9).
+    """GateLoop: linear attention whose rows decay and turn as the input says (Katsch 2023).
 
     Good for language models; decay and angle are a complex gate.
     """
@@ -181,7 +181,7 @@ class GateLoop(MatrixCell):
 
 
 class FFM(MatrixCell):
-    """Fast and forgetful memory (Morad, Kortvelesy, Liwicki and Prorok 2023, equations 4 to 9).
+    """Fast and forgetful memory (Morad, Kortvelesy, Liwicki and Prorok 2023).
 
     Good for partially observed reinforcement learning: traces of the input decay and turn at rates of their
     own, decays and frequencies of all pairs.

@@ -7,12 +7,26 @@ from typing import Any, ClassVar
 from nabi import _checks
 from nabi.errors import ArgumentError, CellError
 from nabi.ir import Cell, Node, initial
-from nabi.ir.functions import exp, floor, log, relu, select, sigmoid, softplus, tanh
+from nabi.ir.functions import (
+    exp,
+    flat,
+    floor,
+    log,
+    relu,
+    select,
+    sigmoid,
+    softmax,
+    softplus,
+    split,
+    tanh,
+    total,
+    vector,
+)
 
 _SOFTPLUS_1 = math.log(math.e - 1)
 """What softplus takes to 1."""
 
-__all__ = ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"]
+__all__ = ["CTGRU", "CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"]
 
 
 class CfC(Cell):
@@ -232,6 +246,46 @@ class CTRNN(Cell):
         for _ in range(self.substeps):
             h = h + share * (tanh(self.affine("h", x, h=h)) - h)
         return h
+
+
+class CTGRU(Cell):
+    """Continuous-time GRU (Mozer, Kazakov and Lindsey 2017): traces of each unit fade at several speeds.
+
+    Good for events at irregular times. A step chooses softly from which trace it reads and into which it
+    stores; `delta` is the time since the last step, 1 if it is not given.
+
+    Args:
+        scales: how many traces a unit has, with time constants 1, √10, 10, ...; 5 by default.
+    """
+
+    scales: int = dataclasses.field(default=5, kw_only=True)
+
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("m",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("scales", _checks.whole("scales", self.scales, 2))
+
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return scales × units for the traces."""
+        return (self.scales, self.units) if name == "m" else ()
+
+    def chosen(self, scale: Node) -> Node:
+        """Return shares of the traces, the larger the nearer the logarithms of their constants are."""
+        logs = vector(*[0.5 * math.log(10.0) * one for one in range(self.scales)])
+        distance = split(scale, 1, self.units) - split(logs, self.scales, 1)
+        return softmax(-distance * distance, 0)
+
+    def step(self, x: Node, m: Node, *, delta: Any = 1.0) -> Any:
+        """Read from the traces, store what is new in them, and let them fade."""
+        h = total(m, 0)
+        read = total(self.chosen(self.affine("r", x, h=h)) * m, 0)
+        q = tanh(self.affine("q", x, h=read))
+        share = self.chosen(self.affine("s", x, h=h))
+        speeds = split(vector(*[10 ** (-one / 2) for one in range(self.scales)]), self.scales, 1)
+        m_t = ((1 - share) * m + share * split(q, 1, self.units)) * exp(-delta * speeds)
+        return flat(total(m_t, 0)), m_t
 
 
 class ODERNN(Cell):

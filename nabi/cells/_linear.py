@@ -128,7 +128,7 @@ def _griffin_decay(shape: tuple[int, ...], generator: Any) -> Any:
 
 
 class RGLRU(Cell):
-    """Real-gated linear recurrent unit of Griffin and Hawk (De et al. 2024, equations 1 to 4).
+    """Real-gated linear recurrent unit of Griffin and Hawk (De et al. 2024).
 
     Good for language models on one processor. In Griffin a short convolution stands before it. An input of
     another width than the units is multiplied by a matrix first; the gates' matrices are full.

@@ -13,7 +13,7 @@ __all__ = ["LTC"]
 
 
 class LTC(Cell):
-    """Liquid time-constant network: every pair of units has a synapse (Hasani et al. 2021, algorithm 1).
+    """Liquid time-constant network: every pair of units has a synapse (Hasani et al. 2021).
 
     Good for control and irregular series with few units, 19 in the authors' car. A synapse opens with the
     unit before it, and pulls the one behind it towards a potential; so does one from every input. Over

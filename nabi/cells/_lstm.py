@@ -135,7 +135,7 @@ class ProjectedLSTM(LSTM):
 
 
 class LayerNormLSTM(LSTM):
-    """LSTM with layer normalisation (Ba, Kiros and Hinton 2016, equations 20 to 22), gate by gate."""
+    """LSTM with layer normalisation (Ba, Kiros and Hinton 2016), gate by gate."""
 
     def gate(self, gate: str, x: Node, h: Node) -> Node:
         """Return a gate's sum, with the products of x and of h normalised separately."""

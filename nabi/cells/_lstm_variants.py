@@ -21,7 +21,7 @@ __all__ = [
 
 
 def _uniform_gate(shape: tuple[int, ...], generator: Any) -> Any:
-    """Draw the logit of a number between 1 / units and 1 - 1 / units (Gu et al. 2020, equation 8)."""
+    """Draw the logit of a number between 1 / units and 1 - 1 / units (Gu et al. 2020)."""
     import torch
 
     least = 1 / max(shape[0], 2)

@@ -9,7 +9,7 @@ __all__ = ["MCLSTM"]
 
 
 class MCLSTM(Cell):
-    """LSTM that conserves mass: what comes in is stored, moved and put out (Hoedt et al. 2021, section 2).
+    """LSTM that conserves mass: what comes in is stored, moved and put out (Hoedt et al. 2021).
 
     Good for hydrology and traffic, where nothing gets lost. `mass` is the amount that a step brings, one
     number; `x` are other inputs, which only the gates read. The sum of the cell and of all outputs so far

@@ -129,7 +129,7 @@ def unit(a: Node) -> Node:
 
 
 class LinearTransformer(MatrixCell):
-    """Linear transformer as a recurrent network (Katharopoulos et al. 2020, equations 16 to 20).
+    """Linear transformer as a recurrent network (Katharopoulos et al. 2020).
 
     The plainest of the family: what was written stays. For short sequences, and to compare others with.
     """
@@ -145,7 +145,7 @@ class LinearTransformer(MatrixCell):
 
 
 class RetNet(MatrixCell):
-    """Retention (Sun et al. 2023, equations 5 to 8): head `i` decays by `1 - 2^(-5-i)` a step.
+    """Retention (Sun et al. 2023): head `i` decays by `1 - 2^(-5-i)` a step.
 
     Queries and keys turn with the position, which the state `t` counts; xPos' growth of the numbers is left
     out. For language models with a fixed memory length in every head.
@@ -173,7 +173,7 @@ class RetNet(MatrixCell):
 
 
 class GLA(MatrixCell):
-    """Gated linear attention (Yang et al. 2024, equations 3 and 4): every row decays by a gate of the input.
+    """Gated linear attention (Yang et al. 2024): every row decays by a gate of the input.
 
     Args:
         rank: width between the two matrices of the gate.
@@ -278,7 +278,7 @@ class Mamba2(MatrixCell):
 
 
 class MatrixLSTM(MatrixCell):
-    """Matrix LSTM of the xLSTM (Beck et al. 2024, equations 19 to 27): exponential gates, kept in range by m.
+    """Matrix LSTM of the xLSTM (Beck et al. 2024): exponential gates, kept in range by m.
 
     The gates start without weights, forget gates open. For language models and tasks that store pairs; it has
     no product with its own output, so it cannot count.

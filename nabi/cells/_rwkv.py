@@ -16,7 +16,7 @@ SPREAD = initial.Linspace(-6.0, -1.0)
 
 
 class RWKV5(MatrixCell):
-    """RWKV-5, Eagle (Peng et al. 2024, equations 5 and 6): rows decay at learned speeds.
+    """RWKV-5, Eagle (Peng et al. 2024): rows decay at learned speeds.
 
     The product of a step counts in its own output by a learned share `u`. Its channel mixing, a layer without
     a state, stands behind it. For language models that run on processors.
@@ -61,7 +61,7 @@ class RWKV5(MatrixCell):
 
 
 class RWKV6(RWKV5):
-    """RWKV-6, Finch (Peng et al. 2024, equation 18): as RWKV-5, with speeds that the input changes.
+    """RWKV-6, Finch (Peng et al. 2024): as RWKV-5, with speeds that the input changes.
 
     Args:
         token_shift: as for RWKV-5; here the shares in a mix depend on a mix themselves.
@@ -93,7 +93,7 @@ class RWKV6(RWKV5):
 
 
 class RWKV7(RWKV5):
-    """RWKV-7, Goose (Peng et al. 2025, equations 15 to 19): rows decay, and what a key reads is removed.
+    """RWKV-7, Goose (Peng et al. 2025): rows decay, and what a key reads is removed.
 
     For language models; it tracks states that RWKV-6 cannot.
 

@@ -23,7 +23,7 @@ class SimpleRNN(Cell):
 
 
 class IndRNN(Cell):
-    """Independently recurrent network (Li et al. 2018, equation 4): each unit reads only its own state.
+    """Independently recurrent network (Li et al. 2018): each unit reads only its own state.
 
     Args:
         activation: relu by default, as in the paper.

@@ -11,7 +11,7 @@ __all__ = ["StackRNN"]
 
 
 class StackRNN(Cell):
-    """Network with stacks that it pushes to and pops from (Joulin and Mikolov 2015, equations 4 to 8).
+    """Network with stacks that it pushes to and pops from (Joulin and Mikolov 2015).
 
     Good for counting and for context-free languages, which it continues to far greater lengths than those it
     was trained on. Stacks start empty: full of -1, as in the authors' code.

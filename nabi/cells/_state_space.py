@@ -81,7 +81,7 @@ class S4D(MatrixCell):
 
 
 class Mamba(MatrixCell):
-    """Selective state space model, S6 of Mamba (Gu and Dao 2023, algorithm 2), step by step.
+    """Selective state space model, S6 of Mamba (Gu and Dao 2023), step by step.
 
     Good for language, genomes and audio: what a channel keeps depends on the input. Of Mamba's block it has
     everything but the last matrix.
@@ -184,7 +184,7 @@ class Mamba3(MatrixCell):
 
 
 class Longhorn(MatrixCell):
-    """Longhorn: a step solves a regression on the newest key and value (Liu et al. 2024, algorithm 1).
+    """Longhorn: a step solves a regression on the newest key and value (Liu et al. 2024).
 
     Good as a selective state space model that needs no gate to forget: what it writes says what is forgotten.
 

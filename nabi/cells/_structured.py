@@ -19,11 +19,12 @@ __all__ = [
     "HouseholderRNN",
     "LipschitzRNN",
     "ScoRNN",
+    "modrelu",
 ]
 
 
 class AntisymmetricRNN(Cell):
-    """Network of an antisymmetric matrix, one Euler step at a time (Chang et al. 2019, equation 11).
+    """Network of an antisymmetric matrix, one Euler step at a time (Chang et al. 2019).
 
     Good for long memory: signals neither grow nor fade. The matrix is `V - Vᵀ - γ I`, where γ damps.
 
@@ -51,7 +52,7 @@ class AntisymmetricRNN(Cell):
 
 
 class GatedAntisymmetricRNN(AntisymmetricRNN):
-    """Antisymmetric network whose gate controls the step size (Chang et al. 2019, equations 14 and 15).
+    """Antisymmetric network whose gate controls the step size (Chang et al. 2019).
 
     Good where some inputs are to be skipped. The gate reads the same product with the state.
     """
@@ -116,7 +117,7 @@ class LipschitzRNN(Cell):
         return h + self.step_size * (linear + tanh(bounded))
 
 
-def _modrelu(z: Node, b: Node | float) -> Node:
+def modrelu(z: Node, b: Node | float) -> Node:
     """Return z shortened or lengthened by b, with its sign (Arjovsky, Shah and Bengio 2016)."""
     length = relu(absolute(z) + b)
     return select(z >= 0, length, -length)
@@ -158,7 +159,7 @@ class ExpRNN(Cell):
         """`h_t = modrelu(exp(V - Vᵀ) h_{t-1} + W x_t)`, with b in modrelu."""
         turned = self.linear("h", "h", h, init=_all_angles, derived=derived.Exponential())
         z_t = self.linear("h", "x", x) + turned
-        return _modrelu(z_t, self.bias("h", init=initial.Uniform(-0.01, 0.01)))
+        return modrelu(z_t, self.bias("h", init=initial.Uniform(-0.01, 0.01)))
 
 
 class ScoRNN(Cell):
@@ -180,7 +181,7 @@ class ScoRNN(Cell):
         """`h_t = modrelu(Q h_{t-1} + W x_t)`, with b in modrelu."""
         how = derived.Cayley(self.negative)
         z_t = self.linear("h", "x", x) + self.linear("h", "h", h, init=_right_angles, derived=how)
-        return _modrelu(z_t, self.bias("h", init=initial.Uniform(-0.01, 0.01)))
+        return modrelu(z_t, self.bias("h", init=initial.Uniform(-0.01, 0.01)))
 
 
 class GORU(Cell):
@@ -195,7 +196,7 @@ class GORU(Cell):
         r_t = sigmoid(self.affine("r", x, h))
         turned = self.linear("q", "h", h, init=_all_angles, derived=derived.Exponential())
         s_t = self.linear("h", "x", x) + r_t * turned
-        n_t = _modrelu(s_t, self.bias("h"))
+        n_t = modrelu(s_t, self.bias("h"))
         return z_t * h + (1 - z_t) * n_t
 
 
@@ -245,11 +246,15 @@ class HouseholderRNN(Cell):
 
     def step(self, x: Node, h: Node) -> Any:
         """`h_t = leaky_relu(H_1 ... H_m h_{t-1} + W x_t + b)` with `H = I - 2 u uᵀ / (u · u)`."""
+        return activation("leaky_relu")(self.affine("h", x) + self.reflected(h, "h"))
+
+    def reflected(self, h: Node, letter: str) -> Node:
+        """Return the product with the reflections whose vectors have this letter."""
         r = [h]
         for reflection in range(self.reflections or min(self.units, 4), 0, -1):
-            u = self.gain(f"u{reflection}", "h", init=initial.Normal())
+            u = self.gain(f"u{reflection}", letter, init=initial.Normal())
             r.append(r[-1] - (2 * total(u * r[-1]) / total(u * u)) * u)
-        return activation("leaky_relu")(self.affine("h", x) + r[-1])
+        return r[-1]
 
 
 class EchoState(Cell):

@@ -84,7 +84,7 @@ class SCRN(Cell):
 
 
 class MIRNN(Cell):
-    """Simple network with multiplicative integration (Wu et al. 2016, equation 4).
+    """Simple network with multiplicative integration (Wu et al. 2016).
 
     Good as a cheap gain: the products of input and state are multiplied, not only added. alpha starts at 2,
     the betas at one half, the bias at zero.
@@ -101,7 +101,7 @@ class MIRNN(Cell):
 
 
 def integrate(cell: Cell, gate: str, x: Node, h: Node) -> Node:
-    """Return the sum of a gate with multiplicative integration (Wu et al. 2016, equation 4)."""
+    """Return the sum of a gate with multiplicative integration (Wu et al. 2016)."""
     from_x, from_h = cell.linear(gate, "x", x), cell.linear(gate, "h", h)
     alpha = cell.gain(gate, "xh", init=2.0)
     beta1, beta2 = cell.gain(gate, "h", init=0.5), cell.gain(gate, "x", init=0.5)

@@ -53,7 +53,7 @@ class HiPPO(Cell):
 
     Good for long inputs whose length is not known: the memory holds the coefficients of Legendre polynomials
     over all steps so far, whatever their number. Its matrices are not trained. The memory moves by the
-    paper's equation 4, whose first steps overshoot the more the larger the order is.
+    paper's own step, whose first steps overshoot the more the larger the order is.
 
     Args:
         order: the number of coefficients, width of the memory m; 8 by default.
@@ -96,7 +96,7 @@ def _scaled_legendre(order: int) -> tuple[initial.Values, initial.Values]:
 
 @lru_cache(maxsize=16)
 def _legendre(order: int, window: float) -> tuple[initial.Values, initial.Values]:
-    """Return the matrices of the delay system of equations 2 to 4, its input held over a step."""
+    """Return the matrices of the delay system, its input held over a step."""
     import torch
 
     rows = torch.arange(order, dtype=torch.float64)[:, None]

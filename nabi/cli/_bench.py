@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -219,14 +220,13 @@ def _call(run: Run) -> float:
 
 
 def _show(title: str, peer: str, rows: list[_Row], operations: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title)
-    for head in ("", ""):
-        table.add_column(head)
+    for _ in range(2):
+        table.add_column(overflow="fold")
     for head in ("ms", "GFLOP/s", "times faster"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         # The backward pass has twice as many products: for input and state gradients, and for weights.
         work = operations * (3 if row.kind == "training" else 1)
@@ -235,4 +235,4 @@ def _show(title: str, peer: str, rows: list[_Row], operations: int) -> None:
         for who, seconds, note in (("nabi", row.own, times), (peer, row.peer, "")):
             middle = statistics.median(seconds)
             table.add_row(row.kind, who, f"{middle * 1e3:.3g}", f"{work / middle / 1e9:.3g}", note)
-    Console().print(table)
+    make_console().print(table)

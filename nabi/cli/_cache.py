@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from nabi.cli._terminal import make_console
 from nabi.errors import OutputError
 
 __all__ = ["cache"]
@@ -33,14 +34,13 @@ def cache(
 
 
 def _show() -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from nabi.targets import llvm
 
     entries = llvm.cache_entries()
-    console = Console()
+    console = make_console()
     console.print(f"folder  {escape(str(llvm.cache_folder()))}", soft_wrap=True, highlight=False)
     total = sum(entry.size for entry in entries)
     console.print(
@@ -51,8 +51,8 @@ def _show() -> None:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("compiled from", overflow="fold")
-    table.add_column("size", justify="right")
-    table.add_column("last used")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("last used", no_wrap=True)
     for entry in entries:
         table.add_row(escape(entry.label), _size(entry.size), _moment(entry.time))
     console.print()

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, with_files
-from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
     from nabi.models import Captioner
@@ -42,7 +41,7 @@ def caption(
 
     if attention is not None:
         check_suffix(attention)
-    loaded = _load(model, cell or ())
+    loaded = load_with_cells("Captioner", model, cell or ())
     several = len(images) > 1
     drawn = []
     for image in images:
@@ -69,15 +68,3 @@ def _draw(model: "Captioner", said: Sequence[tuple[Path, str]], path: Path) -> N
         path,
         title="Attention for each word",
     )
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> "Captioner":
-    """Read a model file, with custom cells from the files named on the command line."""
-    from nabi.cli._cell import find_class
-    from nabi.models import Captioner
-
-    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
-    try:
-        return Captioner.load(path, classes)
-    except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

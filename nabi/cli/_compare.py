@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nabi.cli._outputs import Overwrite, Results, Said, with_files
+from nabi.cli._terminal import make_console
 
 __all__ = ["compare"]
 
@@ -106,7 +107,6 @@ def compare(
     Ctrl-C ends the comparison; the trainings that were complete are kept (exit status 130), and the same
     command with --resume goes on.
     """
-    from rich.console import Console
 
     from nabi.cli._cell import find_class
     from nabi.comparison import as_contenders, compare as compare_cells, find_task
@@ -127,12 +127,12 @@ def compare(
         threads=threads,
         out=folder,
         resume=resume,
-        console=Console(stderr=as_json),
+        console=make_console(stderr=as_json),
     )
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        console = Console()
+        console = make_console()
         console.print()
         console.print(found.table())
         console.print(

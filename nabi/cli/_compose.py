@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, Said, with_files
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.models import NoteModel
@@ -17,6 +17,7 @@ __all__ = ["compose"]
 
 _SUFFIXES = (".mid", ".midi")
 _TEMPO = 90.0
+_WORTH_SAYING = 0.25  # share of silence
 
 
 def _music(said: Said) -> Path:
@@ -94,20 +95,23 @@ def compose(
     path = _music({"model": model, "out": out})
     if path.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--out: expected a name that ends in .mid, got {path}")
-    loaded = _load(model, cell or ())
+    loaded = load_with_cells("NoteModel", model, cell or ())
     steps = loaded.settings.steps_per_beat or 1
     beginning, beats = _beginning(primer, chord, steps)
-    composed = loaded.write(
-        beginning,
-        bars * beats_per_bar * steps,
-        label=_label(label, loaded),
-        temperature=temperature,
-        voices=voices,
-        fewest=fewest,
-        ends=not full_length,
-        seed=seed,
+    composed = list(
+        loaded.write(
+            beginning,
+            bars * beats_per_bar * steps,
+            label=_label(label, loaded),
+            temperature=temperature,
+            voices=voices,
+            fewest=fewest,
+            ends=not full_length,
+            seed=seed,
+        )
     )
     frames = [*beginning, *composed]
+    silent = _silence(composed)
     beat = {"steps_per_beat": steps, "beats_per_bar": beats_per_bar}
     write_midi_frames(path, frames, tempo=tempo or beats or _TEMPO, title=path.stem, **beat)
     picture = piano_roll_picture(
@@ -115,6 +119,24 @@ def compose(
     )
     composed_bars = (len(frames) - len(beginning)) / (beats_per_bar * steps)
     typer.echo(f"{composed_bars:g} bars are in {path}, a picture in {picture}")
+    if silent >= _WORTH_SAYING:
+        typer.echo(f"{silent:.0%} of what was composed is silence; --fewest 1 leaves none")
+
+
+def _silence(composed: Sequence[Sequence[int]]) -> float:
+    """Return the share of frames in which nothing sounds.
+
+    Raises:
+        ArgumentError: where nothing sounds at all, so that there is nothing to write.
+    """
+    silent = sum(not frame for frame in composed)
+    if silent == len(composed):
+        what = "only silence" if composed else "nothing: the piece ends at once"
+        raise ArgumentError(
+            f"--temperature, --fewest: with these values the model composes {what}, and no file is written; "
+            "--fewest 1 leaves no silence, --full-length no early end, and a higher temperature varies more"
+        )
+    return silent / len(composed)
 
 
 def _beginning(
@@ -148,15 +170,3 @@ def _beginning(
 def _label(said: str | None, model: "NoteModel") -> str | int | None:
     """Return the model's label for an argument: a number on the command line is text."""
     return next((label for label in model.labels if str(label) == said), said)
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> "NoteModel":
-    """Read a model file, with custom cells from the files named on the command line."""
-    from nabi.cli._cell import find_class
-    from nabi.models import NoteModel
-
-    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
-    try:
-        return NoteModel.load(path, classes)
-    except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

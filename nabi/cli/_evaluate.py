@@ -9,6 +9,7 @@ import typer
 from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
+from nabi.cli._terminal import make_console
 
 __all__ = ["evaluate"]
 
@@ -60,8 +61,6 @@ def evaluate(
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
     """Evaluate a model on data with correct labels, or a forecaster on the end of each series."""
-    from rich.console import Console
-
     from nabi.drawing import check_suffix
     from nabi.files import write_atomically
     from nabi.training import on_threads
@@ -84,7 +83,7 @@ def evaluate(
             separator=separator,
             quoted=quotes,
         )
-    Console().print(report)
+    make_console().print(report)
     if out is not None:
         with write_atomically(out, "w") as written:
             content = {"written_by": "nabi evaluate", **report.to_dict()}

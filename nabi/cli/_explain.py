@@ -7,6 +7,8 @@ import typer
 
 from nabi.cli._load import CELL_HELP, file_of, load_any, load_classifier
 from nabi.cli._outputs import Overwrite, Said, with_files
+from nabi.cli._terminal import make_console
+from nabi.cli._uses import check_kind, named_kind
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -109,21 +111,20 @@ def explain(
 def _explain_text(
     model: Path, text: str, aspect: str | None, label: str | None, out: Path | None, cells: Any
 ) -> None:
-    from rich.console import Console
-
     from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
-    from nabi.files import read_model_file
+    from nabi.files import READERS
 
     if out is not None:
         check_suffix(out)
-    kind = read_model_file(model).kind
+    kind = check_kind(model, tuple(READERS), "a text classifier").kind
     if kind != "text classifier":
         raise ArgumentError(
-            f"MODEL: expected text classifier, got {kind}; with --out FILE.html a report is written of it"
+            f"MODEL: expected a text classifier, got {named_kind(kind)}; with --out FILE.html a report is "
+            "written of it"
         )
     reading = read_text(load_classifier(model, cells), text, aspect, label=label)
-    Console().print(reading)
+    make_console().print(reading)
     if out is not None:
         reading_picture(reading, out)
         typer.echo(f"\nThe picture is in {out}")
@@ -167,8 +168,15 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
         return lambda: loaded.evaluate(file, label=label)
     if isinstance(loaded, models.Forecaster):
         return lambda: loaded.evaluate(series_as_trained(loaded, file))
-    if isinstance(loaded, models.LanguageModel | models.NoteModel):
+    if isinstance(loaded, models.LanguageModel):
         return lambda: loaded.evaluate(file)
+    if isinstance(loaded, models.NoteModel):
+        return lambda: _nats_of_music(loaded, file)
+    if isinstance(loaded, models.Captioner):
+        from nabi.data import read_captioned_images
+
+        read = read_captioned_images(file.parent, file, size=loaded.settings.image_size)
+        return lambda: loaded.evaluate(read.images, read.captions)
     if isinstance(loaded, models.SpeechRecognizer):
         from nabi.data import read_recordings
 
@@ -180,3 +188,13 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
         return lambda: loaded.evaluate(pairs.sources, pairs.targets)
     kind = type(loaded).__name__
     raise ArgumentError(f"--file: expected a model that a file can measure, got a {kind}; leave it out")
+
+
+def _nats_of_music(model: Any, file: Path) -> float:
+    """Measure a model of music on a folder of MIDI files, or on one; its folder's name is its label."""
+    from nabi.data import read_midi_frames
+
+    if file.is_dir():
+        return float(model.evaluate(file))
+    frames = read_midi_frames(file, model.settings.steps_per_beat or 1).frames
+    return float(model.evaluate([frames], [file.resolve().parent.name] if model.labels else None))

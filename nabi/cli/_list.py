@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from nabi.cli._terminal import make_console
+
 __all__ = ["list_all"]
 
 
@@ -18,7 +20,6 @@ def list_all(
     ] = None,
 ) -> None:
     """List the recipes (for `nabi run`) and the cells (for `nabi show`), family by family."""
-    from rich.console import Console
     from rich.table import Table
 
     from nabi import cells, recipes
@@ -42,4 +43,4 @@ def list_all(
             table.add_row(f"[bold]{family}[/bold]", f"[bold]{families[family]}[/bold]")
             for name in cells.names(family):
                 table.add_row(f"  {name}", (cells.get(name).__doc__ or "").partition("\n")[0])
-    Console().print(table)
+    make_console().print(table)

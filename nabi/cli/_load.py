@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nabi.cli._uses import check_kind
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -32,13 +33,19 @@ def load_classifier(path: Path, own_cells: Sequence[str]) -> "TextClassifier":
 
 
 def load_with_cells(name: str, path: Path, own_cells: Sequence[str]) -> Any:
-    """Read a model of the class of this name in `nabi.models`, with custom cells from files."""
+    """Read a model of the class of this name in `nabi.models`, with custom cells from files.
+
+    Raises:
+        ArgumentError: for a file of another kind, with the command that it is for.
+    """
     from nabi import models
     from nabi.cli._cell import find_class
 
+    system = getattr(models, name)
+    check_kind(path, (system._kind,))
     classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
     try:
-        return getattr(models, name).load(path, classes)
+        return system.load(path, classes)
     except UnknownNameError as problem:
         raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
 
@@ -47,19 +54,17 @@ def load_any(path: Path, own_cells: Sequence[str], *, compile: bool = False) -> 
     """Read a model of any kind, with custom cells from files; `compile` as `load_model` takes it."""
     from nabi import models
     from nabi.cli._cell import find_class
-    from nabi.files import READERS, read_model_file
+    from nabi.files import READERS
 
-    kind = read_model_file(path).kind
-    reader = READERS.get(kind, "")
+    readers = {kind: name for kind, name in READERS.items() if name.endswith((".load", ".load_model"))}
+    kind = check_kind(path, tuple(readers), what="a model").kind
     if kind == "model":
         classes = {found.__name__: found for found in map(find_class, own_cells)}
         try:
             return models.load_model(path, classes, compile=compile)
         except UnknownNameError as problem:
             raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
-    if not (reader.startswith("nabi.") and reader.endswith(".load")):
-        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
-    return load_with_cells(reader.split(".")[1], path, own_cells)
+    return load_with_cells(readers[kind].split(".")[1], path, own_cells)
 
 
 def series_as_trained(model: Any, file: Path, **reading: Any) -> Any:

@@ -29,6 +29,8 @@ _STANDARD_INPUT = Path("-")
 class _Part:
     texts: list[str]
     aspects: list[str] | None
+    columns: dict[str, list[Any]] | None = None
+    """Of the table that they are from, by name; None for texts by themselves."""
 
 
 def _files_among_texts(said: Said) -> list[Path]:
@@ -83,7 +85,8 @@ def predict(
 ) -> None:
     """Label texts, series, recordings, clips or DNA with a trained model, with the probability of each label.
 
-    A model of texts takes texts, or a file with --file, which may be larger than memory; their order is kept.
+    A model of texts takes texts, or a file with --file, which may be larger than memory; the rows keep their
+    order, and the columns of a table stand before what is added.
     An empty text gets the label frequencies of the training data; long texts are truncated as in training.
 
     Models of other data take files or folders in place of texts.
@@ -113,7 +116,7 @@ def predict(
         parts = _rows(classifier, file, text, aspect, encoding=encoding, separator=separator, quoted=quotes)
     with on_threads(threads), PredictionWriter(out, classifier, top, threshold) as writer:
         for part in parts:
-            writer.write(part.texts, part.aspects)
+            writer.write(part.texts, part.aspects, part.columns)
 
 
 def _lines_of(file: Path, encoding: str) -> Iterator[str]:
@@ -135,18 +138,21 @@ def _lines(lines: Iterator[str], classifier: "TextClassifier") -> Iterator[_Part
 def _rows(
     classifier: "TextClassifier", file: Path, text: str | None, aspect: str | None, **options: Any
 ) -> Iterator[_Part]:
-    from nabi.data import stream_table
+    from nabi.data import stream_table, table_columns
 
     columns = classifier.columns_of(file, text, None, aspect)
     if columns is None:
         raise ArgumentError(
             "--text: expected the column of the texts, as the model was not trained on a table, got none"
         )
-    names = [columns.text] if columns.aspect is None else [columns.text, columns.aspect]
+    first = [columns.text] if columns.aspect is None else [columns.text, columns.aspect]
+    every = table_columns(file, encoding=options["encoding"], separator=options["separator"])
+    # A column that is named twice cannot be told from the other; then only those that are read are kept.
+    names = list(every) if len(set(every)) == len(every) and set(first) <= set(every) else first
     for table in stream_table(file, names, rows=_ROWS_AT_ONCE, **options):
         texts = [_as_text(value) for value in table[columns.text]]
         about = None if columns.aspect is None else [_as_text(value) for value in table[columns.aspect]]
-        yield _Part(texts, about)
+        yield _Part(texts, about, {name: table[name] for name in names})
 
 
 def _as_text(value: Any) -> str:

@@ -3,10 +3,12 @@
 import csv
 import json
 import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -37,15 +39,14 @@ class PredictionWriter:
         self._progress: Any = None
 
     def __enter__(self) -> Self:
-        """Open the file and write the header."""
+        """Open the file."""
         from nabi.files import write_atomically
 
         self._file: IO[str] = (
             sys.stdout if self._out is None else self._stack.enter_context(write_atomically(self._out, "w"))
         )
-        if not self._as_json:
-            self._csv = csv.writer(self._file, lineterminator="\n")
-            self._csv.writerow(self._header())
+        self._csv = csv.writer(self._file, lineterminator="\n")
+        self._begun = self._as_json
         # No progress bar on a terminal that shows the predictions themselves.
         if sys.stderr.isatty() and not (self._out is None and sys.stdout.isatty()):
             self._progress = self._stack.enter_context(_progress())
@@ -54,32 +55,60 @@ class PredictionWriter:
 
     def __exit__(self, *problem: Any) -> None:
         """Close the file, or discard it after an error."""
+        if problem[0] is None:
+            self._begin()
         self._stack.__exit__(*problem)
         if problem[0] is None and self._empty and sys.stderr.isatty():
             some = f"{self._empty:,} of {self._texts:,} texts are empty"
             print(f"{some}; they got the label frequencies of the training data", file=sys.stderr)
 
-    def write(self, texts: list[str], aspects: list[str] | None) -> None:
-        """Predict and write the next texts."""
+    def write(
+        self, texts: list[str], aspects: list[str] | None, columns: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
+        """Predict and write the next texts.
+
+        Args:
+            texts: N texts.
+            aspects: of each, for a model with aspects.
+            columns: of the table that they are from, which are written before what is predicted; by default
+                the texts and aspects themselves.
+        """
         found = self._classifier.predict(texts, aspects, threshold=self._threshold)
-        for position, (text, prediction) in enumerate(zip(texts, found, strict=True)):
-            about = [] if aspects is None else [aspects[position]]
+        if columns is None:
+            columns = {"text": texts} if aspects is None else {"text": texts, "aspect": aspects}
+        self._begin(columns)
+        names = list(columns)
+        for row, prediction in zip(zip(*columns.values(), strict=True), found, strict=True):
             if self._as_json:
-                self._file.write(json.dumps(self._object(text, about, prediction), ensure_ascii=False) + "\n")
+                added = {_added(name, names): value for name, value in self._object(prediction).items()}
+                line = json.dumps(
+                    {**dict(zip(names, row, strict=True)), **added}, ensure_ascii=False, default=str
+                )
+                self._file.write(line + "\n")
             else:
-                self._csv.writerow([text, *about, *self._fields(prediction)])
+                self._csv.writerow([*row, *self._fields(prediction)])
         self._texts += len(texts)
         self._empty += sum(not text.strip() for text in texts)
         self._file.flush()
         if self._progress is not None:
             self._progress.update(self._task, completed=self._texts)
 
+    def _begin(self, columns: Iterable[str] | None = None) -> None:
+        """Write the header, once: after what is wrong with the data has been found, if something is."""
+        if self._begun:
+            return
+        if columns is None:
+            columns = ["text", "aspect"] if self._classifier.has_aspects else ["text"]
+        first = list(columns)
+        self._csv.writerow([*first, *(_added(name, first) for name in self._header())])
+        self._begun = True
+
     def _header(self) -> list[str]:
-        first = ["text", "aspect"] if self._classifier.has_aspects else ["text"]
+        """Return the names of what is added."""
         if self._classifier.labels.several:
-            return [*first, "label", *(f"probability of {name}" for name in self._classifier.labels.names)]
+            return ["label", *(f"probability of {name}" for name in self._classifier.labels.names)]
         more = [f"{name}_{rank}" for rank in range(2, self._top + 1) for name in ("label", "probability")]
-        return [*first, "label", "probability", *more]
+        return ["label", "probability", *more]
 
     def _fields(self, prediction: "Prediction") -> list[str]:
         if not isinstance(prediction.label, str):
@@ -89,16 +118,21 @@ class PredictionWriter:
         ranked = _ranked(prediction)[: self._top]
         return [field for name, value in ranked for field in (name, f"{value:.6f}")]
 
-    def _object(self, text: str, about: list[str], prediction: "Prediction") -> dict[str, Any]:
+    def _object(self, prediction: "Prediction") -> dict[str, Any]:
         several = not isinstance(prediction.label, str)
         shown = _ranked(prediction)[: None if several else self._top]
         return {
-            "text": text,
-            **({"aspect": about[0]} if about else {}),
             "label": list(prediction.label) if several else prediction.label,
             **({} if several else {"probability": round(prediction.probability, 6)}),
             "probabilities": {name: round(value, 6) for name, value in shown},
         }
+
+
+def _added(name: str, columns: Collection[str]) -> str:
+    """Return the name of an added column, which no column of the table has."""
+    while name in columns:
+        name = f"predicted {name}"
+    return name
 
 
 def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
@@ -107,7 +141,6 @@ def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
 
 
 def _progress() -> Any:
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     return Progress(
@@ -115,5 +148,5 @@ def _progress() -> Any:
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=make_console(stderr=True),
     )

@@ -8,6 +8,7 @@ import typer
 
 from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, Said, with_files
+from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
 __all__ = ["quantize"]
@@ -87,11 +88,10 @@ def quantize(
 
 def _print_figures(before: Any, after: Any, weights: str) -> None:
     """Print how good the model was and is, and the difference in accuracy where there is one."""
-    from rich.console import Console
 
     for name, report in (("float32", before), (weights, after)):
         typer.echo(f"With {name} weights:")
-        Console().print(report)
+        make_console().print(report)
     one, two = getattr(before, "accuracy", None), getattr(after, "accuracy", None)
     if one is not None and two is not None:
         points = 100 * (two - one)

@@ -2,15 +2,16 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import with_files
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.cli._uses import check_kind
+from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.data import WavFormat
@@ -57,14 +58,12 @@ def recognise(
     A stream is read in chunks of 10 ms. It is a WAV file that does not end, or with --raw plain samples:
     arecord -f S16_LE -r 16000 -t wav | nabi recognise MODEL --stream
     """
-    from nabi.files import read_kind
-
     if stream == bool(recordings):
         raise ArgumentError("RECORDING: expected either sound files or --stream, got both or neither")
     if raw is not None and not stream:
         raise ArgumentError("--raw: it means nothing without --stream")
-    kind = read_kind(model, tuple(_KINDS)).kind
-    loaded = _load(model, _KINDS[kind], cell or ())
+    kind = check_kind(model, tuple(_KINDS)).kind
+    loaded = load_with_cells(_KINDS[kind], model, cell or ())
     of_texts = kind == "speech recognizer"
     if beam is not None and (stream or not of_texts):
         raise ArgumentError("--beam: it means nothing for streams, and for models that give one label")
@@ -128,15 +127,3 @@ def _chunks(file: IO[bytes], form: "WavFormat") -> Iterator[Any]:
         whole = len(data) - len(data) % form.frame_bytes
         if whole:
             yield form.mono(data[:whole])
-
-
-def _load(path: Path, name: str, own_cells: Sequence[str]) -> Any:
-    """Read a model file, with custom cells from the files named on the command line."""
-    from nabi import models
-    from nabi.cli._cell import find_class
-
-    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
-    try:
-        return getattr(models, name).load(path, classes)
-    except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nabi.cli._outputs import Overwrite, Results, Said, with_files
+from nabi.cli._terminal import make_console
 
 __all__ = ["run"]
 
@@ -73,11 +74,9 @@ def run(
 
     Ctrl-C ends the training after the current batch; the results so far are written, with exit status 130.
     """
-    from rich.console import Console
-
     from nabi import recipes
 
-    console = Console()
+    console = make_console()
     choices = _choices({"pair": pair, "attention": attention, "speakers": speakers})
     result = recipes.get(recipe).run(
         out, seed=seed, epochs=epochs, data=data, choices=choices, console=console

@@ -39,6 +39,7 @@ def serve(
     idle: Annotated[float, typer.Option(help="Seconds until an unused session expires.")] = 600.0,
     queue: Annotated[int, typer.Option(help="Requests that may wait for a model.", min=1)] = 256,
     seconds: Annotated[float, typer.Option(help="Time of a request.")] = 30.0,
+    watch: Annotated[bool, typer.Option("--watch", help="Load a model again when its file changes.")] = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
@@ -54,20 +55,21 @@ def serve(
         raise ArgumentError(
             f"serve: expected {', '.join(missing)}; install it with: pip install 'nabi[serve]'"
         )
-    from nabi.serving import Limits, serve as serve_models
+    from nabi.serving import Limits, ModelFiles, serve as serve_models
     from nabi.training import on_threads
 
     limits = Limits(
         body=max_body, steps=max_steps, sessions=max_sessions, idle=idle, queue=queue, seconds=seconds
     )
-    loaded = {}
+    loaded, paths = {}, {}
     for name, path in map(_named, models):
         if name in loaded:
             raise ArgumentError(f"MODEL: expected different names, got {name} twice; write NAME=FILE")
-        loaded[name] = load_any(path, cell or ())
+        loaded[name], paths[name] = load_any(path, cell or ()), path
+    files = ModelFiles(paths, lambda path: load_any(path, cell or ()), watch=2.0 if watch else None)
     key = api_key if api_key is not None else os.environ.get(_KEY) or None
     with on_threads(threads):
-        serve_models(loaded, host=host, port=port, key=key, limits=limits, ready=_ready)
+        serve_models(loaded, host=host, port=port, key=key, limits=limits, files=files, ready=_ready)
 
 
 def _named(given: str) -> tuple[str, Path]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nabi.cli._terminal import make_console
+
 if TYPE_CHECKING:
     from nabi.interchange import Description
 
@@ -43,11 +45,10 @@ def show_file(name: str, own_cells: Sequence[str], out: Path | None) -> None:
 
 def _print_in_colour(described: "Description") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = make_console()
     console.print(Text.assemble((str(described.path), "bold"), ": ", described.format))
     if described.facts:
         facts = Table(box=None, show_header=False, pad_edge=False)

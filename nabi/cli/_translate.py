@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, with_files
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.cli._terminal import make_console
+from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.models import Translation, Translator
@@ -104,7 +105,7 @@ def translate(
             raise ArgumentError(f"--attention: expected one TEXT, got {len(texts or ())}")
     search = _Search(beam, length_penalty, best, maxlen, as_json)
     lines, count = _lines(texts, file, encoding)
-    translator = _load(model, cell or ())
+    translator = load_with_cells("Translator", model, cell or ())
     if attention is not None and translator.settings.attention is None:
         raise ArgumentError(f"--attention: expected a model with attention, got {model}")
     with on_threads(threads):
@@ -124,18 +125,6 @@ def _lines(texts: Sequence[str] | None, file: Path | None, encoding: str) -> tup
     check_file(file)
     opened = TextFile(file, encoding)
     return opened.lines("\n"), sum(1 for _ in opened.lines("\n"))
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> "Translator":
-    """Read a model file, with custom cells from the files named on the command line."""
-    from nabi.cli._cell import find_class
-    from nabi.models import Translator
-
-    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
-    try:
-        return Translator.load(path, classes)
-    except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
 
 
 def _translate_all(
@@ -189,23 +178,20 @@ def _bar(count: int | None) -> Iterator[Any]:
     if count is None or count <= _LINES_AT_ONCE or not sys.stderr.isatty():
         yield lambda done: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     with Progress(
-        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=make_console(stderr=True)
     ) as progress:
         task = progress.add_task("", total=count)
         yield lambda done: progress.advance(task, done)
 
 
 def _show_attention(translator: "Translator", text: str, path: Path, search: _Search) -> None:
-    from rich.console import Console
-
     from nabi.explain import attention_picture, attention_text
 
     found = _translated(translator, [text], search)[0]
     seen = translator.attention(text, found[0].text if found else None)
     attention_picture(seen, path, title=text)
-    Console(stderr=True).print(attention_text(seen))
+    make_console(stderr=True).print(attention_text(seen))
     typer.echo(f"The picture is in {path}", err=True)

@@ -1,17 +1,16 @@
 """`nabi write` and `nabi next`: text and next words from a language model."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nabi.cli._load import CELL_HELP
+from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import with_files
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.cli._terminal import make_console
 
 if TYPE_CHECKING:
-    from nabi.models import LanguageModel
+    pass
 
 __all__ = ["next_words", "write"]
 
@@ -45,7 +44,7 @@ def write(
     cell: _Cells = None,
 ) -> None:
     """Continue a text with a language model; the output is streamed."""
-    written = _load(model, cell or ()).write(
+    written = load_with_cells("LanguageModel", model, cell or ()).write(
         start,
         length,
         temperature=temperature,
@@ -68,29 +67,17 @@ def next_words(
     cell: _Cells = None,
 ) -> None:
     """Show the most probable next words of a language model, with their probabilities."""
-    from rich.console import Console
     from rich.table import Table
 
-    loaded = _load(model, cell or ())
+    loaded = load_with_cells("LanguageModel", model, cell or ())
     unknown = loaded.unknown(text)
     found = loaded.next_words(text, number)
-    console = Console()
+    console = make_console()
     if unknown:
         console.print(f"Unknown to the model: {', '.join(unknown)}", highlight=False, markup=False)
     table = Table("next word", "probability")
-    table.columns[1].justify = "right"
+    table.columns[0].overflow = "fold"
+    table.columns[1].justify, table.columns[1].no_wrap = "right", True
     for word, probability in found:
         table.add_row(word, f"{probability:.1%}")
     console.print(table)
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> "LanguageModel":
-    """Read a model file, with custom cells from the files named on the command line."""
-    from nabi.cli._cell import find_class
-    from nabi.models import LanguageModel
-
-    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
-    try:
-        return LanguageModel.load(path, classes)
-    except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

@@ -65,8 +65,8 @@ def compare(
         task: adding, copy, parity, recall, pixels, characters, a file as for `find_task`, or a `Task`.
         units: of every cell.
         steps: of training; 1,500 by default, without end if `minutes` are given.
-        minutes: of training of each cell and seed, at most. Drawing and trying out do not count, compiling
-            does. On one thread it is the time of the processor, otherwise that of the clock.
+        minutes: of training of each cell and seed, at most. Drawing, trying out and compiling do not
+            count. On one thread it is the time of the processor, otherwise that of the clock.
         length: of the sequences; by default what the task is usually done with.
         batch_size: sequences in a step.
         learning_rate: of Adam, for all cells.

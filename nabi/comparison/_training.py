@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import ceil, isfinite
 from typing import Any
@@ -24,6 +25,8 @@ _STEPS_OF_A_TIME = 50
 _RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 _SHARE_OF_TRIAL = 3
 _ROWS = 250  # of one prediction
+_WARM_UP = 4
+"""Batches that compile everything: later ones of a shape are trained in another way than the first two."""
 
 Tell = Callable[[int, float, float], None]
 """Called after every look with the steps and seconds so far and the figure."""
@@ -81,6 +84,7 @@ def train(
         NabiError: the cell cannot be run on the task.
         KeyboardInterrupt: after Ctrl-C.
     """
+    _warm_up(contender, task, settings, rate, seed)
     set_random_seed(seed)
     network = make_network(contender, task, settings.units)
     compile_network(network, task.classes, rate)
@@ -114,12 +118,22 @@ def train(
             tell(done, seconds, figure)
         if out_of_time:
             break
-    # The first steps compile and take memory.
+    # The first steps take memory.
     trained.milliseconds = statistics.median(times[1:] or times) if times else None
     if not trained.problem and test:
         network.set_weights(best)
         trained.figure = _figure(network, task, task.batches("test", task.held_out[1], seed))
     return trained
+
+
+def _warm_up(contender: Contender, task: Task, settings: Settings, rate: float, seed: int) -> None:
+    """Train a network that is thrown away, so that compiling is not part of the time of the first cell."""
+    set_random_seed(seed)
+    network = make_network(contender, task, settings.units)
+    compile_network(network, task.classes, rate)
+    x, y = task.batches("training", _WARM_UP * settings.batch_size, seed)
+    with suppress(NotFiniteError):  # the training says so itself, and after which step
+        network.fit(x, y, batch_size=settings.batch_size, epochs=1, shuffle=False, verbose=0)
 
 
 def best_rate(contender: Contender, task: Task, settings: Settings, seed: int, tell: Tell) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nabi import _checks
+from nabi.drawing._fonts import give_fonts
 from nabi.drawing._style import text_settings
 from nabi.errors import ArgumentError, OutputError
 from nabi.files import writer
@@ -37,7 +38,8 @@ def write_figure(
 ) -> Path:
     """Write a matplotlib figure as SVG or PNG, by the suffix.
 
-    The file is written atomically. Missing folders are created.
+    The file is written atomically. Missing folders are created. Text in any script is shown where a font has
+    it (`fonts_for`).
 
     Args:
         figure: the figure.
@@ -61,6 +63,7 @@ def write_figure(
         metadata["Date"] = None
     content = io.BytesIO()
     with text_settings():
+        give_fonts(figure)
         figure.savefig(
             content, format=kind, dpi=dpi, metadata={k: v for k, v in metadata.items() if v or k == "Date"}
         )

@@ -99,7 +99,7 @@ def _strongest(tokens: Sequence[Token], attributions: npt.NDArray[np.float64]) -
         sums[token.text] = sums.get(token.text, 0.0) + attribution
         counts[token.text] = counts.get(token.text, 0) + 1
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(justify="right")
+    table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     for name in sorted(sums, key=lambda name: -abs(sums[name]))[:_STRONGEST]:
         colour = "dodger_blue2" if sums[name] > 0 else "orange_red1"

@@ -1,5 +1,6 @@
 """The ASGI program that answers for models."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,11 +17,15 @@ from nabi.serving._endpoint import Endpoint
 from nabi.serving._guard import Guard
 from nabi.serving._limits import Limits
 from nabi.serving._metrics import Metrics
+from nabi.serving._model_files import ModelFiles
 from nabi.serving._models import Models
 from nabi.serving._openapi import openapi
+from nabi.serving._page import page_endpoint
 from nabi.serving._protocol import protocol_endpoints
 from nabi.serving._refused import RefusedError
-from nabi.serving._session_routes import SessionSocket, session_endpoints
+from nabi.serving._repository import Repository
+from nabi.serving._session_routes import session_endpoints
+from nabi.serving._session_socket import SessionSocket
 from nabi.serving._tasks import task_endpoints
 
 __all__ = ["application"]
@@ -30,7 +35,11 @@ _POLICY_VIOLATION = 1008
 
 @public
 def application(
-    models: Mapping[str, Any], *, key: str | None = None, limits: Limits | None = None
+    models: Mapping[str, Any],
+    *,
+    key: str | None = None,
+    limits: Limits | None = None,
+    files: ModelFiles | None = None,
 ) -> Starlette:
     """Return an ASGI program that answers for models over HTTP and WebSocket.
 
@@ -41,6 +50,7 @@ def application(
         key: an API key that clients must send; without one, only requests to 127.0.0.1, ::1 or localhost are
             answered.
         limits: what clients are granted.
+        files: of the models, from which they can be loaded again while the program runs.
 
     Raises:
         ArgumentError: for no model, a name that cannot stand in an address, a model that cannot be asked over
@@ -57,11 +67,14 @@ def application(
         raise ArgumentError("key: expected a key of at least one character, got an empty text")
     served = Models(models, limits or Limits())
     metrics = Metrics(served)
+    repository = Repository(served, files, key=key is not None)
     guard = Guard(None if key is None else key.strip(), metrics)
     endpoints = [
         *protocol_endpoints(served),
         *task_endpoints(served),
         *session_endpoints(served),
+        *repository.endpoints(),
+        page_endpoint(),
         Endpoint("GET", "/metrics", _metrics(metrics), "Figures for Prometheus."),
     ]
     document = openapi(endpoints, key=key is not None)
@@ -82,9 +95,10 @@ def application(
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(repository.watch())
         yield
-        for model in served:
-            await model.worker.close()
+        watching.cancel()
+        await served.finish()
 
     routes: list[Any] = [
         Route(one.path, guard.around(one.method, one.path, one.answer, open=one.open), methods=[one.method])

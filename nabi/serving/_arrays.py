@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
 
-__all__ = ["array", "from_tensor", "nested", "to_tensor"]
+__all__ = ["array", "finite", "from_tensor", "is_unicode", "nested", "to_tensor"]
 
 _TYPES = {
     "BOOL": np.bool_, "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64,
@@ -23,7 +23,8 @@ def array(name: str, value: Any) -> npt.NDArray[np.float32]:
     """Return nested lists of numbers as an array.
 
     Raises:
-        RefusedError: for lists of different lengths, and for what is no finite number.
+        RefusedError: for lists of different lengths, and for what is no number; with 422 for a number that is
+            not finite as a 32-bit float.
     """
     if not isinstance(value, list):
         raise RefusedError(400, f"{name}: expected a list of numbers")
@@ -34,10 +35,27 @@ def array(name: str, value: Any) -> npt.NDArray[np.float32]:
     if found.size and found.dtype.kind not in "iuf":
         raise RefusedError(400, f"{name}: expected numbers")
     with np.errstate(over="ignore"):
-        numbers = found.astype(np.float32)
+        return finite(name, found.astype(np.float32))
+
+
+def finite(name: str, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers of a client as they are.
+
+    Raises:
+        RefusedError: with 422 if one is not finite.
+    """
     if not np.isfinite(numbers).all():
-        raise RefusedError(400, f"{name}: expected numbers that a 32-bit float can hold")
+        raise RefusedError(422, f"{name}: expected finite numbers that fit into {numbers.dtype}")
     return numbers
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text has only whole characters; JSON can hold halves of them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def nested(name: str, found: npt.NDArray[Any]) -> list[Any]:
@@ -92,8 +110,8 @@ def from_tensor(tensor: Any, limits: Limits) -> npt.NDArray[Any]:
         values = flat.astype(kind)
     if kind.kind in "iu" and not (values == flat).all():
         raise RefusedError(400, f"data: expected values that {datatype} can hold")
-    if kind.kind == "f" and not np.isfinite(values).all():
-        raise RefusedError(400, f"data: expected values that {datatype} can hold")
+    if kind.kind == "f":
+        finite("data", values)
     return values.reshape(shape)
 
 
@@ -107,7 +125,7 @@ def _texts(shape: list[int], data: list[Any], limits: Limits) -> npt.NDArray[Any
         raise RefusedError(400, f"data: expected {shape[0]} texts")
     if any(len(one) > limits.characters for one in data):
         raise RefusedError(413, f"data: expected texts of at most {limits.characters} characters")
-    if any("\ud800" <= letter <= "\udfff" for one in data for letter in one):
+    if not all(map(is_unicode, data)):
         raise RefusedError(400, "data: expected characters of Unicode, got half of one")
     found = np.empty(len(data), object)
     found[:] = data

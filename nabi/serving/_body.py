@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Collection
 from typing import Any
 
 from starlette.requests import Request
 
 from nabi import _checks
+from nabi.serving._arrays import is_unicode
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
 
@@ -49,7 +51,8 @@ async def read_json(request: Request, limits: Limits, known: Collection[str]) ->
     """Return the JSON object in the body of a request; `known` are the fields it may have.
 
     Raises:
-        RefusedError: with 415 for another content type, with 400 for what is no such object, as `read_bytes`.
+        RefusedError: with 415 for another content type, with 400 for what is no such object, with 422 for NaN
+            and Infinity, as `read_bytes`.
     """
     # A page of another site can send a form or plain text without asking, but no JSON.
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
@@ -114,14 +117,14 @@ class Body:
         value = self.fields.get(name)
         if value is None:
             return otherwise
-        return _checks.real(name, value, least=least, most=most)
+        return _checks.real(name, _finite(name, value), least=least, most=most)
 
     def whole(self, name: str, otherwise: int, least: int, most: int) -> int:
         """Return a whole number in a range."""
         value = self.fields.get(name)
         if value is None:
             return otherwise
-        return _checks.whole(name, value, least=least, most=most)
+        return _checks.whole(name, _finite(name, value), least=least, most=most)
 
     def flag(self, name: str, otherwise: bool) -> bool:
         """Return true or false."""
@@ -137,7 +140,7 @@ class Body:
             raise RefusedError(400, f"{name}: expected a text")
         if len(value) > self._limits.characters:
             raise RefusedError(413, f"{name}: expected at most {self._limits.characters} characters")
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
+        if not is_unicode(value):
             raise RefusedError(400, f"{name}: expected characters of Unicode, got half of one")
         return value
 
@@ -146,5 +149,11 @@ def _too_large(limits: Limits) -> RefusedError:
     return RefusedError(413, f"body: expected at most {limits.body} bytes")
 
 
+def _finite(name: str, value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RefusedError(422, f"{name}: expected a finite number, got {value}")
+    return value
+
+
 def _refuse_constant(name: str) -> float:
-    raise json.JSONDecodeError(f"{name} is no number of JSON", name, 0)
+    raise RefusedError(422, f"body: expected finite numbers, got {name}")

@@ -13,7 +13,7 @@ from nabi.errors import ArgumentError, FileFormatError
 from nabi.serving._metrics import Metrics
 from nabi.serving._refused import RefusedError
 
-__all__ = ["LOCAL", "Guard"]
+__all__ = ["LOCAL", "Guard", "refusal_reason"]
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Names of this machine for itself."""
@@ -77,14 +77,22 @@ def refusal(problem: Exception) -> Response:
     """Return the answer for an error; only what a client did is told."""
     if isinstance(problem, RefusedError):
         return JSONResponse({"error": problem.reason}, problem.status, problem.headers)
+    said = refusal_reason(problem)
+    client = isinstance(problem, ArgumentError | FileFormatError | ClientDisconnect)
+    return JSONResponse({"error": said}, 400 if client else 500)
+
+
+def refusal_reason(problem: Exception) -> str:
+    """Return what a client is told of an error; the log has the rest of what is the server's own."""
+    if isinstance(problem, RefusedError):
+        return problem.reason
     if isinstance(problem, ArgumentError | FileFormatError):
         # What it quotes may be half a character, which no answer can hold.
-        said = str(problem).encode("utf-8", "backslashreplace").decode()
-        return JSONResponse({"error": said}, 400)
+        return str(problem).encode("utf-8", "backslashreplace").decode()
     if isinstance(problem, ClientDisconnect):
-        return JSONResponse({"error": "the client has gone before its request ended"}, 400)
+        return "the client has gone before its request ended"
     _log.error("a request failed", exc_info=problem)
-    return JSONResponse({"error": "the server could not answer; its log says why"}, 500)
+    return "the server could not answer; its log says why"
 
 
 def _name_of(address: str) -> str:

@@ -47,12 +47,17 @@ class Metrics:
             ("nabi_queue", "gauge", "Requests that wait.", lambda one: one.worker.waiting),
             ("nabi_batches_total", "counter", "Batches computed.", lambda one: one.worker.batches),
             ("nabi_items_total", "counter", "Items computed.", lambda one: one.worker.computed),
+            ("nabi_step_calls_total", "counter", "Calls of native code for steps.", _step_calls),
             ("nabi_sessions", "gauge", "Open sessions.", lambda one: len(one.sessions or ())),
         ]
         for name, kind, said, value in gauges:
             lines += _head(name, kind, said)
             lines += [f'{name}{{model="{one.name}"}} {value(one)}' for one in self._models]
         return "\n".join(lines) + "\n"
+
+
+def _step_calls(model: ServedModel) -> int:
+    return 0 if model.sessions is None else model.sessions.calls
 
 
 def _head(name: str, kind: str, said: str) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +68,7 @@ class ArrayInterface:
     together: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class ServedModel:
     """A model and all that a server keeps for it.
 
@@ -112,17 +113,87 @@ class Models:
             raise ArgumentError("models: expected at least one")
         self.limits = limits
         self._models = {name: _served(name, model, limits) for name, model in given.items()}
+        # Those that were replaced or unloaded: they go on as long as a request or a session has them.
+        self._retired: list[ServedModel] = []
+        self._all = WeakSet(self._models.values())
+        self._unloaded: dict[str, type] = {}
 
     def __iter__(self) -> Iterator[ServedModel]:
+        self._forget()
         return iter(self._models.values())
 
     def __getitem__(self, name: str) -> ServedModel:
         """Return a model, or refuse the request with 404."""
+        if name in self._unloaded:
+            raise RefusedError(404, f"model: {name} is not loaded now")
         if name not in self._models:
             raise RefusedError(
                 404, f"model: no model is called {name[:60]!r}; there are {', '.join(self._models)}"
             )
         return self._models[name]
+
+    def sessions(self, name: str, id: str | None = None) -> Sessions:
+        """Return the sessions of a model: those among which this one is, or those that can be opened.
+
+        Raises:
+            RefusedError: with 404 for an unknown model, with 400 for one that has no sessions.
+        """
+        if id is not None:
+            self._forget()
+            for retired in self._retired:
+                if retired.name == name and retired.sessions is not None and id in retired.sessions:
+                    return retired.sessions
+        model = self[name]
+        if model.sessions is None:
+            raise RefusedError(400, f"{model.name} has no sessions: {model.without_sessions}")
+        return model.sessions
+
+    # Replacing --------------------------------------------------------------------------------------------
+
+    @property
+    def unloaded(self) -> tuple[str, ...]:
+        """Names of models that were unloaded."""
+        return tuple(self._unloaded)
+
+    def made(self, name: str, model: Any) -> ServedModel:
+        """Return what the server needs of a model that is to stand in the place of one.
+
+        Raises:
+            ArgumentError: for a model of another kind, or one that cannot be served.
+        """
+        old = self._unloaded.get(name) or type(self._models[name].model)
+        if type(model) is not old:
+            raise ArgumentError(f"model: expected a {old.__name__}, got {name}, a {type(model).__name__}")
+        return _served(name, model, self.limits)
+
+    def replace(self, new: ServedModel) -> None:
+        """Have new requests and new sessions answered by another model."""
+        self._retire(new.name)
+        self._unloaded.pop(new.name, None)
+        self._models[new.name] = new
+        self._all.add(new)
+
+    def unload(self, name: str) -> None:
+        """Take a model away; an unknown one is refused with 404."""
+        self._unloaded[name] = type(self[name].model)
+        self._retire(name)
+
+    def _retire(self, name: str) -> None:
+        old = self._models.pop(name, None)
+        if old is not None and old.sessions:
+            self._retired.append(old)
+
+    def _forget(self) -> None:
+        """Let go of those that were replaced, and whose sessions have all ended."""
+        if self._retired:
+            self._retired = [one for one in self._retired if one.sessions]
+
+    async def finish(self) -> None:
+        """Finish what all models are doing, those that were replaced too."""
+        for model in list(self._all):
+            await model.worker.close()
+            if model.sessions is not None:
+                await model.sessions.finish()
 
     def for_task(self, task: str, name: str) -> ServedModel:
         """Return the model with this name, or without a name the only one that does the task."""

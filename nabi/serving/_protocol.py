@@ -15,6 +15,7 @@ from nabi.serving._arrays import from_tensor, to_tensor
 from nabi.serving._body import read_json
 from nabi.serving._endpoint import Endpoint, Fields
 from nabi.serving._models import ArrayInterface, Models, ServedModel, TensorShape
+from nabi.serving._page import read_by_page
 from nabi.serving._refused import RefusedError
 
 __all__ = ["protocol_endpoints"]
@@ -109,6 +110,7 @@ def _metadata(model: ServedModel) -> dict[str, Any]:
         "outputs": [] if arrays is None else described(arrays.outputs),
         "tasks": list(model.tasks),
         "sessions": model.sessions is not None,
+        "page": read_by_page(model.model, model.sessions),
     }
 
 

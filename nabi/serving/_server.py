@@ -12,6 +12,7 @@ from nabi.errors import ArgumentError
 from nabi.serving._app import application
 from nabi.serving._guard import LOCAL
 from nabi.serving._limits import Limits
+from nabi.serving._model_files import ModelFiles
 
 __all__ = ["serve"]
 
@@ -26,12 +27,13 @@ def serve(
     port: int = 8000,
     key: str | None = None,
     limits: Limits | None = None,
+    files: ModelFiles | None = None,
     ready: Callable[[str], Any] | None = None,
 ) -> None:
     """Answer for models until the process is asked to end, by Ctrl-C or SIGTERM; what runs is finished.
 
     Args:
-        models, key, limits: as `application` takes them.
+        models, key, limits, files: as `application` takes them.
         host: address to listen on.
         port: to listen on; 0 takes a free one.
         ready: called with the server's address as soon as it listens.
@@ -43,7 +45,7 @@ def serve(
     limits = limits or Limits()
     if host not in LOCAL and key is None:
         raise ArgumentError(f"host: expected an API key where others can connect, got none with {host}")
-    app = application(models, key=key, limits=limits)
+    app = application(models, key=key, limits=limits, files=files)
     listening = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
     if ready is not None:
@@ -66,7 +68,8 @@ def serve(
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio has answers sent at once; else the system waits up to 40 ms for more.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

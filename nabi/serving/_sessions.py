@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nabi.serving._arrays import array, nested
+from nabi.serving._arrays import array, finite
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
+from nabi.serving._steps import Steps
 from nabi.shipping import Stream
 
 __all__ = ["Session", "Sessions"]
 
 Numbers = npt.NDArray[np.float32]
+
+FORMAT = 1
+"""Of exported states; it grows when their fields change."""
+
+_EXPORTED = ("format", "structure", "weights", "steps", "state")
 
 
 @dataclass(eq=False)
@@ -27,14 +33,14 @@ class Session:
 
     Attributes:
         id: that only the client knows.
-        state: of the model after the steps so far.
+        row: where the state of the model after the steps so far is kept.
         steps: read so far.
         used: when it was used last, in seconds of the clock.
         busy: whether a request works with it.
     """
 
     id: str
-    state: Mapping[str, Numbers]
+    row: int
     steps: int
     used: float
     busy: bool = False
@@ -42,9 +48,6 @@ class Session:
 
 class Sessions:
     """The sessions of one model, bounded in number; unused ones expire.
-
-    One stream computes for all of them: a session is its state, which is put into the stream for the steps of
-    a request. A request that fails leaves the state as it was.
 
     Args:
         name: of the model.
@@ -57,46 +60,62 @@ class Sessions:
         self, name: str, stream: Stream, limits: Limits, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._name, self._stream, self._limits, self._clock = name, stream, limits, clock
-        self._begin = stream.state
+        self._steps = Steps(stream, limits)
         self._open: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
+        self._free: list[int] = []
 
     def __len__(self) -> int:
         self._expire()
         return len(self._open)
 
     @property
+    def calls(self) -> int:
+        """How often native code was called for steps."""
+        return self._steps.calls
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are if a step is one code, else 0."""
+        return self._stream.program.codes
+
+    @property
     def input_width(self) -> int:
-        """Numbers of a step; 0 if a step is one code."""
-        return 0 if self._stream.program.codes else self._stream.program.input.width
+        """Numbers of a step; 1 if a step is one code."""
+        return self._stream.program.input.width
 
     @property
     def output_width(self) -> int:
         """Numbers that the model gives after a step."""
         return self._stream.program.output.width
 
+    # Opening and ending -----------------------------------------------------------------------------------
+
     def open(self, exported: Any = None) -> Session:
         """Open a session, at the beginning or with a state that `export` gave.
 
         Raises:
-            RefusedError: with 429 if too many are open, with 400 for a state of another model.
+            RefusedError: with 429 if too many are open, with 400 or 422 for a state of another model.
         """
-        state, steps = (self._begin, 0) if exported is None else self._imported(exported)
+        state, steps = (self._stream.begin(), 0) if exported is None else self._imported(exported)
         self._expire()
         if len(self._open) >= self._limits.sessions:
             raise RefusedError(
                 429, f"{len(self._open)} sessions are open, no more are granted", {"Retry-After": "10"}
             )
-        session = Session(secrets.token_urlsafe(18), state, steps, self._clock())
+        row = self._free.pop() if self._free else len(self._open)
+        self._steps.put(row, state)
+        session = Session(secrets.token_urlsafe(18), row, steps, self._clock())
         self._open[session.id] = session
         return session
 
     def close(self, id: str) -> None:
         """End a session; one that is not open is refused with 404."""
-        del self._open[self._found(id).id]
+        self.discard(self._found(id))
 
     def discard(self, session: Session) -> None:
         """End a session if it is still open."""
-        self._open.pop(session.id, None)
+        if self._open.pop(session.id, None) is not None:
+            self._free.append(session.row)
 
     @contextmanager
     def held(self, id: str) -> Iterator[Session]:
@@ -117,53 +136,74 @@ class Sessions:
             if session.id in self._open:
                 self._open.move_to_end(session.id)
 
-    def steps(self, value: Any) -> Numbers:
-        """Return the steps of a request as `[steps, features]`, or codes `[steps]`.
+    def begin_anew(self, sessions: Sequence[Session]) -> None:
+        """Set sessions back to the beginning."""
+        for session in sessions:
+            self._steps.put(session.row, self._stream.begin())
+            session.steps = 0
+
+    def __contains__(self, id: str) -> bool:
+        self._expire()
+        return id in self._open
+
+    # Steps ------------------------------------------------------------------------------------------------
+
+    def read(self, value: Any) -> Numbers:
+        """Return the steps of a request as `[1, steps, features]`, or codes `[1, steps]`.
 
         Raises:
             RefusedError: for what are no steps of this model, and too many.
         """
-        found = array("steps", value)
-        width, codes = self.input_width, self._stream.program.codes
+        return self.checked(array("steps", value)[None])
+
+    def checked(self, found: Numbers) -> Numbers:
+        """Return steps of several sessions, `[sessions, steps, features]` or codes `[sessions, steps]`.
+
+        Raises:
+            RefusedError: for what are no steps of this model, and too many.
+        """
+        codes = self._stream.program.codes
         if codes:
             if (
-                found.ndim != 1
+                found.ndim != 2
                 or not (found == np.floor(found)).all()
                 or (found < 0).any()
                 or (found >= codes).any()
             ):
                 raise RefusedError(400, f"steps: expected a list of codes from 0 to {codes - 1}")
-        elif found.ndim != 2 or found.shape[1] != width:
+        elif found.ndim != 3 or found.shape[2] != self.input_width:
             raise RefusedError(
-                400, f"steps: expected a list of steps of {width} numbers, got {list(found.shape)}"
+                400,
+                f"steps: expected a list of steps of {self.input_width} numbers, got {list(found.shape[1:])}",
             )
-        if not len(found):
+        if not found.size:
             raise RefusedError(400, "steps: expected at least one step")
-        if len(found) > self._limits.steps or len(found) * self.output_width > self._limits.numbers:
-            raise RefusedError(413, f"steps: too many at once: {len(found)}")
+        count = found.shape[0] * found.shape[1]
+        if found.shape[1] > self._limits.steps or count * self.output_width > self._limits.numbers:
+            raise RefusedError(413, f"steps: too many at once: {count}")
         return found
 
-    def compute(self, items: list[tuple[Session, Numbers]]) -> list[tuple[Mapping[str, Numbers], Numbers]]:
-        """Return for each session and its steps the state after them, and the outputs `[steps, outputs]`."""
-        found: list[tuple[Mapping[str, Numbers], Numbers]] = []
-        for session, steps in items:
-            self._stream.state = session.state
-            outputs = self._stream.run(steps)
-            found.append((self._stream.state, outputs))
-        return found
+    async def advance(self, sessions: Sequence[Session], steps: Numbers) -> Numbers:
+        """Let sessions read steps, and return the outputs `[sessions, steps, outputs]`.
 
-    def advance(self, session: Session, state: Mapping[str, Numbers], outputs: Numbers) -> list[Any]:
-        """Take the state after some steps, and return the outputs as lists of numbers.
+        Args:
+            sessions: each of which is held, and there once.
+            steps: as `checked` returns them.
 
         Raises:
-            RefusedError: with 422 for numbers that are not finite; the session stays as it was.
+            RefusedError: with 422 for numbers that are not finite, with 429 and 503 under load; the sessions
+                stay as they were.
         """
-        given = nested("outputs", outputs)
-        for numbers in state.values():
-            nested("state", numbers)
-        session.state = state
-        session.steps += len(outputs)
-        return given
+        outputs = await self._steps.advance([session.row for session in sessions], steps)
+        for session in sessions:
+            session.steps += steps.shape[1]
+        return outputs
+
+    async def finish(self) -> None:
+        """Wait until what runs is finished, and take nothing more."""
+        await self._steps.close()
+
+    # Moving to another server -----------------------------------------------------------------------------
 
     def described(self, session: Session) -> dict[str, Any]:
         """Return what a client is told of its session."""
@@ -176,27 +216,39 @@ class Sessions:
 
     def export(self, session: Session) -> dict[str, Any]:
         """Return a session's state as JSON, for `open` of a server with the same model."""
+        named = self._stream.named(self._steps.get(session.row))
         return {
+            "format": FORMAT,
             "structure": self._stream.program.structure,
+            "weights": self._stream.program.fingerprint,
             "steps": session.steps,
-            "state": {name: numbers.tolist() for name, numbers in session.state.items()},
+            "state": {name: numbers.tolist() for name, numbers in named.items()},
         }
 
-    def _imported(self, exported: Any) -> tuple[Mapping[str, Numbers], int]:
-        if not isinstance(exported, dict) or set(exported) != {"structure", "steps", "state"}:
+    def _imported(self, exported: Any) -> tuple[Numbers, int]:
+        if not isinstance(exported, dict) or set(exported) != set(_EXPORTED):
             raise RefusedError(400, "state: expected what the export of a session gave")
+        if exported["format"] != FORMAT:
+            raise RefusedError(400, f"state: expected the format {FORMAT}, of this version of nabi")
         if exported["structure"] != self._stream.program.structure:
             raise RefusedError(400, "state: it was exported from a model of another structure")
+        if exported["weights"] != self._stream.program.fingerprint:
+            raise RefusedError(400, "state: it was exported from a model with other weights")
         steps, values = exported["steps"], exported["state"]
         if type(steps) is not int or not 0 <= steps < 2**53:
             raise RefusedError(400, "state: expected a number of steps")
-        if not isinstance(values, dict) or set(values) != set(self._begin):
-            raise RefusedError(400, f"state: expected the names {', '.join(self._begin)}")
-        state = {name: array(f"state: {name[:60]}", value) for name, value in values.items()}
-        for name, numbers in state.items():
-            if numbers.shape != self._begin[name].shape:
-                raise RefusedError(400, f"state: {name}: expected {len(self._begin[name])} numbers")
+        state = self._stream.begin()
+        named = self._stream.named(state[0])
+        if not isinstance(values, dict) or set(values) != set(named):
+            raise RefusedError(400, f"state: expected the names {', '.join(named)}")
+        for name, part in named.items():
+            numbers = finite(f"state: {name}", array(f"state: {name}", values[name]))
+            if numbers.shape != part.shape:
+                raise RefusedError(400, f"state: {name}: expected {len(part)} numbers")
+            part[...] = numbers
         return state, steps
+
+    # Expiry -----------------------------------------------------------------------------------------------
 
     def _found(self, id: str) -> Session:
         self._expire()
@@ -207,9 +259,13 @@ class Sessions:
         return self._open[id]
 
     def _expire(self) -> None:
-        oldest = self._clock() - self._limits.idle
-        for session in list(self._open.values()):
-            if session.used >= oldest:
-                break
-            if not session.busy:
-                del self._open[session.id]
+        now = self._clock()
+        while self._open:
+            session = next(iter(self._open.values()))
+            if session.used >= now - self._limits.idle:
+                return
+            if session.busy:
+                session.used = now
+                self._open.move_to_end(session.id)
+            else:
+                self.discard(session)

@@ -1,7 +1,8 @@
 """Routes by task: labels of texts and recordings, translations, forecasts, and text as it is written."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+import math
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from nabi import models as kinds
 from nabi.data import read_header
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.serving._arrays import array
+from nabi.serving._arrays import array, finite, is_unicode
 from nabi.serving._body import Body, read_bytes, read_json
 from nabi.serving._endpoint import Endpoint, Fields
 from nabi.serving._limits import Limits
@@ -38,10 +39,11 @@ _CLASSIFY: Fields = {
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
     "sequences": {
         "type": "array",
-        "description": "Series [steps, channels], or clips [frames, rows, columns].",
+        "description": "Series [steps, channels], or clips [frames, rows, columns, 3] of bytes.",
     },
     **_RECORDINGS,
 }
+_CLASSIFY_SAID = "Labels with their probabilities; the body may also be one WAV file."
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
     "model": _MODEL,
@@ -90,15 +92,20 @@ def task_endpoints(models: Models) -> list[Endpoint]:
     limits = models.limits
 
     async def classify(request: Request) -> Response:
-        body = await read_json(request, limits, _CLASSIFY)
-        model = models.for_task("classify", body.text("model"))
-        key, compute, items = _classification(model, body, limits)
+        key: Hashable
+        if _is_wav(request):
+            model = models.for_task("classify", request.query_params.get("model", ""))
+            key, compute, items = "recordings", _listening(model), [await _recording(request, model, limits)]
+        else:
+            body = await read_json(request, limits, _CLASSIFY)
+            model = models.for_task("classify", body.text("model"))
+            key, compute, items = _classification(model, body, limits)
         return JSONResponse({"model": model.name, "results": await model.worker.answer(key, compute, items)})
 
     async def recognise(request: Request) -> Response:
-        if request.headers.get("content-type", "").split(";")[0].strip() in ("audio/wav", "audio/x-wav"):
+        if _is_wav(request):
             model = models.for_task("recognise", request.query_params.get("model", ""))
-            items = [_wav(await read_bytes(request, limits), limits)]
+            items = [await _recording(request, model, limits)]
         else:
             body = await read_json(request, limits, _RECOGNISE)
             model = models.for_task("recognise", body.text("model"))
@@ -151,7 +158,7 @@ def task_endpoints(models: Models) -> list[Endpoint]:
         )
 
     offered = {
-        "classify": Endpoint("POST", "/classify", classify, "Labels with their probabilities.", _CLASSIFY),
+        "classify": Endpoint("POST", "/classify", classify, _CLASSIFY_SAID, _CLASSIFY),
         "recognise": Endpoint(
             "POST", "/recognise", recognise, "What is heard; the body may also be one WAV file.", _RECOGNISE
         ),
@@ -201,12 +208,21 @@ def _classification(
         raise RefusedError(400, "sequences: expected at least one step in each")
     if any(len(one) > limits.steps for one in sequences):
         raise RefusedError(413, f"sequences: expected at most {limits.steps} steps in each")
+    if isinstance(system, kinds.ClipClassifier):
+        sequences = [_pixels(f"sequences[{place}]", one) for place, one in enumerate(sequences)]
     shapes = tuple(one.shape[1:] for one in sequences)
     return (
         ("sequences", shapes[0]),
         lambda items: [_labelled(one) for one in system.predict(items)],
         sequences,
     )
+
+
+def _pixels(name: str, clip: Any) -> Any:
+    """Return the frames of a clip as bytes."""
+    if (clip != np.floor(clip)).any() or clip.min() < 0 or clip.max() > 255:
+        raise RefusedError(400, f"{name}: expected whole numbers from 0 to 255")
+    return clip.astype(np.uint8)
 
 
 def _only(body: Body, model: ServedModel, *names: str) -> None:
@@ -245,6 +261,19 @@ def _recordings(model: ServedModel, body: Body, limits: Limits) -> list[Any]:
     return found
 
 
+def _is_wav(request: Request) -> bool:
+    """Return whether the body of a request is declared as a WAV file."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return kind in ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
+
+
+async def _recording(request: Request, model: ServedModel, limits: Limits) -> tuple[Any, int]:
+    """Return the recording in the body of a request."""
+    if not isinstance(model.model, kinds.SoundClassifier | kinds.SpeechRecognizer):
+        raise RefusedError(400, f"body: a {model.kind} does not read sound")
+    return _wav(await read_bytes(request, limits), limits)
+
+
 def _wav(data: bytes, limits: Limits) -> tuple[Any, int]:
     """Return the samples of a WAV file in a body, and their rate."""
     file = BytesIO(data)
@@ -255,8 +284,9 @@ def _wav(data: bytes, limits: Limits) -> tuple[Any, int]:
     rest = file.read()
     rest = rest[: len(rest) - len(rest) % form.frame_bytes]
     samples = np.asarray(form.mono(rest), np.float32)
-    if not len(samples) or not np.isfinite(samples).all():
-        raise RefusedError(400, "body: expected samples that are numbers")
+    if not len(samples):
+        raise RefusedError(400, "body: expected at least one sample")
+    finite("body", samples)
     if len(samples) > limits.steps or not 1000 <= form.rate <= 192_000:
         raise RefusedError(413, f"body: expected at most {limits.steps} samples, at 1000 to 192000 a second")
     return samples, form.rate
@@ -293,8 +323,10 @@ def _table(value: Any, limits: Limits) -> dict[str, list[Any]]:
     for column in value.values():
         if not all(one is None or type(one) in (str, int, float) for one in column):
             raise RefusedError(400, "table: expected numbers, texts and null")
+        if any(type(one) is float and not math.isfinite(one) for one in column):
+            raise RefusedError(422, "table: expected finite numbers; null stands for one that is missing")
     texts = [*value, *(one for column in value.values() for one in column if isinstance(one, str))]
-    if any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
+    if not all(map(is_unicode, texts)):
         raise RefusedError(400, "table: expected characters of Unicode, got half of one")
     return value
 

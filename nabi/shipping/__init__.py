@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from nabi.shipping._program import StepProgram, identifier, step_program
     from nabi.shipping._stream import Stream
     from nabi.shipping._targets import TARGETS, Target
+    from nabi.shipping._web._page import Page, write_page
+    from nabi.shipping._web._pages._notes import is_song, song_facts
 else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
@@ -23,22 +25,28 @@ else:
             "nabi.shipping._program": ["StepProgram", "identifier", "step_program"],
             "nabi.shipping._stream": ["Stream"],
             "nabi.shipping._targets": ["TARGETS", "Target"],
+            "nabi.shipping._web._page": ["Page", "write_page"],
+            "nabi.shipping._web._pages._notes": ["is_song", "song_facts"],
         },
     )
 
 __all__ = [
     "TARGETS",
     "WEB_FILE",
+    "Page",
     "StepProgram",
     "Stream",
     "Target",
     "c_files",
     "identifier",
+    "is_song",
     "object_files",
+    "song_facts",
     "step_program",
     "web_assembly_names",
     "write_c",
     "write_object",
+    "write_page",
     "write_web",
     "write_web_assembly",
 ]

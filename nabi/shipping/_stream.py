@@ -141,6 +141,78 @@ class Stream:
         self._call(block.ctypes.data)
         return found
 
+    # Sequences whose states the caller keeps ----------------------------------------------------------------
+
+    def begin(self, count: int = 1) -> Numbers:
+        """Return states at the beginning, for `advance`: `[count, numbers]`; a new array.
+
+        Args:
+            count: how many sequences.
+        """
+        found = np.zeros((_checks.whole("count", count), self._states.shape[1]), np.float32)
+        self._begin(found)
+        return found
+
+    def advance(self, states: Numbers, x: npt.ArrayLike) -> Numbers:
+        """Read steps of sequences whose states the caller keeps, by one call of native code.
+
+        Any number of sequences can go on together; the streams of this object stay where they are.
+
+        Args:
+            states: `[sequences, numbers]`, as `begin` returns them; changed in place.
+            x: `[sequences, steps, features]`, or codes `[sequences, steps]`.
+
+        Returns:
+            `[sequences, steps, outputs]`; a new array.
+
+        Raises:
+            ShapeError: if `x` or `states` has another shape.
+            ArgumentError: if a code is not from 0 to the number of codes, and for states of another type.
+
+        >>> import numpy as np
+        >>> import nabi
+        >>> model = nabi.Sequential([nabi.layers.GRU(4, input_shape=(None, 3))])
+        >>> stream = nabi.Stream(model)
+        >>> states = stream.begin(100)
+        >>> stream.advance(states[:2], np.ones((2, 5, 3), "float32")).shape
+        (2, 5, 4)
+        """
+        given = np.ascontiguousarray(x, np.float32)
+        rest = () if self._codes else (self.program.input.width,)
+        if given.ndim != 2 + len(rest) or given.shape[2:] != rest:
+            raise ShapeError(f"x: expected the shape {('sequences', 'steps', *rest)}, got {given.shape}")
+        if states.shape != (len(given), self._states.shape[1]):
+            expected = (len(given), self._states.shape[1])
+            raise ShapeError(f"states: expected the shape {expected}, got {states.shape}")
+        if states.dtype != np.float32 or not states.flags.c_contiguous or not states.flags.writeable:
+            raise ArgumentError("states: expected an array as begin() returns it, or rows of one in a row")
+        if self._codes and given.size:
+            self._check_codes(given)
+        found = np.empty((*given.shape[:2], self.program.output.width), np.float32)
+        count, steps = given.shape[:2]
+        block = np.array(
+            [
+                self._block[0],
+                states.ctypes.data,
+                self._block[2],
+                given.ctypes.data,
+                found.ctypes.data,
+                count,
+                steps,
+            ],
+            np.int64,
+        )
+        self._call(block.ctypes.data)
+        return found
+
+    def named(self, states: Numbers) -> dict[str, Numbers]:
+        """Return states by layer and name, as `lstm/h`: views `[..., width]` of `states` `[..., numbers]`.
+
+        Args:
+            states: as `begin` returns them, or one row.
+        """
+        return {name: states[..., place : place + width] for name, place, width in self._parts()}
+
     def _check_codes(self, given: Any) -> None:
         # Written so that NaN is refused; the message names the first code that is none.
         wrong = ~((given >= 0) & (given < self._codes))
@@ -183,6 +255,9 @@ class Stream:
             raise ArgumentError(f"stream: expected a number from 0 to {self._count - 1}, got {stream}")
         rows = self._states if stream is None else self._states[stream : stream + 1]
         rows[...] = 0.0
+        self._begin(rows)
+
+    def _begin(self, rows: Numbers) -> None:
         for state in self.program.states:
             place = self._layout.place(state.value)
             rows[:, place : place + state.value.width] = state.initial

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         fit,
     )
     from nabi.training._loop._progress import (
+        duration,
         make_display,
     )
     from nabi.training._loop._resumable_training import (
@@ -158,7 +159,7 @@ else:
             "nabi.training._loop._compiled_file": ["training_from_file", "training_to_file"],
             "nabi.training._loop._evaluation": ["evaluate", "predict", "predict_batch"],
             "nabi.training._loop._loop": ["fit"],
-            "nabi.training._loop._progress": ["make_display"],
+            "nabi.training._loop._progress": ["duration", "make_display"],
             "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
             "nabi.training._losses._functions": ["attach_logits"],
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
@@ -202,6 +203,7 @@ __all__ = [
     "check_random_state",
     "class_weights",
     "defines",
+    "duration",
     "each",
     "evaluate",
     "evaluate_by_default",

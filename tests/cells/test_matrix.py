@@ -18,7 +18,9 @@ from nabi.scan import scan
 Array = np.ndarray
 UNITS, HEADS, KEYS, INPUTS, BATCH, TIME = 8, 2, 3, 5, 3, 6
 VALUES = UNITS // HEADS
-LEARNERS = {"delta-product", "gsa", "titans", "ttt", "gate-loop"}
+LEARNERS = {
+    "delta-product", "gsa", "titans", "ttt", "gate-loop", "abc", "mesa-net", "shm", "fast-weights",
+}  # fmt: skip
 """Cells whose equations are typed a second time beside those of other memories, in `test_memories.py`."""
 NAMES = [name for name in cells.names("matrix") if name not in LEARNERS]
 

@@ -1,6 +1,6 @@
 """State spaces, learners, slots, maps, stacks and liquid units against their papers' equations in numpy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -16,6 +16,7 @@ from nabi.scan import scan
 
 from .sampling import cells_of_today
 from .test_matrix import norm, outer, read, sigma, silu, softplus, unit
+from .twins import memories
 
 Array = np.ndarray
 Weights = dict[str, Array]
@@ -276,7 +277,12 @@ CASES: list[tuple[str, Cell, Callable[..., tuple[Array, ...]], int]] = [
     ("conv-lstm", cells.ConvLSTM(12, size=(2, 3)), conv_lstm((2, 3)), 4 * 2 * (1 + 2) * 9 + 8 + 36),
     ("conv-gru", cells.ConvGRU(6, size=(3,)), conv_gru, 3 * 2 * (2 + 2) * 3 + 6),
     ("pred-rnn", cells.PredRNN(6, size=(3,)), pred_rnn, 6 * 24 + 2 * 24 + 8 + 14),
+    *memories.CASES,
 ]  # fmt: skip
+
+
+def widths(program: Any) -> Iterator[tuple[str, int]]:
+    return zip(program.state_names, program.state_widths, strict=True)
 
 
 def drawn(cell: Cell, seed: int = 1) -> tuple[Any, ...]:
@@ -292,7 +298,9 @@ def drawn(cell: Cell, seed: int = 1) -> tuple[Any, ...]:
     for parameter in program.parameters:
         family, rows = program.family_of(parameter.name)
         named[parameter.name] = families[family][rows].numpy()
-    states = [normal(BATCH, width) for width in program.state_widths]
+    drawn_states = {name: normal(BATCH, width) for name, width in widths(program)}
+    # The weights of rows are positive and add up to one.
+    states = [value.softmax(-1) if name == "w" else value for name, value in drawn_states.items()]
     extra = {one.name: normal(BATCH, STEPS).exp() for one in program.inputs[1:]}
     return program, families, named, normal(BATCH, STEPS, INPUTS), states, extra
 
@@ -412,6 +420,20 @@ def test_writes_of_one_product_are_a_delta_rule_with_negative_eigenvalues() -> N
     torch.testing.assert_close(
         scan(program, x, states, families)[0], scan(twin, x, states, theirs)[0], rtol=1e-12, atol=1e-12
     )
+
+
+def test_as_many_iterations_as_keys_solve_the_regression_of_a_mesa_layer() -> None:
+    """From an empty memory, as whose sums the matrices are symmetric."""
+    cell = cells.MesaNet(6, keys=4, iterations=4)
+    program, families, named, x, _, _ = drawn(cell)
+    found, (S, G), _ = scan(program, x, None, families)
+    last = x[:, -1].numpy()
+    q = unit(silu(last @ named["W_kq"].T))
+    A = G.numpy().reshape(BATCH, 4, 4) + np.diag(softplus(named["g_kl"]))
+    expected = np.einsum(
+        "bkv,bk->bv", S.numpy().reshape(BATCH, 4, 6), np.linalg.solve(A, q[..., None])[..., 0]
+    )
+    np.testing.assert_allclose(found[:, -1].numpy(), expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize(

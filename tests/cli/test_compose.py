@@ -52,7 +52,7 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     assert "broken.mid is not a readable MIDI file" in done.out
     assert "silent.midi has no notes" in done.out
     assert "nats per frame" in done.out
-    assert 'nabi compose music.nabi --label "fast" -n 16' in done.out
+    assert "nabi compose music.nabi --label fast -n 16" in done.out
     figures = json.loads((tmp_path / "music.json").read_text(encoding="utf-8"))
     assert figures["report"]["validation"] < figures["history"]["val_loss"][0]
     assert figures["settings"]["output"] == "chords"
@@ -193,3 +193,23 @@ def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(
     again = fresh(NABI, *command, 2)
     assert again.returncode == 2
     assert "checkpoint: music.training is of a training with other settings" in again.stderr
+
+
+def test_silence_is_said(nabi, tmp_path, monkeypatch):
+    from nabi.models import NoteModel
+
+    monkeypatch.chdir(tmp_path)
+    model = NoteModel(units=4, epochs=1)
+    model.fit([[(60,), ()] * 4] * 12, verbose=0)
+    model.save("m.nabi")
+    for composed, said in (([(), ()], "only silence"), ([], "nothing: the piece ends at once")):
+        monkeypatch.setattr(NoteModel, "write", lambda *_, composed=composed, **__: iter(composed))
+        done = nabi("compose", "m.nabi")
+        assert (done.status, done.out) == (2, "")
+        assert f"the model composes {said}" in done.err
+        assert not (tmp_path / "m.mid").exists()
+    for composed, said in (([(60,), ()], True), ([(60,)] * 4, False)):
+        monkeypatch.setattr(NoteModel, "write", lambda *_, composed=composed, **__: iter(composed))
+        done = nabi("compose", "m.nabi", "--overwrite")
+        assert done.status == 0
+        assert ("50% of what was composed is silence; --fewest 1 leaves none" in done.out) == said

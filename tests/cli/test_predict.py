@@ -1,6 +1,7 @@
 """`nabi predict`, `nabi evaluate` and `nabi explain`: asking a model that `nabi train` has written."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -72,9 +73,12 @@ def test_a_file_comes_out_in_its_order_whatever_the_part(nabi, folder, model, tm
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     found = rows_of(out.read_text())
     given = rows_of((folder / "reviews.csv").read_text())
-    assert [row["text"] for row in found] == [row["review"] for row in given]
+    assert [row["review"] for row in found] == [row["review"] for row in given]
+    assert list(found[0])[: len(given[0])] == list(given[0])
     expected = TextClassifier.load(model).predict([row["review"] for row in given])
-    assert [row["label"] for row in found] == [prediction.label for prediction in expected]
+    added = list(found[0])[len(given[0])]
+    assert added == ("predicted label" if "label" in given[0] else "label")
+    assert [row[added] for row in found] == [prediction.label for prediction in expected]
 
 
 def test_no_more_than_a_part_of_a_file_is_in_memory(model, tmp_path, monkeypatch):
@@ -114,8 +118,8 @@ def test_json_lines_and_values_that_are_no_text(nabi, model, tmp_path):
     out = tmp_path / "out.jsonl"
     assert nabi("predict", model, "--file", path, "--out", out, "--top", 2).status == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [row["text"] for row in rows] == ["a lovely film", "", "12"]
-    assert list(rows[0]) == ["text", "label", "probability", "probabilities"]
+    assert [row["review"] for row in rows] == ["a lovely film", None, 12]
+    assert list(rows[0]) == ["review", "label", "probability", "probabilities"]
     assert list(rows[0]["probabilities"]) == ["good", "bad"]
 
 
@@ -153,7 +157,7 @@ def test_aspects(nabi, folder, tmp_path):
         (["a", "--file", "{folder}/reviews.csv"], "TEXT: expected either texts or --file FILE"),
         (["--file", "{folder}/none.csv"], "there is no file"),
         (["--file", "{folder}/none.txt"], "there is no file"),
-        (["--file", "{folder}/one.nabi"], "path: expected a table"),
+        (["--file", "{folder}/one.nabi"], "expected a table"),
         (["--file", "{folder}/reviews.csv", "--text", "text"], "'text' is not known"),
         (["a", "--out", "labels.xls"], "--out: expected a name that ends in .csv or .jsonl, got labels.xls"),
         (["a", "--out", "{folder}"], "--out: "),
@@ -181,7 +185,7 @@ def test_a_pipe_that_is_closed_is_no_traceback(model, tmp_path):
     command = f"{sys.executable} -m nabi predict {model} --file {tmp_path / 'texts.txt'} | head -2"
     run = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert len(run.stdout.splitlines()) == 2
-    assert run.stderr == ""
+    assert run.stderr == f"nabi: standard output: it cannot be written: {os.strerror(errno.EPIPE)}\n"
 
 
 def test_the_standard_input(fresh, model):
@@ -231,7 +235,7 @@ def test_explain_shows_words_and_draws_them(nabi, folder, model, tmp_path):
     assert nabi("explain", folder / "about.nabi", "lovely", "--aspect", "film").status == 0
     for arguments, message in (
         (["a film", "--label", "godo"], "did you mean 'good'"),
-        ([""], "text: expected a text to read, got none"),
+        ([""], "expected a text to read, got none"),
         (["a film", "--out", "reading.pdf"], ".svg or .png"),
     ):
         outcome = nabi("explain", model, *arguments)
@@ -268,7 +272,7 @@ def test_explain_writes_a_report(nabi, folder, model, tmp_path):
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "explain"])
 def test_what_is_no_model_is_refused(nabi, folder, command, tmp_path):
-    wrong = {"none.nabi": "there is no model file", "reviews.csv": "is not a nabi model file"}
+    wrong = {"none.nabi": "there is no model file", "reviews.csv": "got a table"}
     for name, message in wrong.items():
         outcome = nabi(command, folder / name, folder / "reviews.csv")
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
@@ -276,4 +280,19 @@ def test_what_is_no_model_is_refused(nabi, folder, command, tmp_path):
     model = TextClassifier.load(folder / "one.nabi").model
     model.save(Path(tmp_path / "plain.nabi"))
     outcome = nabi(command, tmp_path / "plain.nabi", folder / "reviews.csv")
-    assert "expected text classifier, got model" in outcome.err
+    assert "got a file of kind 'model'" in outcome.err
+
+
+def test_the_columns_of_a_table_are_kept(nabi, model, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('id,text,label\n7,a lovely film,"yes, good"\n8,so dull,\n')
+    rows = rows_of(nabi("predict", model, "--file", path, "--text", "text").out)
+    assert list(rows[0]) == ["id", "text", "label", "predicted label", "probability"]
+    assert [(row["id"], row["label"], row["predicted label"]) for row in rows] == [
+        ("7", "yes, good", "good"),
+        ("8", "", "bad"),
+    ]
+    out = tmp_path / "rows.jsonl"
+    assert nabi("predict", model, "--file", path, "--text", "text", "--out", out).status == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(line["id"], line["predicted label"]) for line in lines] == [("7", "good"), ("8", "bad")]

@@ -152,8 +152,8 @@ def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> No
         ),
         (["recognise", model, tmp_path / "empty.wav"], "empty.wav is empty"),
         (["recognise", tmp_path / "none.nabi", some], "there is no model file"),
-        (["train", folder, "--label-from", "nmae"], "label_from: expected 'name', 'folder' or a table"),
-        (["train", folder, "--label-from", "folder"], "label_from: expected recordings in subfolders"),
+        (["train", folder, "--label-from", "nmae"], "--label-from: expected 'name', 'folder' or a table"),
+        (["train", folder, "--label-from", "folder"], "--label-from: expected recordings in subfolders"),
         (
             ["train", folder, "--label-from", "name", "--text", "x"],
             "--label-from: it means nothing for a table of texts",

@@ -179,7 +179,7 @@ def _no_training(monkeypatch):
         ([*COLUMNS, "--out", "folder"], "out: cannot write folder: expected a file name, got a folder"),
         ([*COLUMNS, "--out", "reviews.csv"], "out: reviews.csv would overwrite the data"),
         ([*COLUMNS, "--test", "none.csv"], "there is no file none.csv"),
-        ([*COLUMNS, "--separator", ";"], "columns: 'text' is not known"),
+        ([*COLUMNS, "--separator", ";"], "--text: 'text' is not known"),
         (
             [*COLUMNS, "--encoding", "utf-7x"],
             "encoding: expected a text encoding such as 'utf-8', got 'utf-7x'",

@@ -122,7 +122,7 @@ def test_no_source_is_in_two_parts(nabi):
         ([*COLUMNS, "--cell", "gru", "--cell", "lstm"], "--cell: 2 were given; pairs are learnt by one"),
         (
             [*COLUMNS, "--attention", "none", "--input-feeding"],
-            "input_feeding: expected attention='luong' beside it",
+            "--input-feeding: expected --attention luong beside it",
         ),
         ([*COLUMNS, "--out", "pairs.tsv"], "out: pairs.tsv would overwrite the data"),
         ([*COLUMNS, "--test", "none.tsv"], "there is no file none.tsv"),
@@ -202,7 +202,7 @@ def test_a_picture_of_the_attention(nabi, model):
     [
         (["a", "--beam", "0"], "beam: expected a whole number of at least 1, got 0"),
         (["a", "--best", "9"], "best: expected at most the beam of 5, got 9"),
-        (["a", "--length-penalty", "-1"], "length_penalty: expected a number from 0 to 100, got -1.0"),
+        (["a", "--length-penalty", "-1"], "--length-penalty: expected a number from 0 to 100, got -1.0"),
         (["a", "--maxlen", "0"], "maxlen: expected a whole number of at least 1 or None, got 0"),
         (["a", "--file", __file__], "TEXT: expected either texts or --file, got both"),
         (["--file", "none.txt"], "there is no file none.txt"),
@@ -267,3 +267,17 @@ def test_ctrl_c_saves_what_has_been_learnt_and_the_same_command_goes_on(nabi, fr
     written = json.loads(Path("pairs.json").read_text(encoding="utf-8"))
     assert len(written["history"]["val_loss"]) == 3
     assert not Path("pairs.training").exists()
+
+
+@pytest.mark.parametrize(("source", "unit"), [("{}", "characters"), ("the number {}", "subwords")])
+def test_single_words_are_read_letter_by_letter(nabi, tmp_path, monkeypatch, source, unit):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{source.format(number)},{'ab'[number % 2]}\n" for number in range(40)]
+    (tmp_path / "pairs.csv").write_text("a,b\n" + "".join(rows))
+    once = ["--epochs", 1, "--units", 2, "--embedding-size", 4, "--source", "a", "--target", "b"]
+    done = nabi("train", "pairs.csv", *once)
+    assert done.status == 0
+    assert f"\nunit {unit} (" in done.out
+    assert json.loads((tmp_path / "pairs.json").read_text())["settings"]["unit"] == unit
+    done = nabi("train", "pairs.csv", *once, "--unit", "words", "--out", "w.nabi")
+    assert json.loads((tmp_path / "w.json").read_text())["settings"]["unit"] == "words"

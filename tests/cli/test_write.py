@@ -66,7 +66,7 @@ def test_next_says_which_words_are_unknown(nabi: Any, model: Path) -> None:
         (["--length", "0"], "length: expected a whole number of at least 1, got 0"),
         (["--temperature", "-1"], "temperature: expected a number of at least 0, got -1.0"),
         (["--start", "the Ω"], "start: 'Ω' is not among the 14 characters that the model knows"),
-        (["--top-p", "0"], "top_p: expected a probability above 0"),
+        (["--top-p", "0"], "--top-p: expected a probability above 0"),
         (["--seed", "-1"], "seed: expected a whole number"),
     ],
 )

@@ -13,11 +13,12 @@ import pytest
 
 import nabi
 from nabi.cells import GRU, LSTM, Cell
-from nabi.comparison import Comparison, Task, compare, find_task
+from nabi.comparison import Comparison, Task, _training, compare, find_task
 from nabi.comparison._contender import as_contenders
 from nabi.comparison._network import make_network
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
-from nabi.ir.functions import exp, tanh
+from nabi.ir.functions import exp, tanh, total
+from nabi.native._code import _cache
 
 SMALL: dict[str, Any] = {"units": 6, "steps": 20, "batch_size": 8, "memory": False}
 
@@ -81,6 +82,22 @@ def test_a_cell_that_fails_is_a_row_with_its_reason_after_the_others() -> None:
     assert "+chrono expects a forget gate with the bias b_f" in rows["gru+chrono"].problem
     assert "widths" in rows["highway(gru)"].problem
     assert all(row.figure is None and row.failed == 1 for row in found.rows[1:])
+
+
+def test_compiling_is_no_part_of_the_time_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Once(Cell):
+        """No other test compiles this one."""
+
+        def step(self, x, h):
+            return tanh(self.affine("h", x, h) + 0.0625 * total(x))
+
+    made: list[object] = []
+    compiled = _cache._from_disk_or_new
+    monkeypatch.setattr(_cache, "_from_disk_or_new", lambda *a, **k: made.append(a) or compiled(*a, **k))
+    monkeypatch.setattr(_training.time, "process_time", lambda: float(len(made)))
+    [run] = compare(Once, task(), **(SMALL | {"steps": 40})).runs
+    assert made, "the kernels of the cell"
+    assert run.looks[-1].seconds == 0
 
 
 def test_seeds_have_a_median_and_a_range() -> None:

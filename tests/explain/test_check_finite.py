@@ -1,10 +1,12 @@
 """`check_finite`, and `fit` with a loss that is not finite: the layer, the step, the row, the quantity."""
 
 import re
+import weakref
 
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from torch.nn.utils.rnn import pack_sequence
 
 import nabi
 import nabi.nn
@@ -126,6 +128,63 @@ def test_the_gradient_of_a_weight_and_the_step_it_came_from() -> None:
     assert re.fullmatch(
         r"SimpleRNN: the gradient of W_\w+ is (nan|inf); going back, the first step is 4", said
     )
+
+
+def linear_of_1e10(**keywords) -> nabi.nn.RNN:
+    """A layer whose gradient is infinite from the fifth step on, counted from where it comes in."""
+    rnn = nabi.nn.RNN(SimpleRNN(1, activation="linear"), 1, **keywords)
+    with torch.no_grad():
+        for name, weight in rnn.named_parameters():
+            weight.fill_({"W_x": 1.0, "W_h": 1e10, "b": 0.0}[name.partition("_l")[0]])
+    return rnn
+
+
+@pytest.mark.parametrize(
+    ("loss", "step"),
+    [
+        (lambda rnn, x: rnn(x)[1].h.sum(), 4),  # the state at the end
+        (lambda rnn, x: rnn(x=x)[1].h.sum(), 4),
+        (lambda rnn, x: rnn(x, lengths=[7])[1].h.sum(), 2),
+        (lambda rnn, x: rnn(x, return_values=["h"])[2]["h"][:, 5].sum(), 1),
+        (lambda rnn, x: rnn(pack_sequence([x[0]]))[1].h.sum(), 4),
+        (lambda rnn, x: rnn(pack_sequence([x[0]]))[0].data[7].sum(), 3),
+        (lambda rnn, x: rnn(x)[1].h.sum() + rnn(x[:, :3])[0].sum(), 4),  # the later call is harmless
+    ],
+)
+def test_gradients_of_any_result_of_any_call(loss, step) -> None:
+    rnn, x = linear_of_1e10(), torch.zeros(1, 9, 1)
+    said = report_of(rnn, lambda: loss(rnn, x).backward())
+    assert said.endswith(f"going back, the first step is {step}")
+
+
+def test_gradients_of_results_are_named() -> None:
+    class Loss(torch.autograd.Function):
+        @staticmethod
+        def forward(context, value):
+            return value.sum()
+
+        @staticmethod
+        def backward(context, gradient):
+            return torch.full((1, 2, 3), torch.nan)
+
+    rnn, x = nabi.nn.RNN(LSTM(3), 1), torch.zeros(2, 4, 1)
+    said = report_of(rnn, lambda: Loss.apply(rnn(x)[1].c).backward())
+    assert said == "LSTM: the gradient of its state c is nan at [0, 0, 0]"
+    model = layers.LSTM(3, return_state=True, name="memory")
+    said = report_of(model, lambda: Loss.apply(model(x)[2][None]).backward())
+    assert said == "LSTM 'memory': the gradient of its result 3 is nan at [0, 0]"
+
+
+def test_a_loop_in_the_block_keeps_no_calls() -> None:
+    rnn, alive = nabi.nn.RNN(LSTM(2), 1), []
+    with check_finite(rnn):
+        for turn in range(40):
+            x = torch.zeros(1, 2, 1)
+            alive.append(weakref.ref(x))
+            out = rnn(x)[0].sum()
+            if turn < 20:
+                out.backward()
+    assert sum(one() is not None for one in alive) <= 18
 
 
 def test_what_is_finite_passes_and_nothing_stays() -> None:

@@ -32,7 +32,14 @@ class Outcome:
     skipped: str = ""
 
 
-def compare(drawn: Drawn, *, inference: bool = False, single: bool = False, numeric: bool = False) -> Outcome:
+def compare(
+    drawn: Drawn,
+    *,
+    inference: bool = False,
+    single: bool = False,
+    numeric: bool = False,
+    native_too: bool = True,
+) -> Outcome:
     """Compare the three.
 
     Args:
@@ -40,6 +47,7 @@ def compare(drawn: Drawn, *, inference: bool = False, single: bool = False, nume
         inference: without gradients too, which is other code.
         single: in float32 too.
         numeric: the definition with numeric differentiation too, where the step is smooth.
+        native_too: native code, not only the eager kernel.
     """
     data = Data.draw(drawn.cell(), drawn.features, drawn.setting, drawn.seed)
     truth = definition(data)
@@ -53,8 +61,9 @@ def compare(drawn: Drawn, *, inference: bool = False, single: bool = False, nume
         warnings.simplefilter("error")
         runs: list[tuple[str, Any, torch.dtype]] = [
             ("the eager kernel", eager(data, inference=inference), torch.float64),
-            ("native code", native(data, torch.float64, inference), torch.float64),
         ]
+        if native_too:
+            runs.append(("native code", native(data, torch.float64, inference), torch.float64))
         # Rounding to float32 makes more of a change, and a comparison may come out otherwise.
         rough = sensitivity(data, truth, torch.float32) if single else 0.0
         # Numbers that only float32 has no place for are zeros there, which a comparison tells apart.

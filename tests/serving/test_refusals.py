@@ -85,6 +85,27 @@ def test_each_refusal_has_its_reason(server, path, body, status, said) -> None:
     assert said in answer.json()["error"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v2/models/gauge/infer", '{"inputs": [{"name": "NAME", TENSOR, "data": [1, 2, %s]}]}'),
+        ("/forecast", '{"table": {"y": [1, %s]}}'),
+        ("/translate", '{"texts": ["one"], "length_penalty": %s}'),
+        ("/write", '{"length": %s}'),
+    ],
+)
+def test_numbers_that_are_not_finite_are_refused(server, path, body, number) -> None:
+    name = server.client.get("/v2/models/gauge").json()["inputs"][0]["name"]
+    tensor = '"shape": [1, 1, 3], "datatype": "FP32"'
+    answer = server.client.post(
+        path, content=body.replace("NAME", name).replace("TENSOR", tensor) % number, headers=JSON
+    )
+    refused(answer)
+    assert answer.status_code == 422
+    assert "finite" in answer.json()["error"]
+
+
 def test_methods_and_content_types(server) -> None:
     answer = server.client.get("/classify")
     refused(answer)

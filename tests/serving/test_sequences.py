@@ -1,5 +1,7 @@
-"""Labels of series, DNA and recordings, as the models themselves give them."""
+"""Labels of series, clips, DNA and recordings, as the models themselves give them."""
 
+import io
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,11 +29,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     noises = [draw.normal(size=4000).astype(np.float32) * (0.1 if n % 2 else 0.01) for n in range(16)]
     sounds = nabi.SoundClassifier(units=4, epochs=1, seed=0, sample_rate=8000)
     sounds.fit(noises, labels, rate=8000, verbose=0)
-    made = {"series": series, "genes": genes, "sounds": sounds}
+    films = [draw.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8) // (1 + n % 2) for n in range(8)]
+    clips = nabi.ClipClassifier(units=4, epochs=1, seed=0)
+    clips.fit(films, labels[:8], verbose=0)
+    made = {"series": series, "genes": genes, "sounds": sounds, "clips": clips}
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
     for name, model in made.items():
         model.save(files[name])
-    return SimpleNamespace(files=files, waves=waves, bases=bases, noises=noises, **made)
+    return SimpleNamespace(files=files, waves=waves, bases=bases, noises=noises, films=films, **made)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,12 @@ def answers(models: SimpleNamespace) -> Iterator[Server]:
 
 @pytest.mark.parametrize(
     ("name", "field", "items"),
-    [("series", "sequences", "waves"), ("genes", "texts", "bases"), ("sounds", "recordings", "noises")],
+    [
+        ("series", "sequences", "waves"),
+        ("clips", "sequences", "films"),
+        ("genes", "texts", "bases"),
+        ("sounds", "recordings", "noises"),
+    ],
 )
 def test_labels_are_those_of_the_model(
     answers: Server, models: SimpleNamespace, name: str, field: str, items: str
@@ -66,3 +76,40 @@ def test_a_field_of_another_kind_is_refused(answers: Server) -> None:
         400,
         "sequences: a SeriesClassifier reads this field",
     )
+
+
+def wav(samples: np.ndarray, rate: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(rate)
+        written.writeframes(np.rint(samples * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("route", ["/classify", "/recognise"])
+def test_a_wav_file_may_be_the_body(answers: Server, models: SimpleNamespace, route: str) -> None:
+    (right,) = models.sounds.predict([models.noises[0]], rate=8000)
+    headers = {"Content-Type": "audio/wav"}
+    body = wav(models.noises[0], 8000)
+    found = answers.client.post(f"{route}?model=sounds", content=body, headers=headers)
+    assert found.status_code == 200, found.text
+    assert found.json()["results"][0]["probability"] == pytest.approx(right.probability, abs=1e-3)
+    cut = answers.client.post(f"{route}?model=sounds", content=body[:20], headers=headers)
+    assert (cut.status_code, "cut short" in cut.text) == (400, True)
+
+
+def test_a_wav_file_for_another_kind_of_model_is_refused(answers: Server) -> None:
+    found = answers.client.post(
+        "/classify?model=genes", content=wav(np.zeros(9), 8000), headers={"Content-Type": "audio/wav"}
+    )
+    assert (found.status_code, found.json()["error"]) == (400, "body: a DNAClassifier does not read sound")
+
+
+@pytest.mark.parametrize(("pixel", "said"), [(256, "from 0 to 255"), (0.5, "whole numbers"), (-1, "255")])
+def test_pixels_are_bytes(answers: Server, pixel: float, said: str) -> None:
+    clip = np.full((2, 4, 4, 3), pixel).tolist()
+    found = answers.client.post("/classify", json={"model": "clips", "sequences": [clip]})
+    assert found.status_code == 400
+    assert said in found.json()["error"]

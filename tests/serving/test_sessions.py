@@ -57,8 +57,14 @@ def test_a_state_moves_to_another_session(server) -> None:
         {**exported, "state": {}},
         {"steps": 3},
         {**exported, "steps": -1},
+        {**exported, "format": 0},
+        {**exported, "weights": "others"},
+        {**exported, "more": 1},
+        {**exported, "state": {name: [0.0] for name in exported["state"]}},
     ):
         assert server.client.post(PATH, json={"state": wrong}).status_code == 400
+    overflowing = {name: [1e39] * len(values) for name, values in exported["state"].items()}
+    assert server.client.post(PATH, json={"state": {**exported, "state": overflowing}}).status_code == 422
     for one in (first, second):
         server.client.delete(one)
 
@@ -68,7 +74,7 @@ def test_a_wrong_step_leaves_the_session_as_it_was(server) -> None:
     before = server.client.get(f"{place}/state").json()
     for wrong in ([[1, 2]], [1, 2, 3], [[1, 2, "a"]], [[1, 2, 1e300]], [], None, [[1, 2, 3]] * 501):
         answer = server.client.post(f"{place}/steps", json={"steps": wrong})
-        assert answer.status_code in (400, 413)
+        assert answer.status_code in (400, 413, 422)
         assert "steps" in answer.json()["error"]
     assert server.client.get(f"{place}/state").json() == before
     server.client.delete(place)
@@ -90,7 +96,7 @@ def test_a_connection_is_a_session(server, saved) -> None:
     address = server.address.replace("http", "ws") + "/v2/models/gauge/stream"
     key = {"Authorization": f"Bearer {KEY}"}
     with connect(address, additional_headers=key, proxy=None) as socket:
-        for wrong in ("{", "[]", '{"steps": [[1]]}', '{"other": 1}', b"bytes"):
+        for wrong in ("{", "[]", '{"steps": [[1]]}', '{"other": 1}', b"bytes", b""):
             socket.send(wrong)
             assert "error" in json.loads(socket.recv())
         for end in range(1, len(x) + 1):
@@ -130,15 +136,24 @@ def test_a_day_of_sessions_that_nobody_closes() -> None:
 def test_a_state_that_is_not_finite_is_not_kept() -> None:
     model = nabi.Sequential([nabi.layers.SimpleRNN(1, activation="linear", input_shape=(None, 1))])
     model.set_weights(
-        [np.full((1, 1), 1e30, "float32"), np.full((1, 1), 1e30, "float32"), np.zeros(1, "float32")]
+        [np.full((1, 1), 1e18, "float32"), np.full((1, 1), 1e18, "float32"), np.zeros(1, "float32")]
     )
     sessions = Sessions("m", nabi.Stream(model), Limits())
-    session = sessions.open()
-    ((state, outputs),) = sessions.compute([(session, sessions.steps([[1e8], [1.0]]))])
-    with pytest.raises(RefusedError, match="not finite") as refused:
-        sessions.advance(session, state, outputs)
-    assert refused.value.status == 422
-    assert session.steps == 0
+    first, second = sessions.open(), sessions.open()
+
+    async def both() -> list:
+        asked = (sessions.read([[1e8], [1.0]]), sessions.read([[1.0], [1.0]]))
+        answers = [sessions.advance([one], steps) for one, steps in zip((first, second), asked, strict=True)]
+        return await asyncio.gather(*answers, return_exceptions=True)
+
+    before = sessions.export(first)["state"]
+    refused, answered = asyncio.run(both())
+    assert isinstance(refused, RefusedError)
+    assert refused.status == 422
+    assert (first.steps, sessions.export(first)["state"]) == (0, before)
+    # The other one, which went through the same call, has gone on.
+    assert (sessions.calls, second.steps) == (1, 2)
+    assert np.isfinite(answered).all()
 
 
 def test_many_clients_at_once_get_their_own_numbers(server, saved) -> None:

@@ -153,6 +153,45 @@ def test_operations_names_and_initial_values_that_the_catalogue_has_not() -> Non
     compare(Everything(UNITS))
 
 
+shadowing = elementwise("len", lambda v: v / (2 + abs(v)))
+
+
+class F(Cell):
+    """Names that are no identifiers, or that the source reads itself (\"\"\"quoted\"\"\")."""
+
+    states = ("torch", "len", "self", "len_")
+
+    def step(self, x, h, s, m, n, *, range=1.0):
+        soft_clip_of_a_twin = soft_clip(self.affine("f-1", x, h=h))
+        low = self.linear("a b", "h", h, units=2)
+        super = self.affine("in", k=low, init={"k": halves_of}) + shadowing(s)
+        m = tanh(m + soft_clip_of_a_twin * range)
+        return super * soft_clip_of_a_twin, m - s, m, n + self.bias("math", "nn")
+
+    def input_width(self, name, input_size):
+        return self.units
+
+
+def halves_of(shape, generator):
+    import torch
+
+    return torch.rand(shape, generator=generator) / 2
+
+
+def test_names_that_are_no_identifiers_or_shadow_what_the_source_reads() -> None:
+    source = module_source(F(UNITS).program(INPUTS))
+    space: dict[str, Any] = {}
+    exec(compile(source, "twin.py", "exec"), space)
+    rnn, twin = nabi.nn.RNN(F(UNITS), INPUTS), space["F_"]()
+    assert "W_h_a b_l0" in twin.state_dict()
+    twin.load_state_dict(rnn.state_dict())
+    x, more = torch.randn(2, 4, INPUTS), torch.rand(2, 4, UNITS)
+    output, states = rnn(x, range=more)
+    found, finals = twin(x, range_=more)
+    torch.testing.assert_close(found, output)
+    torch.testing.assert_close(torch.stack(finals), torch.cat(states))
+
+
 def test_inputs_that_may_be_left_out() -> None:
     rnn, twin = nabi.nn.RNN(cells.CfC(UNITS, backbone=3), INPUTS), twin_of(cells.CfC(UNITS, backbone=3))
     twin.load_state_dict(rnn.state_dict())

@@ -7,6 +7,7 @@ import typer
 
 from nabi.cli._load import load_with_cells, series_as_trained
 from nabi.cli._predictors._predictor import Said
+from nabi.cli._uses import suggestion
 from nabi.errors import ArgumentError
 
 __all__ = ["ForecastPredictor"]
@@ -23,9 +24,10 @@ class ForecastPredictor:
 
     def predict(self, said: Said) -> None:
         """Say which command forecasts."""
+        path = said["model"]
         raise ArgumentError(
-            f"MODEL: expected a model that labels something, got a forecaster; it forecasts with: nabi "
-            f"forecast {said['model']} [--file NEW.csv]"
+            f"MODEL: expected a model that labels something, got a forecaster: {path}. "
+            f"{suggestion('forecaster', path, '[--file NEW.csv]')}"
         )
 
     def evaluate(self, said: Said) -> None:

@@ -10,7 +10,8 @@ from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._predictor import Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.cli._predictors._sound import SoundPredictor
-from nabi.errors import ArgumentError, NabiError
+from nabi.cli._uses import check_kind
+from nabi.errors import ArgumentError
 
 __all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
 
@@ -25,13 +26,14 @@ PREDICTORS: tuple[Predictor, ...] = (
 
 
 def other_predictor(model: Path) -> Predictor | None:
-    """Return what predicts with a model; None for a text classifier, and for a file that cannot be read."""
-    from nabi.files import read_model_file
+    """Return what predicts with a model; None for a text classifier.
 
-    try:
-        kind = read_model_file(model).kind
-    except NabiError:
-        return None  # whoever reads it next says what is wrong
+    Raises:
+        ArgumentError: for a model that labels nothing, with the command that it is for, and for data.
+        MissingFileError, FileFormatError: for a file that cannot be read.
+    """
+    kinds = ("text classifier", *(one.kind for one in PREDICTORS))
+    kind = check_kind(model, kinds, "a model that labels something").kind
     return next((one for one in PREDICTORS if one.kind == kind), None)
 
 

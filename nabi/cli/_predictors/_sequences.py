@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nabi.cli._load import load_with_cells
 from nabi.cli._predictors._predictor import Said
+from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -79,8 +80,6 @@ class SequencePredictor:
 
     def evaluate(self, said: Said) -> None:
         """Show the figures of the model and those of the simple models beside it."""
-        from rich.console import Console
-
         from nabi.drawing import check_suffix
         from nabi.files import write_atomically
         from nabi.training import on_threads
@@ -91,7 +90,7 @@ class SequencePredictor:
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
             report = self.report(model, said["file"], said)
-        Console().print(report)
+        make_console().print(report)
         if out is not None:
             with write_atomically(out, "w") as written:
                 content = {"written_by": "nabi evaluate", **report.to_dict()}

@@ -106,7 +106,3 @@ class CaptionsForm(SystemForm):
             title = "Pictures held out, what is said of them, and what was looked at"
             captions_picture(drawn, beside[0], title=title)
         return "", {}
-
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how pictures are captioned."""
-        return f"It captions pictures with: nabi caption {path} IMAGE"

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
+from nabi.cli._messages import in_words_of_options
+from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
 from nabi.cli._train._options import TABLE
 from nabi.cli._train._outputs import write_figures
 from nabi.cli._train._system import DataForm
+from nabi.cli._uses import quoted, suggestion
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.models import TextSettings
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LabelsForm"]
 
 _STOPPED = 130
+_NAMED = 5  # labels in a note
 
 
 class LabelsForm(DataForm):
@@ -69,15 +73,13 @@ class LabelsForm(DataForm):
 
     def train(self, said: Said) -> None:
         """Train each cell on the same rows, show how good they are, save the best."""
-        from rich.console import Console
-
         from nabi.models import read_text_parts
         from nabi.training import is_first_worker, on_threads
 
         if said["text"] is None or not said["label"]:
             missing = "--text" if said["text"] is None else "--label"
             raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
-        console = Console()
+        console = make_console()
         targets = self.tried_outputs(said)
         settings = self.said_settings(said)
         if said["balanced"] is not None:
@@ -96,7 +98,8 @@ class LabelsForm(DataForm):
             label_separator=said["label_separator"],
             seed=classifiers[0][1].asked.seed,
         )
-        for note in parts.notes:
+        options = {name: f"--{name.replace('_', '-')}" for name in said}
+        for note in (in_words_of_options(one, options, ()) for one in parts.notes):
             console.print(f"[yellow]note[/yellow] {_plain(note)}", highlight=False, soft_wrap=True)
         sizes = [len(part or ()) for part in (parts.train, parts.validation, parts.test)]
         console.print(
@@ -158,7 +161,7 @@ def _train_all(
     outcomes: list[_Outcome] = []
     for cell, classifier in classifiers:
         if len(classifiers) > 1:
-            console.rule(_plain(cell), align="left")
+            console.print(f"\n{_plain(cell)}", style="bold", highlight=False)
         try:
             report = classifier.fit_parts(parts, callbacks=callbacks)
         except NotFiniteError as problem:
@@ -177,6 +180,8 @@ def _train_all(
 def _finish(
     said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
 ) -> None:
+    from nabi.training import duration
+
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
@@ -190,6 +195,11 @@ def _finish(
         console.print(_comparison(outcomes, best))
         console.print(f"\nthe best on the validation rows, {_plain(best.cell)}:", highlight=False)
     console.print(classifier.report)
+    never = _never_given(classifier.report)
+    if never:
+        console.print(f"\n[yellow]note[/yellow] {_plain(never)}", highlight=False, soft_wrap=True)
+    took = sum(one.classifier.seconds for one in outcomes if one.classifier is not None)
+    console.print(f"\nTraining took {duration(took)}.", highlight=False)
     console.print(
         f"\nThe model is in {model}, its figures in {figures}, the confusion matrix in {picture}"
         if classifier.report.confusion is not None
@@ -198,8 +208,25 @@ def _finish(
         soft_wrap=True,
         markup=False,
     )
+    own = ["--cell", quoted(best.cell)] if ":" in best.cell else []
+    typer.echo(suggestion(classifier._kind, model, *own))
     if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
         raise typer.Exit(_STOPPED)
+
+
+def _never_given(report: Any) -> str:
+    """Say which labels were given to no test row, if there are such."""
+    if report.confusion is None:
+        return ""
+    given = [sum(column) for column in zip(*report.confusion, strict=True)]
+    names = [one.label for one, count in zip(report.by_label, given, strict=True) if one.rows and not count]
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return (
+        f"given to no test row: {listed}. --balanced counts rare labels as much as frequent ones in "
+        "training; more rows of them help most"
+    )
 
 
 def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":
@@ -209,7 +236,7 @@ def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":
     table = Table(box=None, pad_edge=False)
     table.add_column("cell", overflow="fold")
     for head in ("accuracy", "macro F1", "validation F1", "epochs", "time", "parameters"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for outcome in sorted(outcomes, key=lambda outcome: -outcome.goodness):
         one = outcome.classifier
         if one is None:

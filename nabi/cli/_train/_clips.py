@@ -76,10 +76,6 @@ class ClipsForm(SystemForm):
         draw_confusion(model, beside[0])
         return "", {}
 
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how clips are labelled."""
-        return f"It labels clips with: nabi predict {path} CLIP"
-
 
 def _tell(clips: Any, folder: Path, size: int, most: int) -> None:
     """Say what was read."""

@@ -21,6 +21,7 @@ from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
 from nabi.cli._train._sound import SoundForm, SpeechForm
 from nabi.cli._train._writer import WriterForm
+from nabi.cli._uses import refuse_model
 from nabi.cli._workers import on_workers
 from nabi.errors import ArgumentError
 
@@ -82,12 +83,13 @@ def train(context: typer.Context, **options: Any) -> None:
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
-    what has been learned (exit status 130).
+    what has been learned (exit status 130); so does SIGTERM.
 
     Started by torchrun in several processes, they train one model together, each on its rows of every batch:
     torchrun --nproc-per-node 4 -m nabi train ...
     """
     said = _plain(options)
+    refuse_model(said["file"])
     form = _meant(said)
     if form is None:
         _list_forms(said)

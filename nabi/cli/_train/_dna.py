@@ -132,7 +132,3 @@ class DNAForm(SystemForm):
         """Draw the confusion matrix."""
         draw_confusion(model, beside[0])
         return "", {}
-
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how sequences are labelled."""
-        return f"It labels DNA with: nabi predict {path} FILE"

@@ -9,6 +9,7 @@ import typer
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._system import Figures, SystemForm
+from nabi.cli._uses import quoted
 from nabi.errors import NabiError
 from nabi.models import ForecastSettings
 
@@ -124,9 +125,10 @@ class ForecastForm(SystemForm):
         forecast_picture(forecasts, some, beside[0], backtest=model.backtest(origins=4))
         return "", {}
 
-    def next_command(self, model: Any, path: str) -> str:
+    def next_command(self, model: Any, path: Path, own: Sequence[str]) -> str:
         """Say how it forecasts, and how it goes on."""
-        return f"It forecasts with: nabi forecast {path}\nIt watches new observations with: nabi watch {path}"
+        watch = " ".join(["nabi watch", quoted(path), *own])
+        return f"{super().next_command(model, path, own)}\nIt watches new observations with: {watch}"
 
 
 def _listed(said: str | None) -> list[str]:

@@ -1,15 +1,16 @@
 """`nabi train` on a folder of MIDI files: a model that composes."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
+from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._system import Figures, SystemForm
+from nabi.cli._uses import quoted
 from nabi.models import NoteSettings
 
 if TYPE_CHECKING:
@@ -51,11 +52,9 @@ class MusicForm(SystemForm):
 
     def read(self, said: Said, model: Any) -> tuple[Any, Any]:
         """Read the files, and say what was found; the model has frames as long as suit them."""
-        from rich.console import Console
-
         from nabi.data import read_midi_folder
 
-        with Console(stderr=True).status(f"reading the MIDI files of {said['file']}"):
+        with make_console(stderr=True).status(f"reading the MIDI files of {said['file']}"):
             folder = read_midi_folder(said["file"], said["steps_per_beat"], labels=said["label_folders"])
         _describe(folder)
         return self.make(said, steps_per_beat=folder.steps_per_beat), folder
@@ -72,10 +71,10 @@ class MusicForm(SystemForm):
             "labels": list(model.labels),
         }
 
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how it composes."""
-        label = f" --label {json.dumps(str(model.labels[0]), ensure_ascii=False)}" if model.labels else ""
-        return f"It composes with: nabi compose {path}{label} -n 16"
+    def next_command(self, model: Any, path: Path, own: Sequence[str]) -> str:
+        """Say how it composes, and what kind of music."""
+        label = ["--label", quoted(str(model.labels[0]))] if model.labels else []
+        return super().next_command(model, path, [*own, *label, "-n", "16"])
 
 
 def _describe(folder: "MidiFolder") -> None:

@@ -18,6 +18,7 @@ __all__ = ["PairsForm"]
 _PANEL = "Pairs of texts"
 _SHARE, _MOST = 0.1, 1000  # of the pairs for validation and for the test, each, and how many at most
 _BEAM = 5
+_SHARE_OF_SINGLE_WORDS = 0.9  # of the sources, from which on they are read letter by letter
 _SAMPLES = 5
 
 
@@ -63,6 +64,10 @@ class PairsForm(SystemForm):
             typer.echo(f"note: {note}")
         sizes = [len(part[0]) for part in parts[:3]]
         typer.echo("{:,} pairs to train on, {:,} to stop by, {:,} to test on".format(*sizes))
+        if said["unit"] in (None, "auto"):
+            unit, why = _choose_unit(parts.training[0], model.settings.unit)
+            typer.echo(f"unit {unit} ({why})")
+            model = self.make(said, unit=unit)
         return model, parts
 
     def fit(self, said: Said, model: Any, data: _Parts, checkpoint: Path) -> Any:
@@ -94,9 +99,16 @@ class PairsForm(SystemForm):
             "samples": [dict(zip(names, row, strict=True)) for row in samples],
         }
 
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how to translate."""
-        return f'It translates with: nabi translate {path} "..."'
+
+def _choose_unit(sources: Sequence[str], usual: str) -> tuple[str, str]:
+    """Choose what pairs are cut into, and say why.
+
+    Single words and numbers are read letter by letter, as what they are made of is all that repeats: numbers
+    to words, words to how they are spoken.
+    """
+    share = sum(len(source.split()) < 2 for source in sources) / len(sources)
+    why = f"{share:.0%} of the sources are a single word or number"
+    return ("characters" if share >= _SHARE_OF_SINGLE_WORDS else usual), why
 
 
 def _column(said: str) -> int | str:

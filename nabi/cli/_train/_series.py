@@ -101,7 +101,3 @@ class SeriesForm(SystemForm):
         """Draw the confusion matrix."""
         draw_confusion(model, beside[0])
         return "", {}
-
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how series are labelled."""
-        return f"It labels series with: nabi predict {path} FILE"

@@ -85,10 +85,6 @@ class _RecordingsForm(SystemForm):
             "notes": list(data.notes),
         }
 
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how recordings are recognised."""
-        return f"It recognises recordings with: nabi recognise {path} NEW.wav"
-
 
 class SoundForm(_RecordingsForm):
     """Recordings with a label each."""

@@ -1,5 +1,6 @@
 """How `nabi train` trains a system, whichever it is: one way from the command line to a model file."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 
 import typer
 
+from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import Given
 from nabi.cli._train._options import option_names
@@ -17,6 +19,7 @@ from nabi.cli._train._outputs import (
     say_where_it_goes_on,
     write_figures,
 )
+from nabi.cli._uses import quoted, suggestion
 
 __all__ = ["DataForm", "Figures", "SystemForm"]
 
@@ -105,9 +108,12 @@ class SystemForm(DataForm):
         """Try the trained model; return a text to show after the report, and more figures."""
         return "", {}
 
-    @abstractmethod
-    def next_command(self, model: Any, path: str) -> str:
-        """Return what can be done with the model: "It captions pictures with: nabi caption ..."."""
+    def next_command(self, model: Any, path: Path, own: Sequence[str]) -> str:
+        """Return what can be done with the model: "It captions pictures with: nabi caption ...".
+
+        `own` is what the command needs for a custom cell.
+        """
+        return suggestion(type(model)._kind, path, *own)
 
     def outputs(self, said: Said) -> list[Path]:
         """Return the model, its figures, those beside it, and the checkpoint."""
@@ -119,11 +125,12 @@ class SystemForm(DataForm):
 
     def train(self, said: Said) -> None:
         """Train on the data, show how good the model is, save it with its figures."""
-        from nabi.training import is_first_worker, on_threads
+        from nabi.training import duration, is_first_worker, on_threads
 
         model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
+        begun = time.perf_counter()
         with on_threads(said["threads"]):
             report = self.fit(said, model, data, checkpoint)
             if not is_first_worker():
@@ -138,12 +145,18 @@ class SystemForm(DataForm):
             "history": model.history,
         }
         write_figures(figures, content)
-        typer.echo(f"\n{report}{text}\n")
+        typer.echo()
+        # Some reports are tables, which are as wide as the terminal; others are lines.
+        if hasattr(report, "__rich_console__"):
+            make_console().print(report)
+        else:
+            typer.echo(str(report))
+        typer.echo(f"{text}\n\nTraining took {duration(time.perf_counter() - begun)}.")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
         cell = (said["cell"] or [""])[0]
-        own = f" --cell {cell}" if ":" in cell else ""
-        typer.echo(self.next_command(model, f"{model_path}{own}"))
+        own = ["--cell", quoted(cell)] if ":" in cell else []
+        typer.echo(self.next_command(model, model_path, own))
         end_if_interrupted(report.interrupted, checkpoint)
 
     def make(self, said: Said, **chosen: Any) -> Any:

@@ -64,7 +64,3 @@ class WriterForm(SystemForm):
         settings = model.settings
         sample = "".join(model.write(length=_SAMPLE[settings.unit], seed=settings.seed))
         return f"\n\nIt writes:\n\n{sample}", {}
-
-    def next_command(self, model: Any, path: str) -> str:
-        """Say how it writes on."""
-        return f'It writes on with: nabi write {path} --start "..."'

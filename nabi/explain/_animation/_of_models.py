@@ -66,7 +66,8 @@ def animation_of(
     scene = scene_of(model, data)
     calls = list(steps_together(scene.calls))
     if not calls:
-        raise ArgumentError("model: expected one with a recurrent layer over a cell of nabi.cells, got none")
+        missing = scene.unseen or "expected one with a recurrent layer over a cell of nabi.cells, got none"
+        raise ArgumentError(f"model: {missing}")
     if layer > len(calls):
         raise ArgumentError(f"layer: expected at most {len(calls)}, the recurrent layers, got {layer}")
     call = calls[layer - 1]

@@ -1,7 +1,7 @@
 """What each kind of model reads step by step: its layers, the names of steps, its answers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class Scene:
         labels: of the steps that it read, where these have names.
         says: after each step that it read, or after the last one only.
         final: what it says in the end, where it says nothing before.
+        unseen: why the calls of its layers were not seen, if so.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Scene:
     labels: tuple[str, ...] = ()
     says: tuple[Said, ...] = ()
     final: Said = ()
+    unseen: str = ""
 
 
 def scene_of(model: Any, data: Any) -> Scene:
@@ -134,14 +136,16 @@ def _translated(model: Any, data: Any) -> Scene:
 
 def _captioned(model: Any, data: Any) -> Scene:
     image = _path(data, "the path of a picture") if isinstance(data, str | Path) else data
+    name = image.name if isinstance(image, Path) else "a picture"
     if model.network.decoder.attention is None:
-        raise ArgumentError("model: expected a captioner with attention, got one without")
+        [found] = model.caption([image])
+        title = f"{name} → {_quoted(found.text)}"
+        return Scene(title, (), unseen="expected a captioner with attention, got one without")
     with watched_layers() as calls:
         seen = model.attention(image)
-    words = [piece.replace("▁", " ").strip() for piece in seen.target]
+    words = [piece.replace("▁", " ").strip() for piece in seen.words]
     # The decoder reads a beginning, and then each word that it has written.
     says = tuple(((word, 1.0),) for word in words)
-    name = image.name if isinstance(image, Path) else "a picture"
     labels = ("▸", *words[:-1]) if words else ()
     return Scene(f"{name} → {_quoted(' '.join(words))}", calls[-_layers(calls) * len(words) :], labels, says)
 
@@ -157,11 +161,13 @@ def _labelled(model: Any, data: Any) -> Scene:
     source = _path(data, "the path of a file, as in training") if isinstance(data, str | Path) else data
     if isinstance(source, Path) and source.suffix.lower() == ".npy":
         source = [as_numbers(source)]
+    name = None
+    if isinstance(model, models.SeriesClassifier):
+        # One alone: in a batch of several the shortest is the first.
+        [(name, source), *_] = model.read(source)
     with watched_layers() as calls:
-        found = (
-            model.predict(source) if isinstance(model, models.SeriesClassifier) else model.predict([source])
-        )
-    return _of_prediction(found[0], calls)
+        [found] = model.predict([source])
+    return _of_prediction(found if name is None else replace(found, name=name), calls)
 
 
 def _labelled_clip(model: Any, data: Any) -> Scene:
@@ -188,7 +194,11 @@ def _read_bases(model: Any, data: Any) -> Scene:
     with watched_layers() as calls:
         [found] = model.predict([sequence])
     scene = _of_prediction(found, calls)
-    return Scene(f"{_quoted(sequence)} → {_answer(found)}", calls, tuple(sequence), scene.says, scene.final)
+    front = model.network.networks[0].front
+    size = 1 if front.centred else front.size
+    # A step is a word of several bases where the model reads words.
+    labels = tuple(sequence[start : start + size] for start in range(max(len(sequence) - size + 1, 1)))
+    return Scene(f"{_quoted(sequence)} → {_answer(found)}", calls, labels, scene.says, scene.final)
 
 
 def _of_prediction(found: "SequencePrediction", calls: Sequence[LayerCall]) -> Scene:

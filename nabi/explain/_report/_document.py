@@ -1,5 +1,6 @@
 """A report as one page of HTML: sections of tables, bars, lines and texts, without a script."""
 
+import base64
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,19 @@ from importlib.resources import files
 from nabi._language import Language
 from nabi.files import writer
 
-__all__ = ["Line", "Section", "bars", "document", "facts", "lines", "marked", "matrix", "paragraph", "table"]
+__all__ = [
+    "Line",
+    "Section",
+    "bars",
+    "document",
+    "facts",
+    "lines",
+    "marked",
+    "matrix",
+    "paragraph",
+    "picture",
+    "table",
+]
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 14, 48
@@ -196,7 +209,8 @@ def lines(
         path, pen = [], "M"
         for place, value in enumerate(row):
             if math.isfinite(value):
-                path.append(f"{pen}{x(place):.1f} {y(value):.1f}")
+                # "h0" is a dot: one value between two gaps is seen as well.
+                path.append(f"{pen}{x(place):.1f} {y(value):.1f}" + ("h0" if pen == "M" else ""))
                 pen = "L"
             else:
                 pen = "M"
@@ -208,6 +222,15 @@ def lines(
     )
     about = f'<figcaption>{_plain(up)}<span class="keys">{key}</span></figcaption>'
     return f"<figure>{''.join(parts)}{about}</figure>"
+
+
+def picture(content: bytes, told: str) -> str:
+    """Return a PNG that stands in the page, with a text for those who do not see it."""
+    data = base64.b64encode(content).decode()
+    return (
+        f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{_plain(told)}"></div>'
+        f"<figcaption>{_plain(told)}</figcaption></figure>"
+    )
 
 
 def facts(values: Mapping[str, str | float | int | None]) -> str:

@@ -56,7 +56,7 @@ def model_facts(model: Any, calls: Sequence[LayerCall], say: Say, file: str) -> 
         known[say("classes")] = f"{len(names):,}: {shown}"
     seconds = getattr(getattr(model, "report", None), "seconds", None) if _is_measured(model) else None
     if isinstance(seconds, int | float) and seconds:
-        known[say("seconds")] = round(float(seconds), 1)
+        known[say("seconds")] = f"{seconds:,.1f}"
     return facts(known)
 
 

@@ -1,6 +1,7 @@
 """A trained model as one page that can be sent to somebody."""
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,17 @@ from nabi.errors import ArgumentError, OutputError
 from nabi.explain._animation._numbers import is_file
 from nabi.explain._animation._scenes import Scene, scene_of
 from nabi.explain._report import _document as page
-from nabi.explain._report._document import Line, Section, bars, document, lines, marked, paragraph, table
+from nabi.explain._report._document import (
+    Line,
+    Section,
+    bars,
+    document,
+    lines,
+    marked,
+    paragraph,
+    picture,
+    table,
+)
 from nabi.explain._report._parts import (
     confusion_of,
     examples_of,
@@ -26,6 +37,7 @@ from nabi.explain._report._parts import (
     training_of,
     words_of,
 )
+from nabi.explain._report._steps import Reading, contributions, watched_reading
 from nabi.explain._report._words import Say, speaker
 from nabi.files import write_atomically
 from nabi.models import Answers, LayerCall, watched_answers, watched_layers
@@ -88,9 +100,10 @@ def report(
     with watched_layers() as measured, watched_answers() as answers:
         found = None if held_out is None else _measure(model, held_out, say)
     scene = None
-    if data is not None:
-        scene = scene_of(model, data)
-    content = _sections(model, scene, data, found, measured, answers, say, name or "")
+    with watched_reading(model) as reading:
+        if data is not None:
+            scene = scene_of(model, data)
+    content = _sections(model, scene, data, reading, found, measured, answers, say, name or "")
     title = say("title", name=name or type(model).__name__)
     about = scene.title if scene is not None else type(model).__name__
     with write_atomically(target) as file:
@@ -134,8 +147,10 @@ def _measure(model: Any, held_out: Any, say: Say) -> Any:
         given = held_out if isinstance(held_out, tuple) else (held_out,)
         quietly: dict[str, Any] = {"verbose": 0} if isinstance(model, models.Model) else {}
         found = model.evaluate(*given, **quietly)
-    if isinstance(model, models.LanguageModel | models.NoteModel):
+    if isinstance(model, models.LanguageModel):
         return of_nats(float(found), say)
+    if isinstance(model, models.NoteModel):
+        return {say("nats a frame"): float(found)}
     if isinstance(model, models.Translator):
         return {"BLEU": float(found)}
     if isinstance(model, models.Captioner):
@@ -150,6 +165,7 @@ def _sections(
     model: Any,
     scene: Scene | None,
     data: Any,
+    reading: Reading,
     found: Any,
     measured: Sequence[LayerCall],
     answers: Sequence[Answers],
@@ -173,6 +189,7 @@ def _sections(
         Section(say("confusion"), confusion_of(shown, say)),
         *(Section(say(key), content) for key, content in examples),
         *own,
+        Section(say("read"), _steps_of(model, scene, reading, say)),
         Section(say("memory"), memory_of(calls, say)),
         Section(say("training"), training_of(model, say)),
         Section(say("settings"), settings_of(model)),
@@ -204,10 +221,15 @@ def _of_language(model: Any, scene: Scene | None, data: Any, say: Say) -> list[S
     unknown = bool(model.unknown(start))
     sections = []
     if scene is not None and scene.says:
-        sections.append(Section(say("next"), bars([(one or " ", share) for one, share in scene.says[-1]])))
+        sections.append(Section(say("next"), bars([(_seen(one), share) for one, share in scene.says[-1]])))
     written = "".join(model.write("" if unknown else start, _WRITTEN))
     content = paragraph(say("wrote", start=start), note=True) if start and not unknown else ""
     return [*sections, Section(say("writes"), content + marked(start + written, [], []))]
+
+
+def _seen(word: str) -> str:
+    """Return a word, white space as signs that are seen."""
+    return word.replace("\n", "↵").replace("\t", "→").replace(" ", "␣") if word.isspace() else word
 
 
 def _of_forecaster(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:
@@ -248,17 +270,58 @@ def _of_pairs(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Sect
         return []
     content = paragraph(scene.title)
     if model.network.decoder.attention is not None:
-        seen = model.attention(data)
-        weights = np.asarray(seen.weights)
-        source = getattr(seen, "source", None)
-        if source is not None:
-            head = ["", *(_piece(one) for one in source)]
-            rows = [
-                (_piece(target), *(f"{share:.0%}" for share in row))
-                for target, row in zip(seen.target, weights, strict=True)
-            ]
-            content += table(head, rows)
+        content += (
+            _looked_at_picture(model, data, say)
+            if isinstance(model, models.Captioner)
+            else _looked_at_words(model, data)
+        )
     return [Section(say("result"), content)]
+
+
+def _looked_at_words(model: Any, data: Any) -> str:
+    """Return a table of the source's pieces and of those that were written."""
+    text = Path(data).read_text("utf-8", "replace") if is_file(data) else str(data)
+    seen = model.attention(text.strip())
+    head = ["", *(_piece(one) for one in seen.source)]
+    rows = [
+        (_piece(target), *(f"{share:.0%}" for share in row))
+        for target, row in zip(seen.target, np.asarray(seen.weights), strict=True)
+    ]
+    return table(head, rows)
+
+
+def _looked_at_picture(model: Any, data: Any, say: Say) -> str:
+    """Return the picture, with a map of what was looked at for each word that was written."""
+    from nabi.data import read_image
+    from nabi.explain._captions_picture import CaptionedImage, captions_picture
+
+    seen = model.attention(data)
+    image = read_image(data, model.settings.image_size) if isinstance(data, str | Path) else np.asarray(data)
+    caption = " ".join(_piece(one) for one in seen.words)
+    with tempfile.TemporaryDirectory() as folder:
+        written = captions_picture([CaptionedImage(image, caption, seen)], Path(folder) / "seen.png")
+        return picture(written.read_bytes(), say("looked", text=caption))
+
+
+def _steps_of(model: Any, scene: Scene | None, reading: Reading, say: Say) -> str:
+    """Return which steps of a sequence spoke for the class that it was given: bases marked, else a chart."""
+    said = () if scene is None else scene.final or (scene.says[-1] if scene.says else ())
+    found = contributions(model, reading, said[0][0]) if said else None
+    if scene is None or found is None or not np.isfinite(found).all():
+        return ""
+    label = said[0][0]
+    about = paragraph(say("steps about", label=label), note=True)
+    if isinstance(model, models.DNAClassifier):
+        # Each label is a base, or a word that begins at one.
+        bases = "".join(one[0] for one in scene.labels) + scene.labels[-1][1:]
+        # A word of several bases counts for all of them alike.
+        size = len(bases) - len(found) + 1
+        shares = np.convolve(found, np.ones(size) / size)
+        return about + marked(bases, [(place, place + 1) for place in range(len(bases))], shares.tolist())
+    strongest = int(np.abs(found).argmax())
+    told = say("steps told", step=strongest + 1, steps=len(found), label=label)
+    drawn = lines([Line(label, found.tolist())], across=say("step"), up=say("log-odds"), told=told, first=1)
+    return about + drawn + paragraph(told)
 
 
 def _piece(text: str) -> str:
@@ -267,15 +330,16 @@ def _piece(text: str) -> str:
 
 def _of_notes(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:
     label = model.labels[0] if model.labels else None
-    frames = list(model.write((), 32, label=label))
+    frames = list(model.write((), 32, label=label, ends=False))
     pitches = sorted({note for frame in frames for note in frame})
     if not pitches:
         return []
     chart = [
-        Line(say("result"), [float(max(frame)) if frame else float("nan") for frame in frames]),
+        Line(say("highest"), [float(max(frame)) if frame else float("nan") for frame in frames]),
+        Line(say("lowest"), [float(min(frame)) if frame else float("nan") for frame in frames]),
     ]
-    told = f"{len(frames)}: {pitches[0]}-{pitches[-1]}"
-    return [Section(say("writes"), lines(chart, across="", up="MIDI", told=told, first=1))]
+    told = say("music told", frames=len(frames), low=pitches[0], high=pitches[-1])
+    return [Section(say("writes"), lines(chart, across=say("step"), up="MIDI", told=told, first=1))]
 
 
 def _answer(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:

@@ -69,6 +69,15 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
             "Underlined blue words speak for the answer, dotted orange ones against it. The stronger the "
             "colour, the more a word moved the result."
         ),
+        "steps about": (
+            "What each step contributed to “{label}”: the gradient of its log-odds times the difference of "
+            "the step from the average step. Above zero, or blue and underlined, it speaks for “{label}”; "
+            "below, or orange and dotted, against it. It is that of the network alone."
+        ),
+        "steps told": "Step {step} of {steps} moved the decision about “{label}” most.",
+        "step": "step",
+        "log-odds": "Contribution to the log-odds",
+        "looked": "Where it looked in the picture for each word of “{text}”: the lighter, the more.",
         "curve": "Probability of “{label}” after each word",
         "curve told": (
             "Probability of {label} after each word: {first} before the first, {last} after the last."
@@ -108,6 +117,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "source": "Source",
         "result": "Result",
         "nats": "Nats a code",
+        "nats a frame": "Nats a frame",
+        "highest": "highest note",
+        "lowest": "lowest note",
+        "music told": "{frames} frames of music, with notes from MIDI {low} to {high}.",
         "perplexity": "Perplexity",
         "bits": "Bits a code",
         "loss": "Loss",
@@ -173,6 +186,15 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
             "파란 밑줄은 예측한 답 쪽으로, 주황 점선은 그 반대쪽으로 작용한 단어입니다. 색이 진할수록 크게 "
             "작용했습니다."
         ),
+        "steps about": (
+            "각 단계가 ‘{label}’ 판정에 기여한 정도입니다(로그 오즈의 기울기 × 평균 단계와의 차이). 0보다 "
+            "크거나 파란 밑줄이면 ‘{label}’ 쪽으로, 0보다 작거나 주황 점선이면 그 반대쪽으로 작용했습니다. "
+            "신경망만 본 값입니다."
+        ),
+        "steps told": "{steps}단계 가운데 {step}단계가 ‘{label}’ 판정에 가장 크게 작용했습니다.",
+        "step": "단계",
+        "log-odds": "로그 오즈에 기여한 정도",
+        "looked": "‘{text}’의 단어를 쓸 때마다 그림에서 본 곳입니다. 밝을수록 많이 본 곳입니다.",
         "curve": "단어를 하나씩 읽을 때 ‘{label}’의 확률",
         "curve told": "단어를 읽을 때마다의 {label} 확률: 읽기 전 {first}, 다 읽은 뒤 {last}.",
         "word": "단어",
@@ -200,6 +222,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "source": "원문",
         "result": "결과",
         "nats": "코드당 내트",
+        "nats a frame": "프레임당 내트",
+        "highest": "가장 높은 음",
+        "lowest": "가장 낮은 음",
+        "music told": "음악 {frames}프레임, 음은 MIDI {low}번에서 {high}번까지입니다.",
         "perplexity": "퍼플렉시티",
         "bits": "코드당 비트",
         "loss": "손실",

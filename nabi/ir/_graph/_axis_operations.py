@@ -142,7 +142,7 @@ AXIS_OPERATIONS: tuple[Operation, ...] = (
         "Slice",
         lambda d, y, a: (d.trace.pad(d, y.details[0], a.axes[-1] - y.details[1]),),
         text="{0}[{first}:{second}]",
-        latex="{0}_{{[{first}:{second}]}}",
+        latex="{{{0}}}_{{[{first}:{second}]}}",
         cheap=True,
     ),
     _row(

@@ -14,7 +14,7 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.data import Labels, Vocabulary
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, UnknownNameError, unknown_name
 from nabi.files import ModelFile, check_figures, part, reading
 from nabi.layers import Dense, Embedding
 from nabi.models._classifier._comparison import compare
@@ -396,7 +396,20 @@ class TextClassifier(System):
         )
         if labels is None and (columns is None or columns.label is None):
             raise ArgumentError("labels: expected the right ones to compare with, got None")
+        self._check_known(samples)
         return self._measure(samples, "rows", threshold, interrupted=False)
+
+    def _check_known(self, samples: Samples) -> None:
+        known = set(self.labels.names)
+        own = [(one,) if isinstance(one, str) else one for one in samples.labels]
+        unknown = {name: None for names in own for name in names if name not in known}
+        if unknown:
+            rows = sum(not known.issuperset(names) for names in own)
+            first = next(iter(unknown))
+            several = f" and {len(unknown) - 1:,} other labels" if len(unknown) > 1 else ""
+            raise UnknownNameError(
+                f"{unknown_name('label', first, known)}. {rows:,} of {len(own):,} rows have it{several}"
+            )
 
     def columns_of(
         self,

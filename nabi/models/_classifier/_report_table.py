@@ -64,7 +64,7 @@ def comparison_table(
     table = Table(box=None, pad_edge=False)
     table.add_column("on the same rows", overflow="fold")
     for head in heads:
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for number, (name, figures) in enumerate(rows):
         shown = [f"{figure:.4f}" for figure in figures]
         table.add_row(Text(name), *shown, style="" if number else "bold")
@@ -80,7 +80,7 @@ def _labels(by_label: Sequence[tuple[str, float, float, float, int]]) -> "Table"
     table = Table(box=None, pad_edge=False)
     table.add_column("label", overflow="fold")
     for head in ("precision", "recall", "F1", "rows"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for label, *shares, rows in by_label:
         table.add_row(escape(label), *(f"{share:.3f}" for share in shares), f"{rows:,}")
     return table

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,12 @@ Label = str | tuple[str, ...]
 """One label, or with several at once those that a text has."""
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
 _NAMED = 5  # labels in a message
+# What can stand between several labels in a cell, and which share of the labels must look like it.
+_SEPARATORS, _SHARE_JOINED = ";|,", 0.3
+_SHARE_NOT_TEXTS = 0.9
+_NUMBER_OR_DATE = re.compile(
+    r"[-+]?[\d.,]*\d(?:[eE][-+]?\d+)?\s*%?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ]\d{1,2}:\d{2}(?::\d{2})?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -317,6 +324,7 @@ def check_labels(samples: Samples) -> list[str]:
             f"label: {len(counts):,} different labels in {len(samples):,} rows, such as "
             f"{_listed(list(counts))}: this does not look like a column of labels, which repeat"
         )
+    notes = [note for note in (_several_in_one(samples, counts), _not_texts(samples)) if note]
     once = sorted(name for name, count in counts.items() if count == 1)
     if len(counts) - len(once) < (1 if samples.several else 2):
         raise ArgumentError(
@@ -324,12 +332,42 @@ def check_labels(samples: Samples) -> list[str]:
             f"seen once: {_listed(once)}"
         )
     if not once:
-        return []
+        return notes
     many = len(once) > 1
     return [
+        *notes,
         f"{len(once)} label{'s are' if many else ' is'} seen once and cannot be tested, the row"
-        f"{'s stay' if many else ' stays'} in training: {_listed(once)}"
+        f"{'s stay' if many else ' stays'} in training: {_listed(once)}",
     ]
+
+
+def _several_in_one(samples: Samples, counts: Counter[str]) -> str:
+    """Say that labels look like several in one cell, if they do: parts of them come up in other labels."""
+    if samples.several:
+        return ""
+    for separator in _SEPARATORS:
+        joined = [name for name in counts if separator in name.strip(separator)]
+        parts = Counter(part.strip() for name in counts for part in name.split(separator))
+        again = [name for name in joined if any(parts[part.strip()] > 1 for part in name.split(separator))]
+        if len(again) > 1 and len(again) >= _SHARE_JOINED * len(counts):
+            rows = sum(counts[name] for name in again)
+            return (
+                f"label: {_rows(rows)} seem to have several labels in one cell, such as {again[0]!r}, and "
+                "each combination is learnt as a label of its own; "
+                f"label_separator={separator!r} takes them apart"
+            )
+    return ""
+
+
+def _not_texts(samples: Samples) -> str:
+    """Say that the texts are numbers or dates, if nearly all are."""
+    found = [text for text in samples.texts if _NUMBER_OR_DATE.fullmatch(text)]
+    if len(found) < _SHARE_NOT_TEXTS * len(samples):
+        return ""
+    return (
+        f"text: {len(found):,} of {_rows(len(samples))} hold a number or a date, such as {found[0]!r}, which "
+        "is read like a word; for measurements in time see target= and time=, for series with labels id="
+    )
 
 
 def _listed(names: list[str]) -> str:

@@ -37,7 +37,8 @@ class TextSettings(Settings):
     unit: str = shared.unit(
         "auto",
         'what texts are cut into: "words", "characters", "pieces" (of words), or "auto": words, but pieces '
-        "where more than three tenths of the words of held-out texts would be unknown.",
+        "where more than three tenths of the words of held-out texts would be unknown, and characters where "
+        "there are no words but runs of a few letters, such as DNA.",
         "auto",
         "words",
         "characters",

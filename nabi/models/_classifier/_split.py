@@ -12,6 +12,7 @@ from nabi.data import stratified_split
 from nabi.errors import ArgumentError
 from nabi.models._classifier._samples import (
     Columns,
+    Label,
     Samples,
     TableFormat,
     check_labels,
@@ -20,6 +21,9 @@ from nabi.models._classifier._samples import (
 )
 
 __all__ = ["Parts", "divide", "read_text_parts"]
+
+
+_FEWEST_TEXTS = 50  # different ones, of which whole texts are held out
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,9 @@ def divide(
 ) -> Parts:
     """Hold out rows to stop by and rows to test on, so that each label has its share in both.
 
+    Where texts occur in several rows (with other aspects, or twice), all rows of a text go to one part, if
+    there are 50 different texts or more.
+
     Args:
         samples: all there are.
         validation: rows to stop by; a share of `samples` where they are not given.
@@ -127,9 +134,10 @@ def divide(
         if given is not None:
             notes += [f"{name}: {note}" for note in given.notes]
             _check_like(samples, given, name)
-    rest, test = _hold_out(samples, test, wanted["test_share"], seed)
+    together = len(set(samples.texts)) >= _FEWEST_TEXTS
+    rest, test = _hold_out(samples, test, wanted["test_share"], seed, together)
     share_of_rest = wanted["validation_share"] / (1 - wanted["test_share"])
-    train, validation = _hold_out(rest, validation, share_of_rest, seed)
+    train, validation = _hold_out(rest, validation, share_of_rest, seed, together)
     trained = set(train.texts)
     for name, held_out in (("validation", validation), ("test", test)):
         again = 0 if held_out is None else sum(text in trained for text in held_out.texts)
@@ -142,16 +150,55 @@ def divide(
 
 
 def _hold_out(
-    samples: Samples, given: Samples | None, share: float, seed: int
+    samples: Samples, given: Samples | None, share: float, seed: int, together: bool
 ) -> tuple[Samples, Samples | None]:
     if given is not None or not share:
         return samples, given
-    labels: Any = samples.labels
-    if samples.several:
-        names = sorted({name for label in samples.labels for name in label})
-        labels = np.array([[name in label for name in names] for label in samples.labels], dtype=np.int64)
-    kept, held_out = stratified_split(labels, share, seed=seed)
+    groups = _groups(samples)
+    if together and len(groups) < len(samples):
+        kept, held_out = _split_groups(samples, groups, share, seed)
+    else:
+        kept, held_out = stratified_split(_as_classes(samples, samples.labels), share, seed=seed)
     return replace(samples.take(kept), notes=()), replace(samples.take(held_out), notes=())
+
+
+def _groups(samples: Samples) -> list[list[int]]:
+    """Return the rows of each text.
+
+    A text that is trained on says nothing of new texts, so all its rows go to one side. Of few texts there
+    would be too little left to learn from.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, text in enumerate(samples.texts):
+        rows.setdefault(text, []).append(row)
+    return list(rows.values())
+
+
+def _split_groups(samples: Samples, groups: list[list[int]], share: float, seed: int) -> tuple[Any, Any]:
+    """Return the rows that are kept and those held out; each label has its share of the texts in both."""
+    of_groups = [
+        tuple(dict.fromkeys(name for row in rows for name in _names(samples.labels[row]))) for rows in groups
+    ]
+    alone = all(len(names) == 1 for names in of_groups)
+    classes: Any = [names[0] for names in of_groups] if alone else _as_table(of_groups)
+    kept, held_out = stratified_split(classes, share, seed=seed)
+    parts = ([row for group in part.tolist() for row in groups[group]] for part in (kept, held_out))
+    return next(parts), next(parts)
+
+
+def _names(label: Label) -> tuple[str, ...]:
+    return (label,) if isinstance(label, str) else label
+
+
+def _as_classes(samples: Samples, labels: Sequence[Label]) -> Any:
+    """Return labels as `stratified_split` takes them."""
+    return _as_table([_names(label) for label in labels]) if samples.several else labels
+
+
+def _as_table(labels: Sequence[tuple[str, ...]]) -> Any:
+    """Return 0 and 1 for each label `[N, labels]`."""
+    names = sorted({name for label in labels for name in label})
+    return np.array([[name in label for name in names] for label in labels], dtype=np.int64)
 
 
 def _check_like(samples: Samples, given: Samples, name: str) -> None:

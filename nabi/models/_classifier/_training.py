@@ -44,6 +44,9 @@ _MINIMUM_COUNT = 2
 # Where more of the words of a new text than this are unknown, its words are cut into pieces.
 _MOST_UNKNOWN_WORDS = 0.3
 _TEXTS_LOOKED_AT = 2_000
+# Texts of no more different letters than proteins have (20, and some for unknown ones), whose "words" are
+# longer than those of any language.
+_MOST_LETTERS, _LENGTH_WITHOUT_WORDS = 26, 25
 
 Codes = list[npt.NDArray[np.int32]]
 
@@ -188,12 +191,19 @@ def _with_unit(asked: TextSettings, samples: Samples, others: Samples) -> tuple[
 
 
 def _choose_unit(learn_from: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
-    """Choose between words and pieces of words; return the choice and why.
+    """Choose between words, pieces of words and characters; return the choice and why.
+
+    Long runs of few different letters, such as DNA, are read letter by letter: they have no words.
 
     Words are cut into pieces where many of those in `others` do not occur at least twice in `learn_from`, as
     in Korean with its endings or in a language without spaces.
     """
     learn_from, others = learn_from[:_TEXTS_LOOKED_AT], others[:_TEXTS_LOOKED_AT]
+    letters = {letter for text in learn_from for letter in text.lower() if not letter.isspace()}
+    words_read = sum(len(text.split()) for text in learn_from)
+    length = sum(len(text) for text in learn_from) / max(words_read, 1)
+    if len(letters) <= _MOST_LETTERS and length >= _LENGTH_WITHOUT_WORDS:
+        return "characters", f"runs of {len(letters)} letters, {length:.0f} long on average, without words"
     try:
         words = Vocabulary.learn(learn_from, "words", size=None, minimum_count=_MINIMUM_COUNT)
     except ArgumentError:  # no word occurs twice

@@ -110,8 +110,8 @@ class SequenceReport(Described):
             yield Text("nothing was held out")
             return
         table = Table(box=None, pad_edge=False)
-        table.add_column("simple models")
-        table.add_column(self.measure, justify="right")
+        table.add_column("simple models", overflow="fold")
+        table.add_column(self.measure, justify="right", no_wrap=True)
         for name, figure in self.baselines.items():
             table.add_row(name, f"{figure:.4f}")
         yield from (Text(), table, Text(), Text(self.verdict))

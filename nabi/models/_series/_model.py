@@ -202,6 +202,20 @@ class SeriesClassifier(SequenceModel):
     # Asking -------------------------------------------------------------------------------------------------
 
     @public
+    def read(self, source: Any, **reading: Any) -> list[tuple[str, npt.NDArray[np.float32]]]:
+        """Return what the model reads of a source: the name of each series, and its values `[T, channels]`.
+
+        Args:
+            source, **reading: as in `predict`, which takes the values too.
+
+        Raises:
+            MissingFileError, FileFormatError, ArgumentError, ShapeError: as `fit`.
+        """
+        self._check_trained()
+        samples = self._unlabelled(source, reading)
+        return list(zip(samples.names, samples.inputs, strict=True))
+
+    @public
     def predict(self, source: Any, **reading: Any) -> list[SequencePrediction]:
         """Return the class of each series, or of each of its steps, with all probabilities.
 

@@ -68,7 +68,7 @@ def layers(help: str = "recurrent layers on top of each other.") -> Any:
 
 def unit(default: str, help: str, *known: str) -> Any:
     """What texts are cut into."""
-    option = Option(_TABLE, "Text units; auto chooses words or pieces.")
+    option = Option(_TABLE, "Text units; auto chooses them from the data.")
     return setting(default, choice(*known), help, option)
 
 

@@ -8,7 +8,7 @@ from nabi.models._task._settings import AdamWSettings, Option, choice, flag, rat
 
 __all__ = ["TranslatorSettings"]
 
-_PAIRS, _TRAINING = "Pairs of texts", "Training"
+_PAIRS, _TABLE, _TRAINING = "Pairs of texts", "Table of texts and labels", "Training"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class TranslatorSettings(AdamWSettings):
         choice("subwords", "words", "characters", "pieces"),
         'what is read and written: "subwords", "words", "characters" or "pieces"; see '
         "`nabi.data.Vocabulary`. Only subwords and characters know the spaces of a text.",
+        Option(_TABLE, "Text units; auto chooses them from the data.", default="auto"),
     )
     vocabulary_size: int | None = shared.vocabulary_size(
         None,

@@ -121,6 +121,14 @@ class StepProgram:
         found = _described(parts, {})
         return hashlib.sha256(repr(found).encode()).hexdigest()[:32]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the structure and all weights: models with the same one give the same numbers."""
+        found = hashlib.sha256(self.structure.encode())
+        for numbers in _arrays([self.input, self.codes, self.layers], set()):
+            found.update(np.ascontiguousarray(numbers).tobytes())
+        return found.hexdigest()[:32]
+
     def __repr__(self) -> str:
         return (
             f"<StepProgram {self.name}: {self.input.width} → {self.output.width}, "
@@ -188,6 +196,19 @@ def zeros(width: int) -> Numbers:
 
 _WORDS = frozenset({"name", "title", "equations"})
 """Attributes that are for readers."""
+
+
+def _arrays(one: Any, seen: set[int]) -> Iterator[Numbers]:
+    """Yield the arrays of a nested structure, each object once."""
+    if isinstance(one, np.ndarray):
+        yield one
+    elif isinstance(one, tuple | list):
+        for part in one:
+            yield from _arrays(part, seen)
+    elif is_dataclass(one) and id(one) not in seen:
+        seen.add(id(one))
+        for field in fields(one):
+            yield from _arrays(getattr(one, field.name), seen)
 
 
 def _described(one: Any, numbers: dict[int, int]) -> Any:

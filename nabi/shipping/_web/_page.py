@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nabi.shipping._web._module import WebModule, loader, template
@@ -23,7 +24,9 @@ class Page:
         modules: the models that it runs.
         facts: what else it has to know, as JSON.
         parts: numbers that are too many for JSON, by name.
-        scripts: other files of JavaScript that it uses.
+        scripts: other files of JavaScript that it uses; those of this room, by name.
+        folder: where the two files of the page are, if not here.
+        comment: what the source says of the page.
     """
 
     kind: str
@@ -32,6 +35,12 @@ class Page:
     facts: Mapping[str, Any]
     parts: Mapping[str, bytes] = field(default_factory=dict)
     scripts: Sequence[str] = ()
+    folder: Path | None = None
+    comment: str = "a model that runs in this page; written by nabi. Nothing is sent anywhere."
+
+    def source(self, name: str) -> str:
+        """Return one of the page's own files."""
+        return _source(name) if self.folder is None else (self.folder / name).read_text("utf-8")
 
 
 def write_page(page: Page) -> bytes:
@@ -39,7 +48,8 @@ def write_page(page: Page) -> bytes:
     facts = {"name": page.name, "sizes": [module.sizes for module in page.modules], **page.facts}
     parts = {f"module-{number}": module.content for number, module in enumerate(page.modules)}
     shared = [_scope(name) for name in ("common.mjs", *page.scripts)]
-    scripts = [loader("model", page.modules[0]).decode(), *shared, f"{{\n{_body(f'{page.kind}.mjs')}}}"]
+    loaders = [loader("model", page.modules[0]).decode()] if page.modules else []
+    scripts = [*loaders, *shared, f"{{\n{_body(page.source(f'{page.kind}.mjs'))}}}"]
     embedded = [
         f'<script id="{name}" type="application/octet-stream">{base64.b64encode(content).decode()}</script>'
         for name, content in {**parts, **page.parts}.items()
@@ -48,7 +58,8 @@ def write_page(page: Page) -> bytes:
     text = template(
         "page/page.html",
         STYLE=template("page/style.css").strip(),
-        BODY=template(f"page/{page.kind}.html").strip(),
+        BODY=page.source(f"{page.kind}.html").strip(),
+        COMMENT=page.comment,
         SCRIPT="\n".join(scripts),
     )
     last = {
@@ -62,15 +73,16 @@ def write_page(page: Page) -> bytes:
 def _scope(name: str) -> str:
     """Return a script as an object of what it exports: all scripts of a page are one module."""
     exported = re.findall(r"^export (?:const|let|class|function|async function) (\w+)", _source(name), re.M)
-    return f"const {_object(name)} = (() => {{\n{_body(name)}return {{ {', '.join(exported)} }};\n}})();"
+    body = _body(_source(name))
+    return f"const {_object(name)} = (() => {{\n{body}return {{ {', '.join(exported)} }};\n}})();"
 
 
-def _body(name: str) -> str:
+def _body(source: str) -> str:
     """Return a script that takes what it imports from such objects, and exports nothing."""
     text = re.sub(
         r'^import (\{[^}]*\}) from "\./([\w.-]+)";$',
         lambda found: f"const {found[1]} = {_object(found[2])};",
-        _source(name),
+        source,
         flags=re.MULTILINE,
     )
     return re.sub(r"^export ", "", text, flags=re.MULTILINE)

@@ -8,7 +8,7 @@ import ast
 import inspect
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -22,15 +22,29 @@ class NoSourceError(Exception):
 class Functions:
     """Collects the functions that a module needs, each under a name of its own.
 
+    Args:
+        taken: names that functions cannot have; theirs are added.
+        class_name: another one.
+
     Attributes:
         sources: their sources by name, in an order in which they can be defined.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, taken: dict[str, None], class_name: str) -> None:
         self.sources: dict[str, str] = {}
+        self._taken, self._class_name = taken, class_name
         self._names: dict[Any, str] = {}
 
-    def add(self, function: Callable[..., Any], name: str) -> str:
+    def free(self, name: str, avoided: Collection[str] = ()) -> str:
+        """Return a name that is not taken yet, this one or one that begins with it, and take it."""
+        words = (f"{name}{n or ''}" for n in range(len(self._taken) + len(avoided) + 2))
+        found = next(
+            one for one in words if one not in self._taken and one != self._class_name and one not in avoided
+        )
+        self._taken[found] = None
+        return found
+
+    def add(self, function: Callable[..., Any], name: str, avoided: Collection[str] = ()) -> str:
         """Take in a function, and return the name by which it is called.
 
         Raises:
@@ -41,7 +55,7 @@ class Functions:
         if function in self._names:
             return self._names[function]
         tree = _definition(function)
-        return self._add(function, tree, function.__globals__, name)
+        return self._add(function, tree, function.__globals__, name, avoided)
 
     def add_method(self, method: Any, name: str) -> str:
         """Take in a method, with the fields of its object as numbers.
@@ -58,8 +72,15 @@ class Functions:
         tree = _WithFields(method.__self__).visit(tree)
         return self._add(key, tree, function.__globals__, name)
 
-    def _add(self, key: Any, tree: ast.FunctionDef, known: dict[str, Any], name: str) -> str:
-        own = _free(self.sources, name)
+    def _add(
+        self,
+        key: Any,
+        tree: ast.FunctionDef,
+        known: dict[str, Any],
+        name: str,
+        avoided: Collection[str] = (),
+    ) -> str:
+        own = self.free(name, avoided)
         tree.name, self._names[key] = own, own
         read = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)}
         local = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and _is_set(one)}
@@ -72,7 +93,10 @@ class Functions:
                     continue
                 raise NoSourceError
             if isinstance(value, FunctionType):
-                new[word] = ast.Name(self.add(value, word.strip("_")))
+                called = self.add(value, word.strip("_"), local)
+                if called in local:  # taken in for another function that has no variable of this name
+                    raise NoSourceError
+                new[word] = ast.Name(called)
             elif isinstance(value, int | float):
                 new[word] = ast.Constant(value)
             elif getattr(math, word, None) is value:
@@ -88,10 +112,6 @@ _BUILTINS = frozenset({"len", "max", "min", "range", "sum", "abs", "float", "int
 
 def _is_set(name: ast.Name) -> bool:
     return isinstance(name.ctx, ast.Store)
-
-
-def _free(taken: dict[str, str], name: str) -> str:
-    return next(free for n in range(len(taken) + 1) if (free := f"{name}{n or ''}") not in taken)
 
 
 def _definition(function: FunctionType) -> ast.FunctionDef:

@@ -15,7 +15,8 @@ from nabi.targets.torch_source._initial_values import reset_lines
 __all__ = ["module_source"]
 
 _LONGEST = 70  # characters of an expression; a longer one gets a name, and a line of its own
-_RESERVED = ("torch", "nn", "F", "math", "self", "I")
+_RESERVED = ("torch", "nn", "F", "math", "self", "I", "len", "range", "super")
+"""Names that the source itself reads."""
 
 
 def module_source(program: Program) -> str:
@@ -52,21 +53,23 @@ class _Writer:
                 f"{program.noises[0].name}"
             )
         self._program = program
-        self._functions = Functions()
         self._taken: dict[str, None] = dict.fromkeys(_RESERVED)
+        kind = type(program.cell).__name__
+        self._class_name = f"{kind}_" if kind in _RESERVED else kind
+        self._functions = Functions(self._taken, self._class_name)
+        self._own_operations: dict[str, str] = {}
         self._names: dict[int, str] = {}
         self._weights: dict[str, str] = {}
         self._expressions = Expressions(self._names, self._added, "x")
-        self._places = {family.name: f"self.{family.name}_l0" for family in program.families}
+        self._places = {family.name: _attribute(f"{family.name}_l0") for family in program.families}
 
     def module(self) -> str:
         """Return the source of the whole file."""
         program = self._program
-        name = type(program.cell).__name__
         step = self._step()
         reset = reset_lines(program, self._functions, self._places)
         body = [*self._init(reset), "", *step, "", *self._forward()]
-        lines = [f"class {name}(nn.Module):", *_indented([*self._docstring(), "", *body])]
+        lines = [f"class {self._class_name}(nn.Module):", *_indented([*self._docstring(), "", *body])]
         functions = [line for one in self._functions.sources.values() for line in ("", "", *one.split("\n"))]
         text = "\n".join([*functions, "", "", *lines]).lstrip("\n")
         imports = [
@@ -81,6 +84,7 @@ class _Writer:
 
     def _docstring(self) -> list[str]:
         summary = (inspect.getdoc(type(self._program.cell)) or "A cell.").split("\n\n")[0].split("\n")[0]
+        summary = summary.replace('"""', "'''")
         twin = f"A plain twin of {self._program.cell!r} for one layer, in evaluation."
         lines = [f'"""{summary}', "", *textwrap.wrap(twin, 90), '"""']
         return lines if "\\" not in "".join(lines) else [f"r{lines[0]}", *lines[1:]]
@@ -92,10 +96,13 @@ class _Writer:
         for family in self._program.families:
             empty = f"torch.empty({', '.join(map(str, family.shape))})"
             gates = f"  # rows: {', '.join(family.gates)}" if len(family.gates) > 1 else ""
-            if family.trained:
-                lines.append(f"    {self._places[family.name]} = nn.Parameter({empty}){gates}")
+            name, place = f"{family.name}_l0", self._places[family.name]
+            if not family.trained:
+                lines.append(f'    self.register_buffer("{name}", {empty}){gates}')
+            elif name.isidentifier():
+                lines.append(f"    {place} = nn.Parameter({empty}){gates}")
             else:
-                lines.append(f'    self.register_buffer("{family.name}_l0", {empty}){gates}')
+                lines.append(f'    self.register_parameter("{name}", nn.Parameter({empty})){gates}')
         if not reset:
             return lines
         return [
@@ -232,6 +239,9 @@ class _Writer:
 
     def _added(self, name: str) -> str:
         """Write the function of an operation that a user has added, and return its name."""
+        if name in self._own_operations:
+            return self._own_operations[name]
+        own = self._own_operations[name] = self._functions.free(name)
         row, trace = operation(name), Trace(name)
         assert row.decomposition is not None
         leaves = [trace.leaf("input", f"a{place}", 1) for place in range(row.arity)]
@@ -241,22 +251,21 @@ class _Writer:
         for node in needed((result,)):
             if node.operation == "constant":
                 names[node.index] = number(node.value)
-        head = f"def {name}({', '.join(leaf.name for leaf in leaves)}):"
-        self._functions.sources[name] = f"{head}\n    return {write.of(result)}"
-        return name
+        head = f"def {own}({', '.join(leaf.name for leaf in leaves)}):"
+        self._functions.sources[own] = f"{head}\n    return {write.of(result)}"
+        return own
 
     # The loop.
 
     def _forward(self) -> list[str]:
         program = self._program
-        states, more = program.state_names, program.inputs[1:]
+        more = program.inputs[1:]
+        words = _words([*program.state_names, *(one.name for one in more)])
+        states = [words[name] for name in program.state_names]
         given = [one for one in more if one.name != "position"]
-        keywords = [f"{one.name}=None" if one.default is not None else one.name for one in given]
+        keywords = [words[one.name] + ("=None" if one.default is not None else "") for one in given]
         star = ["*"] if keywords else []
-        taken = {*states, *(one.name for one in more)}
-        t, state, outputs, output = (
-            f"{word}_" if word in taken else word for word in ("t", "state", "outputs", "output")
-        )
+        t, state, outputs, output = _words(("t", "state", "outputs", "output"), words.values()).values()
         head = f"def forward(self, {', '.join(['x', f'{state}=None', *star, *keywords])}):"
         width = program.output_width
         listed = ", ".join(states) if len(states) > 1 else f"({states[0]},)"
@@ -271,8 +280,8 @@ class _Writer:
             f"{listed} = {state}",
         ]  # fmt: skip
         for one in given:
-            lines += self._default(one)
-        arguments = ", ".join([f"x[:, {t}]", *states, *[_at_step(one, t) for one in more]])
+            lines += self._default(one, words[one.name])
+        arguments = ", ".join([f"x[:, {t}]", *states, *[_at_step(one, words[one.name], t) for one in more]])
         results = ", ".join(states) if program.readout is None else ", ".join([output, *states])
         shown = states[0] if program.readout is None else output
         axes = (program.outputs[0] if program.readout is None else program.readout).axes
@@ -298,7 +307,7 @@ class _Writer:
             return f"x.new_full((len(x), {sizes}), {number(value)})"
         return f"x.new_zeros(len(x), {sizes})"
 
-    def _default(self, one: Input) -> list[str]:
+    def _default(self, one: Input, name: str) -> list[str]:
         if one.default is None:
             return []
         shape = "len(x)" if one.per_sequence else "*x.shape[:2]"
@@ -306,17 +315,34 @@ class _Writer:
         if one.width is None and not one.per_sequence:
             sizes = "x.shape[:2]"
         return [
-            f"if {one.name} is None:", f"    {one.name} = x.new_full({sizes}, {number(one.default)})"
+            f"if {name} is None:", f"    {name} = x.new_full({sizes}, {number(one.default)})"
         ]  # fmt: skip
 
 
-def _at_step(one: Input, t: str) -> str:
+def _attribute(name: str) -> str:
+    """Return the source of an attribute of the module, whose name may be no identifier."""
+    return f"self.{name}" if name.isidentifier() else f'getattr(self, "{name}")'
+
+
+def _words(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """Return names of variables: the names themselves, with `_` behind those that the source reads."""
+    found: dict[str, str] = {}
+    avoided = {*_RESERVED, *taken}
+    for name in sorted(names, key=lambda one: one in avoided):  # whose name is free keeps it
+        word = name
+        while word in avoided or word in found.values():
+            word += "_"
+        found[name] = word
+    return {name: found[name] for name in names}
+
+
+def _at_step(one: Input, name: str, t: str) -> str:
     """Return the source of an input at a step."""
     if one.name == "position":
         return f"x.new_full((len(x), 1), {t})"
     if one.per_sequence:
-        return one.name
-    return f"{one.name}[:, {t}, None]" if one.width is None else f"{one.name}[:, {t}]"
+        return name
+    return f"{name}[:, {t}, None]" if one.width is None else f"{name}[:, {t}]"
 
 
 def _is_free(node: Node) -> bool:

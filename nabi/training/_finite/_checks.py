@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,12 @@ from nabi._public import public
 from nabi._shown import short
 from nabi._tree import leaves
 from nabi.errors import ArgumentError, NabiError, NotFiniteError
-from nabi.training._finite._recurrent import recurrent
+from nabi.training._finite._recurrent import named_results, recurrent
 
 __all__ = ["check_finite", "first_not_finite"]
+
+_CALLS = 16
+"""Of a recurrent layer, how many calls without a gradient are remembered, to name the step of one later."""
 
 
 @public
@@ -29,8 +32,8 @@ def check_finite(module: nn.Module) -> Iterator[None]:
     layer the error names the step at which, on the way back, the gradient stops to be finite. Steps and rows
     count from 0; steps that a mask or lengths leave out may hold anything.
 
-    Training in the block takes some three times as long. `fit` does the same for one batch by itself when a
-    loss is not finite.
+    Training in the block takes some three times as long, more with states that are matrices. `fit` does the
+    same for one batch by itself when a loss is not finite.
 
     Args:
         module: a layer or model of `nabi.layers` and `nabi.models`, or any torch module with layers in it.
@@ -92,6 +95,22 @@ def first_not_finite(model: nn.Module, run: Callable[[], object]) -> str:
     return ""
 
 
+class _Call(NamedTuple):
+    """A call of a recurrent layer.
+
+    Attributes:
+        inputs, keywords: its arguments.
+        random, extra: the random numbers and the states of the layer before it.
+        passed: the gradients of its results that have come back so far, by the number of the result.
+    """
+
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any]
+    random: Tensor
+    extra: dict[str, Tensor]
+    passed: dict[int, Tensor]
+
+
 class _Watch:
     """Looks at the calls of one module.
 
@@ -102,35 +121,41 @@ class _Watch:
 
     def __init__(self, module: nn.Module, path: str) -> None:
         self._module, self._path = module, path
-        self._calls: list[tuple[Tensor, dict[str, Tensor]]] = []
-        # Of the last call: its arguments, and the gradient of its output once that is there.
-        self._arguments: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
-        self._passed: Tensor | None = None
+        self._begun: list[tuple[Tensor, dict[str, Tensor]]] = []
+        self._calls: list[_Call] = []  # of a recurrent layer that a gradient may go back through
 
     def before(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Keep what is random, for the second run of a recurrent layer; look at the weights."""
         for name, weight in module.named_parameters(recurse=False):
             if not _is_finite(weight):
                 raise NotFiniteError(f"{self._name()}: the weight {name} is {_kind(weight)}")
-        self._calls.append((torch.random.get_rng_state(), _extra(module)))
+        # What a gradient has gone back through is done with; a loop that only predicts keeps a few calls.
+        self._calls = [call for call in self._calls if not call.passed][-_CALLS:]
+        self._begun.append((torch.random.get_rng_state(), _extra(module)))
 
     def after(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], out: Any) -> None:
-        """Look at the equations of a recurrent layer, and at the output of any."""
-        random, extra = self._calls.pop()
+        """Look at the equations of a recurrent layer, and at the results of any."""
+        random, extra = self._begun.pop()
         found = recurrent(module)
         if found is not None:
-            self._arguments, self._passed = (inputs, keywords), None
             with _as_before(module, random, extra):
                 problem = found.problem(inputs, keywords)
             if problem:
                 raise NotFiniteError(self._name() + problem)
-        for value in leaves(out):
-            if not isinstance(value, Tensor) or not value.is_floating_point():
-                continue
+        results = {
+            number: (name, value)
+            for number, (name, value) in enumerate(named_results(out))
+            if isinstance(value, Tensor) and value.is_floating_point()
+        }
+        for _, value in results.values():
             if found is None and not _is_finite(value):
                 raise NotFiniteError(self._name() + self._of_output(value, inputs))
+        call = _Call(inputs, keywords, random, extra, {})
+        for number, (name, value) in results.items():
             if value.requires_grad:
-                value.register_hook(self._of_gradient)
+                value.register_hook(self._of_gradient(call, number, name))
+        if found is not None and any(value.requires_grad for _, value in results.values()):
+            self._calls.append(call)
 
     def of_weight(self, name: str) -> Any:
         """Return a function that looks at the gradient of a weight."""
@@ -143,23 +168,31 @@ class _Watch:
 
         return look
 
-    def _of_gradient(self, gradient: Tensor | None) -> None:
-        if gradient is None:
-            return
-        if not _is_finite(gradient):
-            raise NotFiniteError(
-                f"{self._name()}: the gradient of its output is {_kind(gradient)}{_place(gradient)}"
-            )
-        self._passed = gradient if self._passed is None else self._passed
+    def _of_gradient(self, call: "_Call", number: int, name: str) -> Any:
+        """Return a function that looks at the gradient of a result of a call."""
+
+        def look(gradient: Tensor | None) -> None:
+            if gradient is None:
+                return
+            if not _is_finite(gradient):
+                raise NotFiniteError(
+                    f"{self._name()}: the gradient of its {name} is {_kind(gradient)}{_place(gradient)}"
+                )
+            call.passed[number] = gradient
+
+        return look
 
     def _where_it_begins(self) -> str:
         """Return the step of a recurrent layer at which its gradient stops to be finite, on the way back."""
         found = recurrent(self._module)
-        if found is None or self._passed is None:
+        if found is None:
             return ""
-        with _as_before(self._module, torch.random.get_rng_state(), _extra(self._module)):
-            step = found.gradient_step(*self._arguments, self._passed)
-        return "" if step is None else f"; going back, the first step is {step}"
+        for call in reversed(self._calls):
+            with _as_before(self._module, call.random, call.extra):
+                step = found.gradient_step(call.inputs, call.keywords, call.passed)
+            if step is not None:
+                return f"; going back, the first step is {step}"
+        return ""
 
     def _of_output(self, value: Tensor, inputs: tuple[Any, ...]) -> str:
         for given in leaves(inputs):

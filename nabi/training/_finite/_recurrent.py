@@ -1,6 +1,6 @@
 """The first quantity of a recurrent layer that is not finite, from the values of all of its equations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from nabi import layers
 from nabi.ir import TEXT, Cell, Program, named_nodes, symbol, value_names
 from nabi.nn import RNN
 
-__all__ = ["Recurrent", "recurrent"]
+__all__ = ["Recurrent", "named_results", "recurrent"]
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,36 @@ class Recurrent:
         return ""
 
     def gradient_step(
-        self, inputs: tuple[Any, ...], keywords: Mapping[str, Any], passed: Tensor
+        self, inputs: tuple[Any, ...], keywords: Mapping[str, Any], passed: Mapping[int, Tensor]
     ) -> int | None:
         """Go back through the layer again; return the step at which the gradient stops to be finite.
 
         Args:
             inputs, keywords: of its call.
-            passed: the gradient of its output.
+            passed: the gradients of its results, by their numbers among `named_results`.
 
         Returns:
             The first such step of those that the gradient goes through; None where it cannot be told.
         """
-        if not inputs or not isinstance(inputs[0], Tensor) or not inputs[0].is_floating_point():
+        given = dict(keywords)
+        first = next((name for name in ("x", "inputs") if name in given), "x")
+        x = inputs[0] if inputs else given.pop(first, None)
+        data = x.data if isinstance(x, PackedSequence) else x
+        if not passed or not isinstance(data, Tensor) or not data.is_floating_point():
             return None
         with torch.enable_grad():
-            x = inputs[0].detach().requires_grad_()
-            out = self.module.forward(x, *inputs[1:], **keywords)
-            (found,) = torch.autograd.grad(out if isinstance(out, Tensor) else out[0], x, passed)
-        bad = (~self._by_batch(found).isfinite()).any(-1).any(0).nonzero().flatten()
+            data = data.detach().requires_grad_()
+            read = x._replace(data=data) if isinstance(x, PackedSequence) else data
+            results = list(named_results(self.module.forward(read, *inputs[1:], **given)))
+            outs = [results[number][1] for number in passed]
+            back: tuple[Tensor | None, ...] = torch.autograd.grad(
+                outs, data, list(passed.values()), allow_unused=True
+            )
+        found = back[0]
+        if found is None:
+            return None
+        by_batch = self._by_batch(x._replace(data=found) if isinstance(x, PackedSequence) else found)
+        bad = (~by_batch.isfinite()).any(-1).any(0).nonzero().flatten()
         if not len(bad):
             return None
         return int(bad[0] if self.backwards[-1] else bad[-1])
@@ -86,6 +98,30 @@ class Recurrent:
         if values.dim() == 2:
             return values.unsqueeze(0)
         return values if self.batch_first else values.transpose(0, 1)
+
+
+def named_results(out: Any, name: str = "output") -> Iterator[tuple[str, Any]]:
+    """Yield what a module returns, flat and in order, with names for messages.
+
+    >>> from typing import NamedTuple
+    >>> class State(NamedTuple):
+    ...     h: int
+    ...     c: int
+    >>> list(named_results((1, State(2, 3), {"f": 4}, (5,))))
+    [('output', 1), ('state h', 2), ('state c', 3), ('value f', 4), ('result 4', 5)]
+    """
+    if isinstance(out, PackedSequence):
+        yield name, out.data
+    elif isinstance(out, Mapping):
+        for key, one in out.items():
+            yield from named_results(one, f"value {key}")
+    elif isinstance(out, list | tuple):
+        fields = getattr(out, "_fields", None)
+        for number, one in enumerate(out):
+            own = name if name != "output" or not number else f"result {number + 1}"
+            yield from named_results(one, f"state {fields[number]}" if fields else own)
+    else:
+        yield name, out
 
 
 def recurrent(module: nn.Module) -> Recurrent | None:

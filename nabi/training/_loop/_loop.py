@@ -169,8 +169,7 @@ class Loop(ABC):
                 logs = self.figures()
                 for end in after:
                     end(position.batch - 1, logs)
-            if display.shows_batches:
-                display.batch(position.batch, self.figures_so_far)
+            display.batch(position.batch, self.figures_so_far)
             if interrupt.asked:
                 return not self.goes_on_within_epochs and position.batch == self.batches_per_epoch
             if self.ends_epoch():
@@ -325,6 +324,7 @@ class _Fit(Loop):
                     self.step(several.take())
                     done = 1
                 position.batch += done
+                display.batch(position.batch, self.figures_so_far)
                 if self.interrupt.asked:
                     return position.batch == self.batches_per_epoch
                 if self.ends_epoch():

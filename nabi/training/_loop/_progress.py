@@ -7,19 +7,20 @@ from typing import Any
 
 from nabi.errors import ArgumentError
 
-__all__ = ["Display", "make_display"]
+__all__ = ["Display", "duration", "make_display"]
 
 
 class Display:
     """How progress is shown; this one shows nothing."""
 
     shows_batches = False
+    """Whether it shows the figures of every batch, which are then computed batch by batch."""
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """An epoch starts."""
 
     def batch(self, done: int, read: Callable[[], dict[str, Any]]) -> None:
-        """A batch is done; `read` gives the figures so far."""
+        """Batches are done, so many of the epoch; `read` gives the figures so far, if it shows them."""
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """An epoch is done, with its figures."""
@@ -29,12 +30,33 @@ class Display:
 
 
 class Lines(Display):
-    """One line per epoch."""
+    """One line per epoch, and one every half minute within a long one."""
+
+    def __init__(self) -> None:
+        self._begun = 0.0
+        self._epochs_done = 0
+        self._told = False
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """Remember when it started."""
         self._title = f"Epoch {epoch + 1}/{epochs}" if epochs else ""
-        self._start = time.perf_counter()
+        self._start = self._last = time.perf_counter()
+        self._begun = self._begun or self._start
+        self._epoch, self._epochs, self._steps = epoch, epochs, steps
+
+    def batch(self, done: int, read: Callable[[], dict[str, Any]]) -> None:
+        """Write how far it is, if nothing was written for half a minute."""
+        now = time.perf_counter()
+        if now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        of_all = f"/{self._steps:,}" if self._steps else ""
+        parts = [f"  batch {done:,}{of_all}", duration(now - self._start)]
+        if self._steps and self._epochs and not self._told:
+            whole = (now - self._start) * self._steps / done
+            parts.append(f"all {self._epochs} epochs take about {duration(whole * self._epochs)} at most")
+            self._told = True
+        print(" - ".join(parts), flush=True)
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """Write the line."""
@@ -42,10 +64,32 @@ class Lines(Display):
         print(
             " - ".join(part for part in (self._title, f"{seconds:.2f}s", figures(logs)) if part), flush=True
         )
+        self._last = time.perf_counter()
+        self._epochs_done += 1
+        left = self._epochs - self._epoch - 1 if self._epochs else 0
+        rest = left * (self._last - self._begun) / self._epochs_done
+        if not self._told and rest >= _SECONDS_BETWEEN_LINES:
+            print(f"  the other {left} epochs take about {duration(rest)} at most", flush=True)
+        self._told = True
+
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+def duration(seconds: float) -> str:
+    """Return a time as it is said: "42 s", "3.5 min", "2.1 h".
+
+    >>> duration(9.6), duration(200), duration(7000)
+    ('10 s', '3.3 min', '1.9 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 # A terminal is not redrawn more often than this.
 _SECONDS_BETWEEN = 0.1
+_BAR = 12  # its width, in columns
 
 
 class Bar(Display):
@@ -56,13 +100,16 @@ class Bar(Display):
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """Start a bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
+        # On a narrow terminal the figures go on in a second line; nothing is cut.
+        whole, folded = Column(no_wrap=True), Column(overflow="fold")
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.description}", table_column=whole),
+            BarColumn(bar_width=_BAR, table_column=whole),
+            MofNCompleteColumn(table_column=whole),
+            TimeElapsedColumn(table_column=whole),
+            TextColumn("{task.fields[figures]}", table_column=folded),
             auto_refresh=False,
         )
         title = f"Epoch {epoch + 1}/{epochs}" if epochs else ""

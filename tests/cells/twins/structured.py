@@ -1,6 +1,7 @@
 """Networks whose matrix on the state has a structure; `V` is what a matrix is made of."""
 
 import numpy as np
+import torch
 
 from .formulas import Array, States, Twin, Weights, relu, sigma, total
 
@@ -88,7 +89,82 @@ def householder(w: Weights, x: Array, h: Array) -> States:
     return (np.where(inside > 0, inside, 0.2 * inside),)
 
 
+def _turns(theta: Array, n: int, gamma: Array | None = None) -> Array:
+    """The matrix that turns pairs of n units, and scales them; an odd last one stays."""
+    found = np.eye(n)
+    for pair in range(n // 2):
+        c, s = np.cos(theta[pair]), np.sin(theta[pair])
+        place = slice(2 * pair, 2 * pair + 2)
+        found[place, place] = np.array([[c, -s], [s, c]]) * (1.0 if gamma is None else gamma[pair])
+    return found
+
+
+def svd_rnn(w: Weights, x: Array, h: Array) -> States:
+    """Zhang et al. 2018: U Σ Vᵀ as a matrix."""
+    one = np.eye(h.shape[1])
+    U, V = one, one
+    for number in range(1, min(h.shape[1], 4) + 1):
+        u, v = w[f"g_hu{number}"], w[f"g_vu{number}"]
+        U, V = U @ (one - 2 * np.outer(u, u) / (u @ u)), V @ (one - 2 * np.outer(v, v) / (v @ v))
+    inside = h @ (U @ np.diag(2 * 0.1 * (sigma(w["s"]) - 0.5) + 1) @ V).T + x @ w["W_xh"].T + w["b_h"]
+    return (np.where(inside > 0, inside, 0.2 * inside),)
+
+
+def nn_rnn(w: Weights, x: Array, h: Array) -> States:
+    """Kerg et al. 2019: a Schur form."""
+    n, P = h.shape[1], _exponential(w["V_hh"])
+    above = np.array([[w["T_hh"][i, j] if i // 2 < j // 2 else 0.0 for j in range(n)] for i in range(n)])
+    W = P @ (_turns(w["theta_hh"], n, w["gamma_hh"]) + above) @ P.T
+    return (modrelu(h @ W.T + x @ w["W_xh"].T, w["b_h"]),)
+
+
+def eunn(w: Weights, x: Array, h: Array) -> States:
+    """Jing et al. 2017: layers of rotations of neighbours, unit by unit."""
+    n, turned = h.shape[1], h.copy()
+    for layer, angles in enumerate(w["theta_hh"]):
+        old = turned.copy()
+        for pair in range(n // 2):
+            i, j = (2 * pair + layer % 2) % n, (2 * pair + 1 + layer % 2) % n
+            c, s = np.cos(angles[pair]), np.sin(angles[pair])
+            turned[:, i], turned[:, j] = c * old[:, i] - s * old[:, j], s * old[:, i] + c * old[:, j]
+    return (modrelu(turned + x @ w["W_xh"].T, w["b_h"]),)
+
+
+def u_rnn(w: Weights, x: Array, h: Array) -> States:
+    """Arjovsky et al. 2016, row by row in complex numbers."""
+    n = h.shape[1] // 2
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(n)).numpy()
+    D, mirrors = np.exp(1j * w["theta_hh"]), w["u_hh"]
+
+    def mirror(z: Array, v: Array) -> Array:
+        return z - 2 * v * (np.conj(v) @ z) / np.linalg.norm(v) ** 2
+
+    new = []
+    for state, one in zip(h, x, strict=True):
+        z = np.fft.fft(D[0] * (state[:n] + 1j * state[n:]), norm="ortho")
+        z = D[1] * mirror(z, mirrors[0] + 1j * mirrors[1])[order]
+        z = D[2] * mirror(np.fft.ifft(z, norm="ortho"), mirrors[2] + 1j * mirrors[3])
+        pre = w["W_xh"] @ one
+        z = z + pre[:n] + 1j * pre[n:]
+        z = z / np.abs(z) * relu(np.abs(z) + w["b_h"])
+        new.append(np.concatenate([z.real, z.imag]))
+    state = np.stack(new)
+    return state @ w["W_ry"].T + w["b_y"], state
+
+
+def rot_rnn(w: Weights, x: Array, h: Array) -> States:
+    P, gamma = _exponential(w["V_hh"]), np.exp(-np.exp(w["gamma"]))
+    h = gamma * h @ (P @ _turns(w["theta_hh"], h.shape[1]) @ P.T).T
+    h = h + np.sqrt(1 - gamma**2) * (x @ w["W_xh"].T)
+    return h @ w["W_ry"].T + x @ w["W_xy"].T, h
+
+
 TWINS = {
+    "svd-rnn": Twin(svd_rnn, lambda h, d: h * (d + 1) + 2 * min(h, 4) * h + h),
+    "nn-rnn": Twin(nn_rnn, lambda h, d: h * (d + 1) + 2 * h * h + 2 * (h // 2)),
+    "eunn": Twin(eunn, lambda h, d: h * (d + 1) + 4 * (h // 2)),
+    "u-rnn": Twin(u_rnn, lambda h, d: 7 * h + 2 * h * d + h + 2 * h * h + h),
+    "rot-rnn": Twin(rot_rnn, lambda h, d: h * h + h // 2 + 1 + 2 * h * d + h * h),
     "antisymmetric-rnn": Twin(antisymmetric, lambda h, d: h * (d + h + 1)),
     "gated-antisymmetric-rnn": Twin(gated, lambda h, d: h * h + 2 * h * (d + 1)),
     "lipschitz-rnn": Twin(lipschitz, lambda h, d: h * (d + 2 * h + 1)),

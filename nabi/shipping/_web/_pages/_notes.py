@@ -11,7 +11,7 @@ from nabi.errors import ArgumentError
 from nabi.shipping._web._module import module_of
 from nabi.shipping._web._page import Page
 
-__all__ = ["chain_of", "is_song", "notes_page", "song_page"]
+__all__ = ["chain_of", "is_song", "notes_page", "song_facts", "song_page"]
 
 _WINDOW = 4
 
@@ -71,14 +71,18 @@ def is_song(model: Any) -> bool:
 
 def song_page(model: models.Sequential, name: str) -> Page:
     """Return the page of the song: it sings on after four notes."""
-    facts = {
+    return Page("song", name, [module_of(model)], song_facts(), scripts=("sound.mjs",))
+
+
+def song_facts() -> dict[str, Any]:
+    """Return what a page has to know of the song 나비야: its notes, their sounds, how they are read."""
+    return {
         "notes": list(NOTES),
         "song": encode_notes(NABIYA).tolist(),
         "sounds": [{"pitch": note_pitch(note), "beats": note_beats(note)} for note in NOTES],
         "window": _WINDOW,
         "scale": len(NOTES) - 1,
     }
-    return Page("song", name, [module_of(model)], facts, scripts=("sound.mjs",))
 
 
 def _array(tensor: Any) -> Any:

@@ -1,0 +1,91 @@
+"""Whether what `nabi train` chooses by itself is as good as other settings, and as simple models.
+
+    python benchmarks/defaults.py [dna] [numbers]
+
+Each task is drawn by this script from a fixed seed. Choices are made on validation rows; the figure is that
+of the test rows, read once. It prints a table for docs/your-own-texts.md and docs/translating.md.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from nabi import TextClassifier, Translator
+
+Row = tuple[str, str, float, float]
+"""Settings, measure, figure, seconds."""
+
+_ONES = [
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
+    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def dna() -> Iterator[Row]:
+    """1,200 random sequences of 60 bases; half of them contain TATAAT."""
+    draw = random.Random(1)
+    labels = [draw.choice(("yes", "no")) for _ in range(1200)]
+    texts = []
+    for label in labels:
+        letters = [draw.choice("ACGT") for _ in range(60)]
+        if label == "yes":
+            place = draw.randrange(50)
+            letters[place : place + 6] = "TATAAT"
+        texts.append("".join(letters))
+    for name, unit in (("default", "auto"), ("pieces", "pieces")):
+        start = time.perf_counter()
+        report = TextClassifier(unit=unit).fit(texts, labels, verbose=0)
+        yield name, "accuracy", report.accuracy, time.perf_counter() - start
+        for one in report.baselines:
+            yield f"{one.name}, beside {name}", "accuracy", one.accuracy, 0.0
+
+
+def numbers() -> Iterator[Row]:
+    """2,000 numbers below 100,000, and how they are said; 100 more to stop by and 100 to test on."""
+    draw = random.Random(0)
+    found = draw.sample(range(100_000), 2200)
+    sources, targets = [str(one) for one in found], [_said(one) for one in found]
+    for name, unit in (("default (characters)", "characters"), ("subwords", "subwords")):
+        start = time.perf_counter()
+        model = Translator(units=96, embedding_size=96, epochs=20, unit=unit)
+        held = sources[2000:2100], targets[2000:2100]
+        model.fit(sources[:2000], targets[:2000], validation=held, verbose=0)
+        written = [one.text for one in model.translate(sources[2100:], beam=1)]
+        right = sum(one == other for one, other in zip(written, targets[2100:], strict=True))
+        yield name, "exact", right / 100, time.perf_counter() - start
+
+
+def _said(number: int) -> str:
+    if number < 20:
+        return _ONES[number]
+    if number < 100:
+        return _TENS[number // 10 - 2] + (f" {_ONES[number % 10]}" if number % 10 else "")
+    unit, name = (1000, "thousand") if number >= 1000 else (100, "hundred")
+    rest = f" {_said(number % unit)}" if number % unit else ""
+    return f"{_said(number // unit)} {name}{rest}"
+
+
+TASKS: dict[str, Callable[[], Iterator[Row]]] = {"dna": dna, "numbers": numbers}
+
+if __name__ == "__main__":
+    print("| task | settings | measure | figure | seconds |\n|---|---|---|---:|---:|")
+    for task in sys.argv[1:] or list(TASKS):
+        for settings, what, figure, took in TASKS[task]():
+            shown = f"{took:.0f}" if took else ""
+            print(f"| {task} | {settings} | {what} | {figure:.3f} | {shown} |", flush=True)

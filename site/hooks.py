@@ -1,0 +1,59 @@
+"""What MkDocs is told while it builds: languages of pages, equations as MathML."""
+
+import html
+import re
+from typing import Any
+
+from latex2mathml.converter import convert
+
+__all__ = ["on_page_content", "on_page_context", "on_post_page"]
+
+_EQUATION = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
+_NAMES = {"en": "English", "ko": "한국어"}
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Turn equations into MathML, which browsers show without a program; have code scroll by keyboard."""
+    # The theme takes the focus from `code`, so that it is `pre` which scrolls.
+    content = re.sub(r"<pre(?=[^>]*>(?:<span></span>)?<code>)", '<pre tabindex="0"', content)
+    return _EQUATION.sub(_mathml, content)
+
+
+def _mathml(found: re.Match[str]) -> str:
+    latex = html.unescape(found[3]).strip()
+    # Lines below each other, which the converter knows as a table.
+    lines = re.sub(r"\\begin\{gather\*?\}", r"\\begin{array}{l}", latex)
+    lines = re.sub(r"\\end\{gather\*?\}", r"\\end{array}", lines)
+    block = found[2] == "["
+    mathml = convert(lines, display="block" if block else "inline")
+    # What a screen reader reads where it knows no MathML.
+    mathml = mathml.replace("<math ", f'<math alttext="{html.escape(latex)}" ', 1)
+    if not block:
+        return mathml
+    # Long equations scroll, also by keyboard.
+    return f'<div class="equation" tabindex="0" role="group" aria-label="{html.escape(latex)}">{mathml}</div>'
+
+
+def on_page_context(context: dict[str, Any], page: Any, config: Any, **_: Any) -> dict[str, Any]:
+    """Set the language of the theme to that of the page, and the other languages of it."""
+    language = page.meta.get("language", "en")
+    config.theme["language"] = language
+    other = page.meta.get("other")
+    links = {language: page.url, "ko" if language == "en" else "en": _address(other)} if other else {}
+    if not links:
+        links = {language: page.url, "ko" if language == "en" else "en": "ko/" if language == "en" else ""}
+    config.extra["alternate"] = [
+        {"name": _NAMES[one], "link": links[one] or ".", "lang": one} for one in sorted(links)
+    ]
+    return context
+
+
+def _address(place: str) -> str:
+    return re.sub(r"(^|/)index\.md$", r"\1", place).removesuffix(".md") + (
+        "" if place.endswith("index.md") else "/"
+    )
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Leave out where other languages begin: for each, the theme would ask for a map of the site."""
+    return re.sub(r'<link rel="alternate"[^>]*>', "", output)

@@ -1,0 +1,115 @@
+"""What one sees of a long training in a pipe, and that SIGTERM ends it as Ctrl-C does."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nabi.cli import _main
+from nabi.training import duration
+from nabi.training._loop import _progress
+
+
+def a_table(folder: Path, rows: int) -> Path:
+    path = folder / "reviews.csv"
+    texts = ("a good film", "a bad film", "so warm", "so cold")
+    lines = [f"{texts[row % 4]} {row},{('good', 'bad')[row % 2]}\n" for row in range(rows)]
+    path.write_text("text,label\n" + "".join(lines))
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be handled")
+def test_sigterm_saves_what_was_learnt(tmp_path: Path) -> None:
+    table, model = a_table(tmp_path, 4_000), tmp_path / "m.nabi"
+    command = [sys.executable, "-m", "nabi", "train", str(table), "--text", "text", "--label", "label"]
+    more = ["--epochs", "1000", "--patience", "1000", "--units", "4", "--out", str(model)]
+    with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if line.startswith(b"Epoch 1/"):
+                break
+        process.send_signal(signal.SIGTERM)
+        said = process.stdout.read().decode()
+        assert (process.wait(), process.stderr.read().decode()) == (130, "")
+    assert "Stopped: saving what has been learnt." in said
+    assert "\nTraining took " in said
+    assert model.exists()
+
+
+def test_sigterm_is_handled_only_while_a_command_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def looked(*_: Any, **__: Any) -> Any:
+        seen.append(signal.getsignal(signal.SIGTERM))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(_main, "app", lambda names: looked)
+    with pytest.raises(SystemExit) as end:
+        _main.main(["list"])
+    assert end.value.code == 130
+    assert seen[0] is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_long_epoch_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, out = [100.0], io.StringIO()
+    monkeypatch.setattr(_progress.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(sys, "stdout", out)
+    lines = _progress.Lines()
+    for epoch in range(3):
+        lines.begin_epoch(epoch, 3, 4)
+        for batch in range(4):
+            clock[0] += 20
+            lines.batch(batch + 1, dict)
+        lines.end_epoch({"loss": 0.5})
+    assert out.getvalue().splitlines()[:3] == [
+        "  batch 2/4 - 40 s - all 3 epochs take about 4.0 min at most",
+        "  batch 4/4 - 80 s",
+        "Epoch 1/3 - 80.00s - loss: 0.5000",
+    ]
+    assert out.getvalue().count("take about") == 1
+
+
+def test_short_epochs_say_how_long_all_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, out = [0.5], io.StringIO()
+    monkeypatch.setattr(_progress.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(sys, "stdout", out)
+    for epochs, told in ((20, ["  the other 19 epochs take about 3.2 min at most"]), (3, [])):
+        lines = _progress.Lines()
+        for epoch in range(2):
+            lines.begin_epoch(epoch, epochs, 4)
+            clock[0] += 10
+            lines.batch(4, dict)
+            lines.end_epoch({})
+        assert [line for line in out.getvalue().splitlines() if "take about" in line] == told
+        out.truncate(0)
+        out.seek(0)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (89, "89 s"), (90, "1.5 min"), (9000, "2.5 h")])
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize("kind", ["labels", "pairs"])
+def test_every_training_says_how_long_it_took(
+    nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = a_table(tmp_path, 60)
+    columns = {
+        "labels": ["--text", "text", "--label", "label"],
+        "pairs": ["--source", "text", "--target", "label"],
+    }
+    done = nabi("train", table, *columns[kind], "--epochs", 1, "--units", 2, "--embedding-size", 4)
+    assert done.status == 0
+    assert re.search(r"^Training took \d+ s\.$", done.out, re.M)
