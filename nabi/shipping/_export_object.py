@@ -48,8 +48,12 @@ def write_object(
     The code calls nothing: no heap, no C library, no mathematics of it. State and scratch memory are the
     caller's, and many streams share the weights. The same model gives the same bytes.
 
+    A step reads one row. A model with bidirectional layers has no step: its code reads whole sequences, by one
+    function `NAME_run`, in memory that grows with their length.
+
     Args:
-        model: a built model whose layers go step by step, see `step_program`.
+        model: a built model whose layers go step by step, see `step_program`, or one with `Bidirectional`
+            layers among them; also a `TextClassifier` that reads in both directions.
         out: the folder.
         target: "x86-64", "aarch64", "armv7", "cortex-m4", "cortex-m7", "cortex-m55", "riscv32", "riscv64" and
             others, see `TARGETS`; or LLVM's name of it. By default "x86-64".
@@ -65,8 +69,8 @@ def write_object(
         The files that were written, the object file first.
 
     Raises:
-        ArgumentError: if the model is not built, a layer cannot go step by step, or the processor is unknown;
-            all such layers, or all known processors, are named.
+        ArgumentError: if the model is not built, a layer cannot be exported, or the processor is unknown; all
+            such layers, or all known processors, are named.
         NotFiniteError: if a weight is NaN or infinite.
         OutputError: if the folder cannot be written.
 

@@ -32,7 +32,7 @@ def write_web_assembly(
     bidirectional layers runs whole sequences, and has no worklet.
 
     Args:
-        model: a built model whose layers go step by step, see `step_program`.
+        model: a built model, as for `write_object`.
         out: the folder.
         name: begins the names of files, a C identifier; by default the name of the model.
         weights: "float32", "int8", "bfloat16" or "float16", see `Model.quantize`; by default what the model
@@ -42,10 +42,10 @@ def write_web_assembly(
         overwrite: whether files in the folder that nabi did not write may be replaced.
 
     Returns:
-        The files that were written, the loader first.
+        The files that were written, the loader first; no worklet of a model with bidirectional layers.
 
     Raises:
-        ArgumentError: if the model is not built, or a layer cannot go step by step; all are named. If its
+        ArgumentError: if the model is not built, or a layer cannot be exported; all are named. If its
             weights are of another kind already.
         UnknownNameError: for another kind of weights.
         NotFiniteError: if a weight is NaN or infinite.

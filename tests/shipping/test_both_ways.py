@@ -91,6 +91,7 @@ def outputs(model: Any, x: Any) -> Any:
     return found.reshape(-1, found.shape[-1])
 
 
+@pytest.mark.rotates(days=5)
 @pytest.mark.parametrize("name", MODELS)
 def test_objects_and_c_give_what_the_model_gives(tmp_path: Path, name: str) -> None:
     model = MODELS[name]()
@@ -104,6 +105,17 @@ def test_objects_and_c_give_what_the_model_gives(tmp_path: Path, name: str) -> N
         assert linked.self_test() == 0
 
 
+def test_the_self_test_has_no_code_that_a_mask_hides(tmp_path: Path) -> None:
+    model = sequential(
+        layers.Embedding(2, 3, mask_zero=True),
+        layers.Bidirectional(layers.SimpleRNN(2, return_sequences=True)),
+        codes=True,
+    )
+    shipping.write_c(model, tmp_path, name="m")
+    assert Linked(tmp_path, ["m.c"]).self_test() == 0
+
+
+@pytest.mark.rotates(days=2)
 def test_the_example_runs_and_weights_may_lie_apart(tmp_path: Path) -> None:
     shipping.write_object(MODELS["stacked"](), tmp_path, name="m", separate_weights=True, weights="bfloat16")
     files = ["m_example.c", "m.o", "m_weights.o"]
@@ -112,6 +124,7 @@ def test_the_example_runs_and_weights_may_lie_apart(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in said.stdout.splitlines()] == [f"step {n}" for n in range(4)]
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("target", ["cortex-m4", "riscv32", "armv7"])
 def test_other_processors_need_no_library(tmp_path: Path, target: str) -> None:
     assert target in TARGETS
@@ -119,31 +132,30 @@ def test_other_processors_need_no_library(tmp_path: Path, target: str) -> None:
     assert "M_SCRATCH_BYTES(steps)" in written[1].read_text()
 
 
+@pytest.mark.rotates(days=3)
+@pytest.mark.parametrize("name", ["stacked", "one output", "codes"])
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_web_assembly_gives_what_the_model_gives(tmp_path: Path) -> None:
-    for name in ("stacked", "one output", "codes"):
-        folder, model = tmp_path / name, MODELS[name]()
-        files = shipping.write_web_assembly(model, folder, name="m")
-        assert [path.name for path in files] == ["m.mjs", "m.wasm", "m.d.ts"]
-        sequences = [inputs(model, steps) for steps in (2, 400, 5)]
-        given = json.dumps([x.reshape(-1).tolist() for x in sequences])
-        (folder / "program.mjs").write_text(
-            'import { load } from "./m.mjs";\n'
-            "const model = await load();\n"
-            f"const found = {given}.map((xs) => [...model.run(xs)]);\n"
-            "let refused = false;\n"
-            "try { model.run([]); } catch { refused = true; }\n"
-            "console.log(JSON.stringify({ right: model.selfTest(), refused, found }));\n"
-        )
-        done = subprocess.run(
-            ["node", "program.mjs"], cwd=folder, capture_output=True, check=True, timeout=60
-        )
-        said = json.loads(done.stdout)
-        assert said["right"]
-        assert said["refused"]
-        for x, found in zip(sequences, said["found"], strict=True):
-            wanted = outputs(model, x)
-            assert agrees(np.reshape(found, wanted.shape), wanted)
+def test_web_assembly_gives_what_the_model_gives(tmp_path: Path, name: str) -> None:
+    model = MODELS[name]()
+    files = shipping.write_web_assembly(model, tmp_path, name="m")
+    assert [path.name for path in files] == ["m.mjs", "m.wasm", "m.d.ts"]
+    sequences = [inputs(model, steps) for steps in (2, 400, 5)]
+    given = json.dumps([x.reshape(-1).tolist() for x in sequences])
+    (tmp_path / "program.mjs").write_text(
+        'import { load } from "./m.mjs";\n'
+        "const model = await load();\n"
+        f"const found = {given}.map((xs) => [...model.run(xs)]);\n"
+        "let refused = false;\n"
+        "try { model.run([]); } catch { refused = true; }\n"
+        "console.log(JSON.stringify({ right: model.selfTest(), refused, found }));\n"
+    )
+    done = subprocess.run(["node", "program.mjs"], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    said = json.loads(done.stdout)
+    assert said["right"]
+    assert said["refused"]
+    for x, found in zip(sequences, said["found"], strict=True):
+        wanted = outputs(model, x)
+        assert agrees(np.reshape(found, wanted.shape), wanted)
 
 
 def test_a_step_is_refused_with_the_reason() -> None:

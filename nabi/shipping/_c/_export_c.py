@@ -43,10 +43,10 @@ def write_c(
 
     Each layer is a function, with its equations as a comment. The source needs no library, neither the heap
     nor the mathematical functions of C, and has the functions of `write_object` in the same header. The same
-    model gives the same bytes.
+    model gives the same bytes. A model with bidirectional layers reads whole sequences, see `write_object`.
 
     Args:
-        model: a built model whose layers go step by step, see `step_program`.
+        model: a built model, as for `write_object`.
         out: the folder.
         name: begins the names of files and functions, a C identifier; by default the name of the model.
         separate_weights: whether the weights are a source file of their own.
@@ -56,8 +56,8 @@ def write_c(
         The files that were written, the source first.
 
     Raises:
-        ArgumentError: if the model is not built, or a layer cannot go step by step; the message names all
-            such layers.
+        ArgumentError: if the model is not built, or a layer cannot be exported; the message names all such
+            layers.
         NotFiniteError: if a weight is NaN or infinite.
         OutputError: if the folder cannot be written.
 

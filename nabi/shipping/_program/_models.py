@@ -144,7 +144,8 @@ class _Walk:
         """Raise one error for all layers that cannot be exported."""
         if self._problems:
             listed = "; ".join(f"{name} ({kind}): {reason}" for name, kind, reason in self._problems)
-            raise ArgumentError(f"model: {what} cannot go step by step: {listed}")
+            how = "go step by step" if self._passes is None else "be exported as code"
+            raise ArgumentError(f"model: {what} cannot {how}: {listed}")
         if not self.layers:
             raise ArgumentError(f"model: {what} has no layer that computes something")
 

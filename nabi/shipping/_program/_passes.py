@@ -5,7 +5,7 @@ levels: even ones go forwards, odd ones backwards, and `_ONCE` is computed after
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nabi import layers
 from nabi.shipping._program._equation_layer import UnshippableError
@@ -95,8 +95,7 @@ class Passes:
                 moves = [Move(value, piece, (value.width,), (0, (1,)), (0, (1,))) for value, piece in pairs]
                 text = ("what later passes read of this step",)
                 own.append(StepLayer(f"row_{level}", "Row of the step", text, tuple(moves), (), pairs[-1][1]))
-            order = "once" if level == _ONCE else "backward" if level % 2 else "forward"
-            passes.append(Pass(order, tuple(own)))
+            passes.append(Pass(_order(level), tuple(own)))
         if self._levels[id(found[-1].output)] == _ONCE and levels[-1] < _ONCE:
             passes.append(Pass("once", ()))
         return tuple(passes)
@@ -126,6 +125,12 @@ class Passes:
     def _know(self, value: Value, level: int) -> None:
         self._values.append(value)
         self._levels[id(value)] = level
+
+
+def _order(level: int) -> Literal["forward", "backward", "once"]:
+    if level == _ONCE:
+        return "once"
+    return "backward" if level % 2 else "forward"
 
 
 def _folds(layer: Any) -> bool:
