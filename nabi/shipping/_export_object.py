@@ -48,8 +48,8 @@ def write_object(
     The code calls nothing: no heap, no C library, no mathematics of it. State and scratch memory are the
     caller's, and many streams share the weights. The same model gives the same bytes.
 
-    A step reads one row. A model with bidirectional layers has no step: its code reads whole sequences, by one
-    function `NAME_run`, in memory that grows with their length.
+    A step reads one row. A model with bidirectional layers has no step: its code reads whole sequences, by
+    one function `NAME_run`, in memory that grows with their length.
 
     Args:
         model: a built model whose layers go step by step, see `step_program`, or one with `Bidirectional`

@@ -19,7 +19,8 @@ _TOLERANCE = 2e-5
 def self_test_of(model: Any, program: StepProgram) -> SelfTest:
     """Return four steps of numbers that are the same at every call, and the outputs of the model.
 
-    A program with passes goes through the four as one sequence. Of an output with many numbers only the first 16 are compared.
+    A program with passes goes through the four as one sequence. Of an output with many numbers only the first
+    16 are compared.
     """
     draw = np.random.default_rng(_SEED)
     if program.codes:
