@@ -3,6 +3,8 @@
 Each cell runs forward and backward over 32 sequences of 256 steps, as wide as its units, on one thread,
 beside nabi's GRU of that size and a loop over time in torch that computes the same equations, one operation
 after another. Processor time, not wall time; the table has medians, and medians of the ratios of each round.
+Backward from random cotangents: those of a sum would be nothing but rounding where a cell's output is
+normalised, and numbers that small (subnormal) are many times slower.
 
 What is measured is kept in a file, a line for each cell, size and width of vectors, and not measured again: a
 run that was stopped goes on where it ended. `--minutes` stops it by itself, and `--part 1/2` and `--part 2/2`
@@ -12,6 +14,7 @@ divide it between two processes. Names of cells measure these alone; `--again` m
 """
 
 import argparse
+import functools
 import json
 import statistics
 import time
@@ -161,7 +164,14 @@ def work(cell: Cell, units: int) -> int:
 
 
 def train(layer: RNN, x: Tensor, more: dict[str, Tensor]) -> None:
-    layer(x, **more)[0].sum().backward()
+    output = layer(x, **more)[0]
+    output.backward(cotangents(output.shape))
+
+
+@functools.cache
+def cotangents(shape: torch.Size) -> Tensor:
+    """Return the cotangents of an output of this shape, the same in every run."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 _gru: dict[int, tuple[float, float]] = {}
@@ -181,7 +191,8 @@ def loop(layer: RNN, cell: Cell, x: Tensor) -> None:
     program = cell.program(x.shape[-1])
     weights = [getattr(layer, f"{family.name}_l0") for family in program.families]
     outputs = static_scan(program, list(x.unbind(1)), None, weights)[0]
-    torch.stack(list(outputs), 1).sum().backward()
+    output = torch.stack(list(outputs), 1)
+    output.backward(cotangents(output.shape))
 
 
 def turn(piece: Callable[[], None], seconds: float) -> float:

@@ -1,19 +1,24 @@
-"""How much faster several workers train, and how fast gradients travel, beside DistributedDataParallel.
+"""How much faster several workers train and predict, and how fast gradients travel, beside others.
 
 Run on an idle machine; each worker has one thread:
 
     NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers reviews
     OMP_NUM_THREADS=1 python -m benchmarks.many_workers exchange
+    NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers predict --engine ray
 
 `reviews` trains the network of the recipe for film reviews (20,000 words, 128 numbers each; convolution,
 LSTM) on the same batches with one worker and with several, in turns, and compares the losses. `exchange`
 sends the gradients of 20 million weights, found by one backward pass of autograd, through nabi's exchange
 and through DistributedDataParallel. Times are those of the slowest worker; the best of several turns counts.
+`predict` labels short texts from many files, in one process and in several, one of
+which is killed in the middle, and counts the rows.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
+import signal
 import statistics
 import tempfile
 import time
@@ -157,16 +162,87 @@ def compare_exchange(steps: int) -> None:
     print(f"nabi exchanges {rates['nabi'] / rates['ddp']:.0%} of what DistributedDataParallel does")
 
 
+# Predicting -------------------------------------------------------------------------------------------------
+
+
+def compare_predictions(engine: str, files: int, rows: int, workers: int) -> None:
+    import nabi
+    from nabi.cli._many_files._processes import on_processes
+    from nabi.cli._many_files._ray import on_ray
+    from nabi.cli._predict import predict_file
+    from nabi.datasets import imdb
+
+    (texts, labels), _ = imdb.load_texts(Path(os.environ["NABI_DATA"]))
+    short = [" ".join(text.split()[:12]) for text in texts]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = nabi.TextClassifier(units=64, epochs=1)
+        model.fit(short[:4000], labels[:4000], verbose=0)
+        model.save(folder / "m.nabi")
+        tasks = []
+        for number in range(files):
+            lines = (f"{short[(number * rows + row) % len(short)]} {number} {row}" for row in range(rows))
+            (folder / f"{number}.txt").write_text("\n".join(lines) + "\n")
+            tasks.append({
+                "model": folder / "m.nabi", "file": folder / f"{number}.txt", "texts": None, "text": None,
+                "aspect": None, "encoding": "utf-8", "separator": None, "quotes": True, "cell": None,
+                "top": 1, "threshold": 0.5, "threads": 1,
+            })  # fmt: skip
+        begin = time.perf_counter()
+        few = max(1, files // 4)
+        for task in tasks[:few]:
+            predict_file({**task, "out": task["file"].with_suffix(".alone.csv")})
+        alone = few * rows / (time.perf_counter() - begin)
+        print(f"plain loop: {alone:,.0f} rows a second", flush=True)
+        for kill in (False, True):
+            out = folder / f"out{kill}"
+            given = [{**task, "out": out / f"{task['file'].stem}.csv"} for task in tasks]
+            run = on_ray if engine == "ray" else on_processes
+            begin = first = time.perf_counter()
+            for done, _ in enumerate(run(predict_file, given, workers)):
+                if done == 0:
+                    first = time.perf_counter()
+                if done == files // 2 and kill:
+                    os.kill(_a_worker(engine), signal.SIGKILL)
+            end = time.perf_counter()
+            said = [row.split(",")[0] for task in given for row in task["out"].read_text().split("\n")[1:-1]]
+            asked = [row for task in given for row in task["file"].read_text().split("\n")[:-1]]
+            whole = files * rows / (end - begin)
+            later = (files - 1) * rows / (end - first)
+            print(
+                f"{engine}, {workers} workers{', one killed' if kill else ''}: {whole:,.0f} rows a second, "
+                f"{whole / workers / alone:.0%} of the loop per worker ({later / workers / alone:.0%} after "
+                f"the first file); {len(said):,} rows for {len(asked):,}",
+                flush=True,
+            )
+            assert len(said) == len(asked)
+
+
+def _a_worker(engine: str) -> int:
+    if engine == "processes":
+        return int(multiprocessing.active_children()[0].pid or 0)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(b"ray::_Actor"):
+                return int(folder.name)
+    raise RuntimeError("there is no actor")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("reviews", "exchange"))
+    parser.add_argument("what", choices=("reviews", "exchange", "predict"))
     parser.add_argument("--batches", type=int, default=40, help="of an epoch of film reviews")
     parser.add_argument("--batch", type=int, default=32, help="reviews in a batch of all workers")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=10, help="of the exchange")
+    parser.add_argument("--engine", choices=("processes", "ray"), default="processes")
+    parser.add_argument("--files", type=int, default=20, help="to predict for")
+    parser.add_argument("--rows", type=int, default=50_000, help="of a file to predict for")
     said = parser.parse_args()
-    if said.what == "reviews":
+    if said.what == "predict":
+        compare_predictions(said.engine, said.files, said.rows, max(said.workers))
+    elif said.what == "reviews":
         compare_reviews(said.batch, said.batches, said.turns, said.workers)
     else:
         compare_exchange(said.steps)

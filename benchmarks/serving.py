@@ -8,8 +8,9 @@ A server process is started on a free port; the load comes from this process, wi
 there are two. A request that could not be sent in time counts from when it was due.
 
 sessions: each session sends a step at a fixed rate; several may share a WebSocket, and send in one message.
-requests: texts for a classifier, at several rates; with --peer also to `benchmarks/peers/serving_peer.py`,
-    where torch's nn.LSTM of the same sizes answers behind Starlette and uvicorn.
+requests: texts for a classifier of words and one of pieces of words, at several rates; with --peer also to
+    `benchmarks/peers/serving_peer.py`, where torch's nn.LSTM of the same sizes answers behind Starlette and
+    uvicorn.
 memory: as many requests and steps as go into the time, and what the server's memory is along the way.
 """
 
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from peers.spelling import WORDS, spelled
 from websockets.asyncio.client import connect
 
 import nabi
@@ -136,32 +138,45 @@ TEXTS = 500
 
 def classifying(given: argparse.Namespace) -> None:
     draw = np.random.default_rng(0)
-    words = [f"w{number}" for number in range(5000)]
+    words = [spelled(number) for number in range(WORDS)]
     texts = [" ".join(draw.choice(words, draw.integers(20, 200))) for _ in range(TEXTS)]
     rates = [float(one) for one in given.rates.split(",")]
-    print("| server | asked, a second | answered, a second | p50, ms | p99, ms |\n|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "texts.nabi"
-        model = nabi.TextClassifier(units=64, embedding_size=64, epochs=1, vocabulary_size=5002)
-        model.fit(texts[:64], ["+", "-"] * 32, verbose=0)
-        model.save(file)
-        commands = {"nabi": nabi_command(file, "--queue", 2000)}
+        commands = {}
+        for name, unit in (("nabi, pieces of words", "pieces"), ("nabi, words", "words")):
+            file = Path(folder) / f"{unit}.nabi"
+            model = nabi.TextClassifier(
+                units=64, embedding_size=64, epochs=1, vocabulary_size=5002, unit=unit
+            )
+            model.fit(texts[:64], ["+", "-"] * 32, verbose=0)
+            model.save(file)
+            commands[name] = nabi_command(file, "--queue", 2000)
+            lengths = [len(codes) for codes in model.encode(texts)]
+            print(f"{name}: a text has {np.mean(lengths):.0f} codes on average")
         if given.peer:
             peer = Path(__file__).parent / "peers" / "serving_peer.py"
-            commands["Starlette, nn.LSTM"] = [sys.executable, str(peer)]
+            commands["Starlette, nn.LSTM, words"] = [sys.executable, str(peer)]
+        print("| server | asked, a second | answered, a second | p50, ms | p99, ms | CPU of a request, ms |")
+        print("|---|---:|---:|---:|---:|---:|")
         for name, command in commands.items():
-            with serving(command) as (address, _):
+            with serving(command) as (address, process):
                 for rate in [20.0, *rates]:
+                    before = computed(process)
                     took, refused = asyncio.run(requests(address, texts, rate, given.seconds))
                     if rate == 20.0:
                         continue  # warms up
                     middle, late = np.quantile(took, [0.5, 0.99]) * 1000
                     more = f" ({refused} refused)" if refused else ""
                     answered = len(took) / max(given.seconds, 1e-9)
-                    print(
-                        f"| {name} | {rate:,.0f} | {answered:,.0f}{more} | {middle:.1f} | {late:.1f} |",
-                        flush=True,
-                    )
+                    each = (computed(process) - before) * 1000 / max(len(took), 1)
+                    said = f"| {name} | {rate:,.0f} | {answered:,.0f}{more} | {middle:.1f} | {late:.1f} "
+                    print(f"{said}| {each:.2f} |", flush=True)
+
+
+def computed(process: int) -> float:
+    """Return the seconds that a process has computed, which others on the machine change little."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def requests(address: str, texts: list[str], rate: float, seconds: float) -> tuple[list[float], int]:

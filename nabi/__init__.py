@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         SpeechRecognizer,
         TextClassifier,
         Translator,
+        predictor,
     )
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
@@ -84,6 +85,7 @@ else:
                 "SpeechRecognizer",
                 "TextClassifier",
                 "Translator",
+                "predictor",
             ],
             "nabi.optimizers": ["Optimizer"],
             "nabi.regularizers": ["Regularizer"],
@@ -128,6 +130,7 @@ __all__ = [
     "models",
     "nn",
     "optimizers",
+    "predictor",
     "preprocessing",
     "regularizers",
     "scan",

@@ -60,6 +60,12 @@ def test_tables_have_the_same_rows() -> None:
     assert rows[0]
 
 
+def figures(text: str) -> list[list[str]]:
+    """Of each row of a table; order within a row follows the language."""
+    rows = [line for line in BLOCK.sub("", text).splitlines() if line.startswith("|")]
+    return [sorted(re.findall(r"(?<![\w.])\d+(?:[.,]\d+)*", row)) for row in rows]
+
+
 def test_each_readme_leads_to_the_other() -> None:
     assert "](README.ko.md)" in ENGLISH
     assert "](README.md)" in KOREAN
@@ -83,6 +89,7 @@ def test_a_translated_document_is_that_of_now(path: Path) -> None:
     assert headings(korean) == headings(english)
     assert blocks(korean) == blocks(english)
     assert code_words(korean) == code_words(english)
+    assert figures(korean) == figures(english)
     others = {original.name, path.name}
     assert [one for one in links(korean) if one not in others] == [
         one for one in links(english) if one not in others

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator
 
 import torch
 import uvicorn
+from spelling import WORDS, spelled
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from torch import nn
 
-WORDS, UNITS, BATCH = 5002, 64, 64
+UNITS, BATCH = 64, 64
 
 
 class Classifier(nn.Module):
@@ -25,7 +26,7 @@ class Classifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(WORDS, UNITS)
+        self.embedding = nn.Embedding(WORDS + 2, UNITS)
         self.lstm = nn.LSTM(UNITS, UNITS, batch_first=True, bidirectional=True)
         self.dense = nn.Linear(2 * UNITS, 1)
 
@@ -38,7 +39,7 @@ class Classifier(nn.Module):
 
 
 model = Classifier().eval()
-numbers = {f"w{number}": number + 2 for number in range(WORDS - 2)}
+numbers = {spelled(number): number + 2 for number in range(WORDS)}
 waiting: asyncio.Queue[tuple[list[int], asyncio.Future[float]]] = asyncio.Queue()
 
 

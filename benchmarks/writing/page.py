@@ -81,7 +81,7 @@ def shakespeare(result: Mapping[str, Any]) -> list[str]:
         f"{figures['training_seconds'] / 60:.1f} minutes for {len(losses)} epochs; the weights of epoch "
         f"{best} are the best on validation.",
         f"The beginning of its text after `{figures['sample'].splitlines()[0]}`:",
-        f"```\n{figures['sample'].rstrip()}\n```",
+        f"```text\n{figures['sample'].rstrip()}\n```",
     ]
 
 

@@ -1,21 +1,23 @@
 """`nabi caption`: captions for images."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, with_files
+from nabi.cli._rows import RowWriter
 
 if TYPE_CHECKING:
-    from nabi.models import Captioner
+    from nabi.models import Caption, Captioner
 
 __all__ = ["caption"]
 
 
-@with_files(reads={"MODEL": "model", "IMAGE": "images"}, writes={"--attention": "attention"})
+@with_files(reads={"MODEL": "model", "IMAGE": "images"}, writes={"--out": "out", "--attention": "attention"})
 def caption(
     model: Annotated[
         Path,
@@ -33,28 +35,59 @@ def caption(
             help="Write a picture (.png or .svg) of the attention for each word.", metavar="PICTURE"
         ),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object for each image, with all captions.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write a table, .csv or .jsonl, with a row for each image.", metavar="FILE"),
+    ] = None,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Caption images with a trained model, one line per image."""
+    """Caption images with a trained model, one line per image, or a table of images and captions.
+
+    nabi caption MODEL holiday/*.jpg --out captions.csv
+    """
     from nabi.drawing import check_suffix
 
     if attention is not None:
         check_suffix(attention)
+    writer = RowWriter(out, as_json) if as_json or out is not None else None
     loaded = load_with_cells("Captioner", model, cell or ())
-    several = len(images) > 1
     drawn = []
-    for image in images:
-        found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)[0]
-        before = f"{image}: " if several else ""
-        for one in (found, *found.others):
-            after = f"  (log probability {one.log_probability:.3f})" if best > 1 else ""
-            typer.echo(f"{before}{one.text}{after}")
-        if attention is not None and found.text:
-            drawn.append((image, found.text))
+    with writer or nullcontext():
+        for image in images:
+            found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)[0]
+            ranked = [found, *found.others]
+            if writer is None:
+                _print(image if len(images) > 1 else None, ranked)
+            else:
+                writer.write({"image": str(image)}, _columns(ranked, writer.as_json))
+            if attention is not None and found.text:
+                drawn.append((image, found.text))
     if attention is not None:
         _draw(loaded, drawn, attention)
-        typer.echo(f"The attention is in {attention}")
+        typer.echo(f"The attention is in {attention}", err=writer is not None)
+
+
+def _print(image: Path | None, ranked: Sequence["Caption"]) -> None:
+    before = "" if image is None else f"{image}: "
+    for one in ranked:
+        after = f"  (log probability {one.log_probability:.3f})" if len(ranked) > 1 else ""
+        typer.echo(f"{before}{one.text}{after}")
+
+
+def _columns(ranked: Sequence["Caption"], as_json: bool) -> dict[str, Any]:
+    """Return what a row says of an image: its captions, best first."""
+    if as_json:
+        return {"captions": [{"text": one.text, "log_probability": one.log_probability} for one in ranked]}
+    columns: dict[str, Any] = {}
+    for rank, one in enumerate(ranked, 1):
+        number = "" if rank == 1 else f"_{rank}"
+        columns[f"caption{number}"] = one.text
+        columns[f"log_probability{number}"] = f"{one.log_probability:.6f}"
+    return columns
 
 
 def _draw(model: "Captioner", said: Sequence[tuple[Path, str]], path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
+from nabi.cli._many_files._plan import Engine, is_of_many, matching, results_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
 from nabi.errors import ArgumentError
@@ -18,7 +19,7 @@ from nabi.errors import ArgumentError
 if TYPE_CHECKING:
     from nabi.models import TextClassifier
 
-__all__ = ["predict"]
+__all__ = ["predict", "predict_file"]
 
 _ROWS_AT_ONCE = 1000  # in memory
 _LINES = (".txt", ".text")
@@ -38,7 +39,20 @@ def _files_among_texts(said: Said) -> list[Path]:
     return [Path(text) for text in said["texts"] or () if os.path.exists(text)]
 
 
-@with_files(reads={"MODEL": "model", "--file": "file", "FILE": _files_among_texts}, writes={"--out": "out"})
+def _files_to_read(said: Said) -> list[Path]:
+    return matching(said["file"])
+
+
+def _files_to_write(said: Said) -> list[Path]:
+    if is_of_many(said):
+        return results_of(said)
+    return [] if said["out"] is None else [said["out"]]
+
+
+@with_files(
+    reads={"MODEL": "model", "--file": _files_to_read, "FILE": _files_among_texts},
+    writes={"--out": _files_to_write},
+)
 def predict(
     context: typer.Context,
     model: Annotated[
@@ -51,7 +65,10 @@ def predict(
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(help="A table, or a .txt file with a text per line; - reads lines from standard input."),
+        typer.Option(
+            help="A table, or a .txt file with a text per line; - reads lines from standard input. A pattern "
+            "such as 'reviews/*.csv' stands for many files."
+        ),
     ] = None,
     text: Annotated[
         str | None,
@@ -67,7 +84,10 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write, .csv or .jsonl.", show_default="CSV to standard output"),
+        typer.Option(
+            help="File to write, .csv or .jsonl; for many files, a folder.",
+            show_default="CSV to standard output",
+        ),
     ] = None,
     top: Annotated[int, typer.Option(help="Number of most probable labels to output.", min=1)] = 1,
     threshold: Annotated[
@@ -79,6 +99,17 @@ def predict(
         str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
     ] = None,
     quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="What predicts for many files: processes of this machine, or a Ray cluster.",
+            show_default="processes, for a pattern",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Number of processes for many files.", min=1, show_default="processors"),
+    ] = None,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
@@ -90,31 +121,67 @@ def predict(
     An empty text gets the label frequencies of the training data; long texts are truncated as in training.
 
     Models of other data take files or folders in place of texts.
+
+    Many files are predicted for by several processes, with one result file each in the folder --out. Started
+    again, it goes on with the files that have no result yet; a process that ends is replaced.
+
+    nabi predict reviews.nabi --file 'reviews/*.csv' --out labels
     """
+    many = is_of_many(context.params)
+    if workers is not None and not many:
+        raise ArgumentError("--workers: expected many files, as --file 'FOLDER/*.csv', or an --engine")
+    other = other_predictor(model)
+    if other is None:
+        said = dict(context.params)
+    else:
+        of_many = frozenset({"engine", "workers"}) if many else frozenset()
+        said = refuse_options(context, other.predict_options | of_many, other.what)
+    if many:
+        from nabi.cli._many_files._command import predict_files
+
+        predict_files(said, predict_file)
+    else:
+        predict_file(said)
+
+
+def predict_file(said: Said) -> None:
+    """Predict for one file, or for texts, as a command line says by the names of its arguments."""
+    from nabi.files import writing_as
+
+    other = other_predictor(said["model"])
+    # Other processes do not know yet who writes.
+    with writing_as("nabi predict"):
+        if other is not None:
+            other.predict(said)
+        else:
+            _predict_texts(said)
+
+
+def _predict_texts(said: Said) -> None:
     from nabi.cli._predictions import PredictionWriter
     from nabi.training import on_threads
 
-    other = other_predictor(model)
-    if other is not None:
-        other.predict(refuse_options(context, other.predict_options, other.what))
-        return
+    texts, file, aspect, encoding = said["texts"], said["file"], said["aspect"], said["encoding"]
     if bool(texts) == (file is not None):
         raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
-    classifier = load_classifier(model, cell or ())
-    if top > 1 and classifier.labels.several:
+    classifier = load_classifier(said["model"], said["cell"] or ())
+    if said["top"] > 1 and classifier.labels.several:
         raise ArgumentError(
             "--top: expected a model with one label per text; with several, all probabilities are written"
         )
     if file is None:
-        assert texts is not None
         parts: Iterator[_Part] = iter([_Part(texts, None if aspect is None else [aspect] * len(texts))])
     elif file == _STANDARD_INPUT:
         parts = _lines(iter(sys.stdin), classifier)
-    elif any(suffix.lower() in _LINES for suffix in file.suffixes) and separator is None:
+    elif any(suffix.lower() in _LINES for suffix in file.suffixes) and said["separator"] is None:
         parts = _lines(_lines_of(file, encoding), classifier)
     else:
-        parts = _rows(classifier, file, text, aspect, encoding=encoding, separator=separator, quoted=quotes)
-    with on_threads(threads), PredictionWriter(out, classifier, top, threshold) as writer:
+        reading = {"encoding": encoding, "separator": said["separator"], "quoted": said["quotes"]}
+        parts = _rows(classifier, file, said["text"], aspect, **reading)
+    with (
+        on_threads(said["threads"]),
+        PredictionWriter(said["out"], classifier, said["top"], said["threshold"]) as writer,
+    ):
         for part in parts:
             writer.write(part.texts, part.aspects, part.columns)
 

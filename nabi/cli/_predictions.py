@@ -3,11 +3,12 @@
 import csv
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from nabi.cli._rows import free_name
 from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
@@ -80,7 +81,7 @@ class PredictionWriter:
         names = list(columns)
         for row, prediction in zip(zip(*columns.values(), strict=True), found, strict=True):
             if self._as_json:
-                added = {_added(name, names): value for name, value in self._object(prediction).items()}
+                added = {free_name(name, names): value for name, value in self._object(prediction).items()}
                 line = json.dumps(
                     {**dict(zip(names, row, strict=True)), **added}, ensure_ascii=False, default=str
                 )
@@ -100,7 +101,7 @@ class PredictionWriter:
         if columns is None:
             columns = ["text", "aspect"] if self._classifier.has_aspects else ["text"]
         first = list(columns)
-        self._csv.writerow([*first, *(_added(name, first) for name in self._header())])
+        self._csv.writerow([*first, *(free_name(name, first) for name in self._header())])
         self._begun = True
 
     def _header(self) -> list[str]:
@@ -126,13 +127,6 @@ class PredictionWriter:
             **({} if several else {"probability": round(prediction.probability, 6)}),
             "probabilities": {name: round(value, 6) for name, value in shown},
         }
-
-
-def _added(name: str, columns: Collection[str]) -> str:
-    """Return the name of an added column, which no column of the table has."""
-    while name in columns:
-        name = f"predicted {name}"
-    return name
 
 
 def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:

@@ -115,7 +115,7 @@ def _article(kind: str) -> str:
 
 
 _DATA = {
-    "a table": (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".json", ".xlsx"),
+    "a table": (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".json", ".xlsx", ".zip"),
     "a text": (".txt", ".md"),
     "series": (".ts", ".tsf"),
     "sequences of DNA": (".fa", ".fasta", ".fastq", ".fq"),

@@ -28,7 +28,7 @@ TASKS: dict[str, Callable[..., Task]] = {
 """The tasks by name; those that files make come besides."""
 
 _TEXT = (".txt", ".text", ".md")
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
 
 
 def is_file(task: str | os.PathLike[str]) -> bool:

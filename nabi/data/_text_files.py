@@ -9,6 +9,7 @@ import lzma
 import os
 import reprlib
 import stat
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import IO, Any
 
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 
-__all__ = ["COMPRESSED", "TextFile", "check_file"]
+__all__ = ["COMPRESSED", "TextFile", "check_file", "only_member"]
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _BLOCK = 1 << 20
@@ -47,11 +48,39 @@ def check_file(path: Path) -> None:
         raise ArgumentError(f"path: expected a regular file, got {path}, which cannot be read more than once")
 
 
+def only_member(path: Path) -> str:
+    """Return the name of the only file in a `.zip` file; what macOS adds is not counted.
+
+    Raises `FileFormatError` for a file that is damaged or no ZIP, `ArgumentError` for none or several files
+    in it and for one with a password.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = [
+                one
+                for one in archive.infolist()
+                if not one.is_dir()
+                and not one.filename.startswith("__MACOSX/")
+                and ".DS_Store" not in one.filename
+            ]
+    # What zipfile raises for a damaged directory of files: a bad size, an unknown version.
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as problem:
+        raise FileFormatError(f"path: {path} is damaged or not a .zip file ({problem})") from problem
+    if len(held) != 1:
+        names = ", ".join(sorted(one.filename for one in held)[:5])
+        got = f"{len(held):,}: {names}" if held else "none"
+        raise ArgumentError(f"path: expected one file in {path}, got {got}; unpack it, and name the file")
+    if held[0].flag_bits & 1:
+        raise ArgumentError(f"path: {held[0].filename} in {path} has a password; unpack it first")
+    return held[0].filename
+
+
 class TextFile:
     """A text file that can be read line by line, any number of times.
 
     Args:
-        path: of the file; `.gz`, `.bz2`, `.xz` and, from Python 3.14 on, `.zst` are decompressed.
+        path: of the file; `.gz`, `.bz2`, `.xz` and, from Python 3.14 on, `.zst` are decompressed,
+            and of a `.zip` file with one file in it, that one is read.
         encoding: of the text. With UTF-8, a byte order mark (BOM) of UTF-16 or UTF-32 takes precedence.
 
     Raises `ArgumentError` for an unknown encoding or a compression that needs a newer Python,
@@ -75,7 +104,7 @@ class TextFile:
         """Turn errors raised inside into errors that say what is wrong with the file."""
         try:
             yield
-        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as problem:
+        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as problem:
             raise self._damaged(problem) from problem
         except OSError as problem:
             # bz2 and zstd report damage as an OSError without an errno.
@@ -101,7 +130,7 @@ class TextFile:
 
         A damaged compressed file decompresses to nonsense first; its checksum only fails at the end.
         """
-        if self.path.suffix.lower() in COMPRESSED:
+        if self.path.suffix.lower() in (*COMPRESSED, ".zip"):
             with self.readable(), self._open(self.path, "rb") as file:
                 while file.read(_BLOCK):
                     pass
@@ -152,5 +181,17 @@ def _opener(path: Path) -> Callable[[str | os.PathLike[str], str], IO[bytes]]:
             return importlib.import_module("compression.zstd").open  # type: ignore[no-any-return]
         except ImportError:
             raise ArgumentError(f"path: {path} is compressed as .zst, which needs Python 3.14") from None
+    if suffix == ".zip":
+        return _open_member
     openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
     return openers.get(suffix, open)  # type: ignore[no-any-return]
+
+
+def _open_member(path: str | os.PathLike[str], mode: str) -> IO[bytes]:
+    """Open the only file in a `.zip` file."""
+    name = only_member(Path(path))
+    with zipfile.ZipFile(path) as archive:
+        try:
+            return archive.open(name)
+        except NotImplementedError as problem:
+            raise FileFormatError(f"path: {path} cannot be unpacked here ({problem})") from problem

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
+    from nabi.models._predictor._predictor import predictor
     from nabi.models._quantizing import SmallWeightsReport
     from nabi.models._sequences._fronts import SeriesFront as SeriesFront
     from nabi.models._sequences._model import SequencePrediction
@@ -81,6 +82,7 @@ else:
                 "load_model",
                 "model_from_config",
                 "model_from_json",
+                "predictor",
                 "save_model",
             ],
             "nabi.models._baselines._forecasts": ["LinearAutoregression"],
@@ -119,6 +121,7 @@ else:
             "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._quantizing": ["SmallWeightsReport"],
             "nabi.models._sequences._fronts": ["SeriesFront"],
+            "nabi.models._predictor._predictor": ["predictor"],
             "nabi.models._sequences._model": ["SequencePrediction"],
             "nabi.models._sequences._report": ["SequenceReport"],
             "nabi.models._series._model": ["SeriesClassifier"],
@@ -180,5 +183,6 @@ __all__ = [
     "load_model",
     "model_from_config",
     "model_from_json",
+    "predictor",
     "save_model",
 ]

@@ -1,7 +1,6 @@
 """The thread that computes for a model, and the queue before it."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -78,10 +77,10 @@ class Worker:
             reason = f"no answer within {self._limits.seconds:g} seconds"
             raise RefusedError(503, reason, {"Retry-After": "1"}) from None
         finally:
-            if not job.answer.done():
-                job.answer.cancel()
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(job)  # it is still there if nothing was computed for it
+            job.answer.cancel()  # of no effect once there is a result
+            # Not `remove` alone: its error, for what is not there, would write out all texts of the request.
+            if job.answer.cancelled() and job in self._waiting:
+                self._waiting.remove(job)
 
     async def close(self) -> None:
         """Finish what waits, and end the thread."""

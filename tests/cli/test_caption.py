@@ -1,5 +1,6 @@
 """`nabi train FOLDER --captions TABLE` and `nabi caption`."""
 
+import csv
 import json
 
 import numpy as np
@@ -66,6 +67,30 @@ def test_pictures_are_captioned(model, folder, nabi, tmp_path) -> None:
     lines = outcome.out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("a red wall  (log probability -0.")
+
+
+def test_captions_as_a_table_and_as_json(model, folder, nabi, tmp_path) -> None:
+    pictures = [folder / "0.png", folder / "1.png"]
+    out = tmp_path / "said.csv"
+    outcome = nabi("caption", model, *pictures, "--best", 2, "--out", out)
+    assert (outcome.status, outcome.out) == (0, "")
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(rows[0]) == ["image", "caption", "log_probability", "caption_2", "log_probability_2"]
+    assert [(row["image"], row["caption"]) for row in rows] == [
+        (str(pictures[0]), "a red wall"),
+        (str(pictures[1]), "a blue wall"),
+    ]
+    assert all(0 > float(row["log_probability"]) > float(row["log_probability_2"]) for row in rows)
+    outcome = nabi("caption", model, *pictures, "--json", "--best", 2)
+    for line, row in zip(outcome.out.splitlines(), rows, strict=True):
+        said = json.loads(line)
+        assert said["image"] == row["image"]
+        assert [one["text"] for one in said["captions"]] == [row["caption"], row["caption_2"]]
+    outcome = nabi("caption", model, *pictures, "--json", "--out", tmp_path / "a.csv")
+    assert (outcome.status, "--out: expected a name that ends in .jsonl with --json" in outcome.err) == (
+        2,
+        True,
+    )
 
 
 def test_what_is_wrong_is_one_line(model, folder, nabi, tmp_path) -> None:

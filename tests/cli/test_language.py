@@ -16,7 +16,9 @@ from nabi.cli._language import read
 from nabi.cli._language._command import _HEADINGS
 from nabi.cli._language._particles import FORMS, with_particle
 from nabi.cli._main import app
+from nabi.cli._uses import check_kind, refuse_model
 from nabi.errors import ArgumentError, NabiError, unknown_name
+from nabi.files import READERS, write_model_file
 
 HANGUL = re.compile("[가-힣]")
 KOREAN = read("ko")
@@ -115,6 +117,28 @@ def test_help_is_korean(nabi, in_korean) -> None:
     one = nabi("show", "-h")
     assert "─ 옵션 ─" in one.out
     assert "이 도움말을 출력하고 끝냅니다." in one.out
+
+
+@pytest.mark.parametrize("kind", [*READERS, "weights", "translator training"])
+def test_a_model_of_another_kind_is_refused_in_korean(tmp_path, kind) -> None:
+    path = tmp_path / "model.nabi"
+    write_model_file(path, kind, {}, {})
+    for refuse in (lambda: check_kind(path, [], "a model that labels something"), lambda: refuse_model(path)):
+        with pytest.raises(ArgumentError) as problem:
+            refuse()
+        translated = KOREAN.translate(str(problem.value)) or ""
+        assert str(path) in translated
+        assert not re.search(r"expected|got| with: |It is", translated)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.ts", "a.fasta", "a.png", "a.wav", "a.mid", ""])
+def test_data_in_place_of_a_model_are_refused_in_korean(tmp_path, name) -> None:
+    path = tmp_path / name
+    if name:
+        path.write_bytes(b"no model")
+    with pytest.raises(ArgumentError) as problem:
+        check_kind(path, ["translator"])
+    assert f"nabi train {path}" in (KOREAN.translate(str(problem.value)) or "")
 
 
 def test_what_has_no_translation_stays_english(nabi, in_korean, tmp_path) -> None:

@@ -11,6 +11,7 @@ def measured():
     return unrolling_memory([20, 400], units=64, inputs=8, batch=16)
 
 
+@pytest.mark.rotates(days=3)
 def test_the_static_graph_grows_and_the_dynamic_does_not(measured):
     found = {(each.kind, each.steps): each for each in measured}
     assert list(found) == [("static", 20), ("static", 400), ("dynamic", 20), ("dynamic", 400)]

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from nabi import cells, layers
+from nabi.native import runs_now
 
 X = torch.tensor([[[1.0], [2.0], [0.0], [3.0]], [[0.0], [5.0], [6.0], [0.0]]])
 MASK = torch.tensor([[True, True, False, True], [False, True, True, False]])
@@ -183,3 +184,32 @@ def test_bidirectional_gives_zeros_where_masked() -> None:
     assert (output[MASK] != 0).any()
     assert both.forward_layer.zero_output_for_mask
     assert not layers.Bidirectional(layers.LSTM(3)).forward_layer.zero_output_for_mask
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "PeepholeLSTM"])
+def test_predicting_under_a_mask_that_leaves_all_is_a_full_batch_of_the_same_bits(
+    name, batch, steps, monkeypatch
+) -> None:
+    """Both directions; what autograd records goes another way, through a layout of rows."""
+    torch.manual_seed(0)
+    layer = layers.Bidirectional(
+        layers.RNN(getattr(cells, name)(5), return_sequences=True, return_state=True)
+    )
+    x, mask = torch.randn(batch, steps, 4), torch.ones(batch, steps, dtype=torch.bool)
+    recorded = layer(x, mask=mask)
+    if not runs_now():
+        pytest.skip("no native code here")
+    monkeypatch.setattr("nabi.layers._recurrent._equations.scan", None)  # the way of rows
+    with torch.no_grad():
+        predicted = layer(x, mask=mask)
+    for one, other in zip(predicted, recorded, strict=True):
+        assert torch.equal(one, other.detach())
+
+
+def test_a_mask_that_leaves_all_is_passed_on() -> None:
+    layer = layers.LSTM(3, return_sequences=True)
+    with torch.no_grad():
+        output = layer(X, mask=torch.ones(2, 4, dtype=torch.bool))
+    assert output._keras_mask.all()

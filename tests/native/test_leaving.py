@@ -203,6 +203,7 @@ def test_a_forked_child_writes_its_results_into_memory_of_its_own(run: Run, fold
     assert run(script, folder).stdout == "True\n"
 
 
+@pytest.mark.rotates(days=2)
 def test_children_forked_while_threads_compile_and_run(run: Run, folder: Path) -> None:
     script = """
         torch.set_num_threads(1)

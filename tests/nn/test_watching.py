@@ -297,6 +297,7 @@ def test_saved_graphs_run_after_import_nabi(order: tuple[str, str], saved: Path)
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.rotates(days=5)
 def test_a_package_of_aotinductor(tmp_path: Path) -> None:
     from torch._inductor.cpp_builder import get_cpp_compiler
 

@@ -124,6 +124,7 @@ def test_a_run_can_be_resumed(tmp_path, monkeypatch, results):
     assert measured == [first, second]
 
 
+@pytest.mark.rotates(days=2)
 def test_a_busy_machine_is_one_where_a_process_computes():
     with Crew(1, milliseconds=5) as crew:
         bench = Bench(crew, 2, ["torch"], True, lambda line: None)

@@ -169,6 +169,7 @@ def test_a_run_is_a_process_that_leaves_its_result(tmp_path, texts):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+@pytest.mark.rotates(days=2)
 def test_ctrl_c_stops_the_command_and_the_run_is_repeated(tmp_path, texts):
     arguments = [
         "--only",

@@ -119,3 +119,19 @@ def test_the_end_finishes_what_runs() -> None:
         assert await asyncio.gather(*tasks) == [[2], [4]]
 
     run(test)
+
+
+def test_what_was_asked_is_never_written_out() -> None:
+    """A request may hold megabytes of text."""
+
+    class Text:
+        def __repr__(self) -> str:
+            raise AssertionError("it was written out")
+
+    async def test(worker, slow) -> None:
+        assert await worker.answer("a", len_of_each, [Text()]) == [1]
+
+    def len_of_each(items):
+        return [1 for _ in items]
+
+    run(test)

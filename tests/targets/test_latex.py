@@ -39,6 +39,7 @@ def make(name, **more):
 
 VARIANTS = {
     **{name: make(name) for name in CLASSIC},
+    **{name: make(name) for name in ("matrix-lstm", "gated-deltanet", "retnet")},  # states are matrices
     "peephole-lstm-full": make("peephole-lstm", full=True),
     "projected-lstm-clipped": make("projected-lstm", cell_clip=3.0, projection_clip=0.001),
     "simple-rnn-relu-without-bias": make("simple-rnn", activation="relu", use_bias=False),
@@ -77,6 +78,10 @@ def test_golden(name):
     if UPDATE:
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+
+
+def test_every_golden_file_is_read():
+    assert sorted(path.stem for path in GOLDEN.iterdir()) == sorted(VARIANTS)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -15,7 +15,7 @@ __all__ = ["Catalogue", "read"]
 _ENTRY = re.compile(r'^msgid ((?:".*"\s*)+)^msgstr ((?:".*"\s*)+)', re.MULTILINE)
 _VALUE = re.compile(r"\{(\w+)\}")
 # Values that are messages themselves.
-_PARTS = ("wanted", "problem")
+_PARTS = ("wanted", "problem", "kind_of_model")
 
 
 class _Writer(string.Formatter):

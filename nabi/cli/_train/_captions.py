@@ -23,8 +23,8 @@ class CaptionsForm(SystemForm):
     name, short = "a folder of pictures with captions", "captions"
     usage = "nabi train FOLDER --captions TABLE"
     what = (
-        "FOLDER: pictures; TABLE: .csv, .tsv, .jsonl, .parquet with the columns image and caption, or those "
-        "of --image and --caption"
+        "FOLDER: pictures; TABLE: .csv, .tsv, .jsonl, .json, .parquet, .xlsx with the columns image "
+        "and caption, or those of --image and --caption"
     )
     settings, model, learnt = CaptionSettings, "Captioner", "captions are"
     beside = ((".png", "some pictures"),)

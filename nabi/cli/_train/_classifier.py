@@ -35,7 +35,7 @@ class LabelsForm(DataForm):
 
     name, short = "a table of texts and labels", "labels"
     usage = "nabi train FILE --text COLUMN --label COLUMN"
-    what = "FILE: .csv, .tsv, .jsonl, .parquet, all but the last may be compressed"
+    what = "FILE: .csv, .tsv, .jsonl, .json, .parquet, .xlsx, all but the last two may be compressed"
     settings = TextSettings
     shared = frozenset({"validation", "test", "encoding", "separator", "quotes"})
     data: ClassVar = {

@@ -22,8 +22,8 @@ class SeriesForm(SystemForm):
     name, short = "series with labels", "series"
     usage = "nabi train FILE.ts, or nabi train TABLE --id COLUMN --label COLUMN"
     what = (
-        "FILE.ts: series with class labels; TABLE: .csv, .tsv, .jsonl, .parquet with a row for each step of "
-        "each series"
+        "FILE.ts: series with class labels; TABLE: .csv, .tsv, .jsonl, .json, .parquet, .xlsx with a row for "
+        "each step of each series"
     )
     settings, model, learnt = SeriesSettings, "SeriesClassifier", "series are"
     beside = ((".png", "the confusion matrix"),)

@@ -12,12 +12,11 @@ from nabi.data._dna._base_labels import check_length, read_base_labels
 from nabi.data._dna._bases import misplaced_letter
 from nabi.data._dna._file_names import is_dna_file, kind_of
 from nabi.data._dna._records import Record, read_records
-from nabi.data._tables._tables import read_table, table_columns
+from nabi.data._tables._tables import TABLE_ENDINGS, read_table, table_columns
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError, unknown_name
 
 __all__ = ["DNASequences", "read_dna"]
 
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _COLUMNS = ("sequence", "seq", "dna", "bases")
 _NAMES = ("name", "id")
 _LABELLED = re.compile(r"(?:^|\s)(?:label|class)=(\S+)")
@@ -99,7 +98,7 @@ def read_dna(
     (['TTGACATATAAT', 'ACCNGA'], ['promoter', 'other'])
     """
     files = _files(paths)
-    tables = [file for file in files if kind_of(file) in _TABLES]
+    tables = [file for file in files if kind_of(file) in TABLE_ENDINGS]
     if tables and len(files) > 1:
         raise ArgumentError(f"paths: expected FASTA and FASTQ files, or one table, got {len(files)} files")
     pattern = _pattern(label_pattern, label_from)

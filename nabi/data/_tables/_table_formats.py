@@ -2,7 +2,6 @@
 
 import csv
 import glob
-import json
 import re
 import threading
 import warnings
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 from nabi.data._text_files import TextFile
 from nabi.errors import FileFormatError, TableWarning
 
-__all__ = ["DelimitedReader", "JsonLinesReader", "ParquetReader", "Part", "Reader", "line_numbers"]
+__all__ = ["DelimitedReader", "ParquetReader", "Part", "Reader", "line_numbers"]
 
 # Part of a table: the values of each requested column, in that order.
 Part = list[list[Any]]
@@ -29,6 +28,7 @@ _INSTEAD = (
 _PLAIN = "read it with quoted=False (--no-quotes on the command line)"
 
 
+_DECLARED = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line that Excel reads and writes
 _NAMED = 5  # places listed in a message
 
 
@@ -60,15 +60,20 @@ class Reader(Protocol):
 class DelimitedReader:
     """Comma- or tab-separated values, read by Python's csv module in strict mode.
 
-    Without a header the columns are named by their numbers. A quoted field may span several lines. If one of
-    these lines on its own has as many fields as a row, the quote is probably a plain character:
-    `TableWarning` names the lines.
+    Without a header the columns are named by their numbers. A first line such as `sep=;`, which Excel
+    understands, says what the separator is where none is given, and is no row. A quoted field may span
+    several lines. If one of these lines on its own has as many fields as a row, the quote is probably a plain
+    character: `TableWarning` names the lines.
     """
 
     def __init__(self, file: TextFile, separator: str | None, quoted: bool, header: bool = True) -> None:
         self.file, self._quoted, self._header = file, quoted, header
         self.joined: list[tuple[int, int]] = []
         self._swallowed: list[tuple[int, int, int]] = []
+        declared = _DECLARED.fullmatch(next(file.lines(), ""))
+        self._above = 0 if declared is None else 1  # lines before the table
+        if separator is None and declared is not None:
+            separator = declared[1]
         self._options: dict[str, Any] = {
             "delimiter": self._guessed() if separator is None else separator,
             "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
@@ -90,26 +95,26 @@ class DelimitedReader:
 
     def _guessed(self) -> str:
         header = next((line for line in self.file.lines() if line.strip()), "")
-        return "," if "," in header else next((other for other in ";\t" if other in header), ",")
+        return "," if "," in header else next((other for other in ";\t|" if other in header), ",")
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield every record with the line it begins in, skipping blank lines."""
         taken: list[str] = []  # the lines of the record being read
 
         def lines() -> Iterator[str]:
-            for text in self.file.lines():
+            for text in islice(self.file.lines(), self._above, None):
                 taken.append(text)
                 yield text
 
         reader = csv.reader(lines(), **self._options)
-        line = 1
+        line = self._above + 1
         try:
             for record in reader:
                 if record:
                     if len(taken) > 1:
                         self._note_joined(line, taken, len(record))
                     yield line, record
-                line = reader.line_num + 1
+                line = self._above + reader.line_num + 1
                 taken.clear()
         except csv.Error as problem:
             raise self.file.wrong(*self._misquoted(line, problem)) from problem
@@ -207,62 +212,6 @@ def _long_fields() -> Iterator[None]:
             _limit_users -= 1
             if _limit_users == 0:
                 csv.field_size_limit(_usual_limit)
-
-
-class JsonLinesReader:
-    """A JSON object per line; the columns are the names in the first one."""
-
-    def __init__(self, file: TextFile) -> None:
-        self.file = file
-        self.joined: list[tuple[int, int]] = []
-        first = next(self._objects(), None)
-        if first is None:
-            raise FileFormatError(f"path: {file.path}: expected a JSON object per line, got an empty file")
-        self.columns = list(first[1])
-        if not self.columns:
-            raise file.wrong(first[0], "the JSON object has no columns")
-
-    def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        # Only "\n" ends a line: the other line breaks of str.splitlines may occur in a text.
-        for number, line in enumerate(self.file.lines("\n"), 1):
-            line = line.strip()
-            if not line:
-                continue
-            try:
-                found = json.loads(line)
-            except json.JSONDecodeError as problem:
-                reason = f"{problem.msg.removesuffix(' at')}, at character {problem.colno}"
-                raise self.file.wrong(number, f"this is not JSON ({reason})") from problem
-            except (ValueError, RecursionError) as problem:
-                raise self.file.wrong(number, f"this is not JSON ({problem})") from problem
-            if not isinstance(found, dict):
-                raise self.file.wrong(number, f"expected a JSON object, got {type(found).__name__}")
-            yield number, found
-
-    def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
-        """Yield the values of `columns`, of their JSON types, at most `rows` rows at a time."""
-        wanted = self.columns if columns is None else columns
-        objects = self._objects()
-        while True:
-            part: Part = [[] for _ in wanted]
-            for line, found in islice(objects, rows):
-                for column, values in zip(wanted, part, strict=True):
-                    if column not in found:
-                        raise self.file.wrong(line, f"the column {column!r} of the first row is missing")
-                    values.append(found[column])
-                if columns is None and len(found) > len(wanted):
-                    more = next(name for name in found if name not in wanted)
-                    raise self.file.wrong(
-                        line, f"the column {more!r} is not in the first row; name the columns to read"
-                    )
-            if not part[0]:
-                return
-            yield part
-
-    def line_of(self, row: int) -> int | None:
-        """Return the line of a row, counted from 0."""
-        found = next(islice(self._objects(), row, None), None)
-        return None if found is None else found[0]
 
 
 class ParquetReader:

@@ -8,21 +8,19 @@ from typing import Any
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data._tables._table_formats import (
-    DelimitedReader,
-    JsonLinesReader,
-    ParquetReader,
-    Reader,
-    line_numbers,
-)
-from nabi.data._text_files import COMPRESSED, TextFile, check_file
+from nabi.data._tables._excel_table import ExcelReader
+from nabi.data._tables._json_tables import JsonReader
+from nabi.data._tables._table_formats import DelimitedReader, ParquetReader, Reader, line_numbers
+from nabi.data._text_files import COMPRESSED, TextFile, check_file, only_member
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
 
-__all__ = ["Table", "place_of_row", "read_table", "stream_table", "table_columns"]
+__all__ = ["TABLE_ENDINGS", "Table", "place_of_row", "read_table", "stream_table", "table_columns"]
 
 _DELIMITED = (".csv", ".tsv")
-_JSON_LINES = (".jsonl", ".ndjson")
-_PARQUET = ".parquet"
+_JSON = (".jsonl", ".ndjson", ".json")
+_PARQUET, _EXCEL, _ZIP = ".parquet", ".xlsx", ".zip"
+TABLE_ENDINGS = (*_DELIMITED, *_JSON, _PARQUET, _EXCEL)
+"""What the names of tables end in, before the ending of a compression."""
 _ROWS_AT_ONCE = 10_000
 
 
@@ -71,28 +69,32 @@ def read_table(
     """Read columns of a table; the other columns are not kept.
 
     The file name determines the format: `.csv` and `.tsv` with a header, `.jsonl` or `.ndjson` with a JSON
-    object per line, `.parquet`. All but the last may be compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python
-    3.14) `.zst`. Blank lines are skipped. Values are text in CSV and TSV files; JSON and Parquet keep types.
+    object per line, `.json` with an array of objects or an object per line, `.parquet`, and `.xlsx`, of
+    which the first sheet is read (by openpyxl: `pip install nabi[xlsx]`). All but the last two may be
+    compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python 3.14) `.zst`, or be the only file in a `.zip`. Blank
+    lines are skipped. Values are text in CSV and TSV files; the others keep types. What a JSON object lacks,
+    and an empty cell of Excel, is None.
 
     Args:
         path: of the file.
         columns: names of the columns to read; all by default.
         encoding: of a text file. A byte order mark (BOM) of UTF-8 or UTF-16 is recognized.
-        separator: between the fields of a CSV or TSV file. The default is a comma for `.csv`, or a semicolon
-            or tab if the header has no comma, and a tab for `.tsv`. With a separator, a file of any other
+        separator: between the fields of a CSV or TSV file. The default is what a first line such as `sep=;`
+            says, as Excel writes it; else a comma for `.csv`, or a semicolon, tab or `|` if the header has no
+            comma, and a tab for `.tsv`. With a separator, a file of any other
             name is read as CSV.
         quoted: whether a field that begins with `"` extends to the next one, including separators and line
             breaks, as in standard CSV. False if quotes are plain characters. `TableWarning` names lines that
             were joined into one row although they look like separate rows.
-        header: whether the first line of a CSV or TSV file has the column names. Without a header the columns
-            are named by number, `"0"`, `"1"`, ...
+        header: whether the first line of a CSV, TSV or Excel file has the column names. Without a header
+            the columns are named by number, `"0"`, `"1"`, ...
 
     Raises:
         MissingFileError: if the file does not exist.
         UnknownNameError: if there is no such column; the message lists the columns.
         FileFormatError: for a file that is damaged, empty, or not of the format of its name, with the line.
-        ArgumentError: for a folder, an unsupported file name, an unknown encoding, and a separator that is
-            not one character.
+        ArgumentError: for a folder, an unsupported file name, an unknown encoding, a separator that is not
+            one character, a `.zip` with more than one file, and `.xlsx` without openpyxl.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "films.csv"
@@ -202,22 +204,29 @@ def _opened(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
+    if kind == _ZIP and not compressed:
+        check_file(path)
+        kind, compressed = Path(only_member(path)).suffix.lower(), True
+    packed_whole = compressed and kind in (_PARQUET, _EXCEL)
     if separator is not None:
-        if kind in (*_JSON_LINES, _PARQUET):
+        if kind in (*_JSON, _PARQUET, _EXCEL):
             raise ArgumentError(f"separator: expected none for {path.name}, got {separator!r}")
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n\0':
             raise ArgumentError(f"separator: expected one character, got {separator!r}")
-    elif kind not in (*_DELIMITED, *_JSON_LINES, _PARQUET) or (kind == _PARQUET and compressed):
+    elif kind not in TABLE_ENDINGS or packed_whole:
         raise ArgumentError(
-            f"path: expected a table, .csv, .tsv, .jsonl, .ndjson (also with {', '.join(COMPRESSED)}) or "
-            f".parquet, got {path.name}; separator= reads any other name as CSV"
+            f"path: expected a table, {', '.join((*_DELIMITED, *_JSON))} (also with "
+            f"{', '.join((*COMPRESSED, _ZIP))}), {_PARQUET} or {_EXCEL}, got {path.name}; separator= reads "
+            "any other name as CSV"
         )
     check_file(path)
     reader: Reader
     if kind == _PARQUET:
         reader = ParquetReader(path)
-    elif kind in _JSON_LINES:
-        reader = JsonLinesReader(TextFile(path, encoding))
+    elif kind == _EXCEL:
+        reader = ExcelReader(path, header)
+    elif kind in _JSON:
+        reader = JsonReader(TextFile(path, encoding), arrays=kind == ".json")
     else:
         between = "\t" if separator is None and kind == ".tsv" else separator
         reader = DelimitedReader(TextFile(path, encoding), between, quoted, header)

@@ -267,12 +267,13 @@ class Equations(Layer):
         equations, which are returned for every step.
         """
         program = self.program(training)
-        is_full = mask is None and not (training or reverse or unroll or extra or values)
+        is_full = mask is None and not (training or unroll or extra or values)
         if is_full and not torch.is_grad_enabled() and runs_now():
             stored = [self.stored_weight(family) for family in program.families]
-            found = scan_full_batch(program, x, states, stored, turned=True)
+            # Backwards, a batch is one that was turned round before, and is turned back.
+            found = scan_full_batch(program, x.flip(1) if reverse else x, states, stored, turned=True)
             if found is not None:
-                return *found, {}
+                return found[0].flip(1) if reverse else found[0], found[1], {}
         noise: States = ()
         if training and self._draws:
             generator = self.seed_generator.generator(x.device)

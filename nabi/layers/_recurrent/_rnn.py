@@ -27,6 +27,7 @@ from nabi.layers._recurrent._states import (
     pack,
     state_shapes,
 )
+from nabi.native import runs_now
 from nabi.nn import check_names
 
 __all__ = ["RNN"]
@@ -37,6 +38,16 @@ _AXES = "(batch, time, features)"
 def _runs_at_once(cell: Any) -> bool:
     # A penalty on the output of a cell applies to every step, so each step must be a call.
     return is_equations(cell) and cell.activity_regularizer is None
+
+
+def _leaves_all(mask: Tensor) -> bool:
+    """Whether a mask leaves every step as it is, as that of a single sequence mostly does.
+
+    It is asked only where that costs next to nothing: on the CPU, and without gradients.
+    """
+    if torch.is_grad_enabled() or not (type(mask) is Tensor and mask.is_cpu and mask.numel() and runs_now()):
+        return False
+    return bool(mask.all())
 
 
 class RNN(StatefulLayer):
@@ -177,6 +188,8 @@ class RNN(StatefulLayer):
             further = {name: self._batch_first(name, value) for name, value in further.items()}
         if mask is not None:
             mask = check_mask(self, mask, inputs)
+            if self.equations is not None and _leaves_all(mask):
+                mask = None
         states = self._initial(inputs, initial_state)
         names = () if return_values is None else check_names(return_values)
         outputs, last, final, values = self._run(inputs, states, mask, bool(training), further, names)

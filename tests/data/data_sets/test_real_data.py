@@ -38,6 +38,7 @@ def test_reuters_arrays() -> None:
     assert x[0] == [code if code < 1000 else 2 for code in whole[0]]
 
 
+@pytest.mark.rotates(days=2)
 def test_imdb() -> None:
     parts = imdb.load_texts()
     for part in parts:

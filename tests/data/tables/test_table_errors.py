@@ -66,8 +66,10 @@ def test_a_wrong_encoding_is_found_where_it_is(tmp_path):
         ('{"a": 1}\n{"a": "x\n', r"line 2: this is not JSON \(Unterminated string starting, at character 7"),
         ('{"a": 1}\n[1]\n', "line 2: expected a JSON object, got list"),
         ('"a"\n', "line 1: expected a JSON object, got str"),
-        ('{"a": 1}\n{"b": 1}\n', "line 2: the column 'a' of the first row is missing"),
-        ('{"a": 1}\n{"a": 1, "b": 1}\n', "line 2: the column 'b' is not in the first row; name the columns"),
+        (
+            '{"a": 1}\n' * 1001 + '{"b": 1}',
+            "line 1002: the column 'b' is in none of the first 1,000 rows; name",
+        ),
         ("[" * 100_000, "line 1: this is not JSON"),
         ('{"a": ' + "1" * 5000 + "}", "line 1: this is not JSON"),
         (b'{"a": "\xff"}\n', "line 1: byte 8 of the text"),
@@ -149,7 +151,10 @@ def test_damaged_archives(tmp_path, kind):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=60), st.sampled_from([".csv", ".tsv", ".jsonl", ".csv.gz", ".csv.bz2", ".csv.xz"]))
+@given(
+    st.binary(max_size=60),
+    st.sampled_from([".csv", ".tsv", ".jsonl", ".json", ".zip", ".csv.gz", ".csv.bz2", ".csv.xz"]),
+)
 def test_any_bytes_are_an_error_or_a_table(tmp_path_factory, content, kind):
     path = write(tmp_path_factory.mktemp("bytes") / f"a{kind}", content)
     with suppress(FileFormatError):
@@ -201,7 +206,8 @@ def test_a_stream_complains_before_it_starts(tmp_path):
         ("a.txt", {}, "path: expected a table, .csv.* got a.txt"),
         ("a", {}, "path: expected a table, .csv.* got a;"),
         (".csv", {}, "path: expected a table"),
-        ("a.json", {}, "path: expected a table"),
+        ("a.xls", {}, "path: expected a table"),
+        ("a.xlsx.gz", {}, "path: expected a table"),
         ("a.parquet.gz", {}, "path: expected a table"),
         ("a.gz", {}, "path: expected a table"),
         ("a.csv", {"encoding": "utf-9"}, "encoding: expected a text encoding .* got 'utf-9'"),
@@ -212,6 +218,8 @@ def test_a_stream_complains_before_it_starts(tmp_path):
         ("a.csv", {"separator": '"'}, "separator: expected one character, got '\"'"),
         ("a.csv", {"separator": "\0"}, "separator: "),
         ("a.jsonl", {"separator": ","}, "separator: expected none for a.jsonl, got ','"),
+        ("a.json", {"separator": ","}, "separator: expected none for a.json, got ','"),
+        ("a.xlsx", {"separator": ","}, "separator: expected none for a.xlsx, got ','"),
         ("a.parquet", {"separator": ","}, "separator: expected none for a.parquet, got ','"),
     ],
 )

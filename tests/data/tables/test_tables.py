@@ -133,6 +133,9 @@ def test_what_csv_writes_is_read(tmp_path_factory, table, separator, encoding):
     [
         ("a;b\n1,5;2\n", {"a": ["1,5"], "b": ["2"]}),
         ("a\tb\n1,5\t2\n", {"a": ["1,5"], "b": ["2"]}),
+        ("a|b\n1;5|2\n", {"a": ["1;5"], "b": ["2"]}),
+        ("sep=;\na,x;b\n1,5;2\n", {"a,x": ["1,5"], "b": ["2"]}),
+        ("SEP=\t\r\na,b\tc\r\n1\t2\r\n", {"a,b": ["1"], "c": ["2"]}),
         ("a;b,c\n1;2,3\n", {"a;b": ["1;2"], "c": ["3"]}),
         ("\n\na;b\r\n\r\n1;2", {"a": ["1"], "b": ["2"]}),
         ("a\n1\n", {"a": ["1"]}),

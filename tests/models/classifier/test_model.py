@@ -12,9 +12,10 @@ import nabi
 from nabi import cells, layers
 from nabi.callbacks import Callback, LambdaCallback
 from nabi.cells import Cell
-from nabi.data import Labels, Vocabulary
+from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.models import Prediction, Report, Sequential, TextClassifier
+from nabi.models._classifier._network import read_codes
 
 from ..task_checks import (
     Task,
@@ -59,6 +60,19 @@ def test_predictions_are_those_of_each_text_alone_and_in_order(learnt, reviews):
     alone = np.concatenate([learnt.probabilities([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert [prediction.probability for prediction in learnt.predict(texts)] == together.max(1).tolist()
+
+
+def test_predictions_have_the_bits_of_the_network_as_training_calls_it(learnt, reviews):
+    """Of batches padded to their longest text, and of texts alone."""
+    texts = list(dict.fromkeys(reviews[0]))[:70]
+    for given in (texts, *([text] for text in texts[:5])):
+        codes = learnt.encode(given)
+        groups = LengthGroups(codes, batch_size=64, shuffle=False, seed=0)
+        recorded = np.empty((len(given), 2), np.float32)
+        recorded[groups.order] = np.concatenate([learnt.model(x).detach().numpy() for x, *_ in groups])
+        found = read_codes(learnt.model, codes, 2)
+        assert found.tobytes() == recorded.tobytes()
+        assert found.tobytes() != read_codes(learnt.model, codes[::-1], 2).tobytes() or len(given) == 1
 
 
 def test_the_report_counts_what_predict_says(learnt, reviews):

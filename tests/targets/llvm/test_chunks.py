@@ -10,7 +10,8 @@ from nabi import cells
 from nabi.cells import Cell
 from nabi.ir.functions import exp, mean, sigmoid, tanh
 from nabi.native import threads as _threads
-from nabi.scan import scan
+from nabi.nn import RNN
+from nabi.scan import scan, static_scan
 from nabi.targets.llvm import _compiled
 from nabi.targets.llvm._plan import _kinds
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
@@ -145,6 +146,28 @@ def test_what_depends_on_weights_alone_is_computed_once() -> None:
     # size * cos(angle) and size * sin(angle) of the step; the derivative reads their factors, too.
     assert {"mul", "cos", "sin"} <= {node.operation for node in found.once}
     assert all(node.has_rows for node in found.values.saved)
+
+
+@needs_native
+@pytest.mark.parametrize("need_input", [True, False])
+def test_gains_and_inputs_share_the_products_of_their_cotangents(need_input: bool) -> None:
+    """The keys, values and receptances of RWKV-4 read mixtures of an input and the one before."""
+    cell = cells.RWKV4(5)
+    program = cell.program(3)
+    found = strata_of(program.as_states)
+    assert found is not None
+    assert found.backward.input is not None
+    stages = [found.backward.end, *found.backward.shifted.values(), found.backward.input]
+    assert [sum(len(one.sums) for one in stage.passes) for stage in stages] == [3, 0, 0]
+    layer = RNN(cell, 3).double()
+    x = torch.randn(2, 7, 3, dtype=torch.float64, requires_grad=need_input)
+    weights = [getattr(layer, f"{family.name}_l0") for family in program.families]
+    wanted = [*layer.parameters(), *([x] if need_input else [])]
+    outputs = [layer(x)[0], torch.stack(list(static_scan(program, list(x.unbind(1)), None, weights)[0]), 1)]
+    cotangents = torch.randn_like(outputs[0])
+    got, expected = (torch.autograd.grad(output, wanted, cotangents) for output in outputs)
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
 @needs_native

@@ -12,7 +12,8 @@ A state is of one of three kinds:
 - `readout`: nothing reads its old value, like an output `C h + D x`.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -302,6 +303,10 @@ class Strata:
             self._knows([*late, *of_loop], ready),
             *[self._knows([*late, *panels], ready)] * (len(ends) - 1),
         ]
+        shared = self._shared_products(ends, known)
+        at_last = self._knows([*late, *panels, *shared], ready)
+        ends[0] += shared
+        known = [known[0], *[at_last] * (len(ends) - 1)]
         found = [make_schedule(_once(nodes), at_hand) for nodes, at_hand in zip(ends, known, strict=True)]
         return BackwardStrata(
             make_schedule(_once(begin), self._knows([], ready)),
@@ -310,6 +315,29 @@ class Strata:
             dict(zip(shifts, found[1:-1], strict=True)),
             found[-1] if ends[-1] else None,
         )  # fmt: skip
+
+    def _shared_products(
+        self, ends: Sequence[Iterable[Node]], known: Sequence[Callable[[Node], bool]]
+    ) -> list[Node]:
+        """Return the products after the loop that several schedules need; the first keeps them for the rest.
+
+        A gain between an input and its product (`W (mu ∘ x)`) makes one of the cotangents of the gain and the
+        input alike.
+        """
+        found: dict[int, Node] = {}
+        times: Counter[int] = Counter()
+        for roots, at_hand in zip(ends, known, strict=True):
+            waiting, seen = list(roots), set[int]()
+            while waiting:
+                node = waiting.pop()
+                if node.index in seen or node.operation in LEAVES:
+                    continue
+                seen.add(node.index)
+                if is_product(node) and not self._needs_shift.get(node.index, True):
+                    found[node.index] = node
+                waiting.extend(argument for argument in node.arguments if not at_hand(argument))
+            times.update(index for index in seen if index in found)
+        return [found[i] for i in sorted(found) if times[i] > 1]
 
 
 class _ValuesOfRows(Values):

@@ -1,0 +1,77 @@
+"""Rows that commands write: CSV or JSON lines, to a file or to standard output."""
+
+import csv
+import json
+import sys
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, Self
+
+from nabi.errors import ArgumentError
+
+__all__ = ["RowWriter", "free_name"]
+
+_JSON_LINES = (".jsonl", ".ndjson")
+
+
+class RowWriter:
+    """Writes rows part by part, atomically to a file or to standard output.
+
+    Args:
+        out: `.csv` or `.jsonl`; None for standard output, as CSV.
+        as_json: write JSON lines whatever the name.
+
+    Raises `ArgumentError` for a name that does not fit, `OutputError` if the file cannot be written.
+    """
+
+    def __init__(self, out: Path | None, as_json: bool = False) -> None:
+        suffix = "" if out is None else out.suffix.lower()
+        allowed = _JSON_LINES if as_json else (".csv", *_JSON_LINES)
+        if out is not None and suffix not in allowed:
+            names = ".jsonl with --json" if as_json else ".csv or .jsonl"
+            raise ArgumentError(f"--out: expected a name that ends in {names}, got {out}")
+        self._out = out
+        self.as_json = as_json or suffix in _JSON_LINES
+        self._stack = ExitStack()
+        self._begun = False
+
+    def __enter__(self) -> Self:
+        """Open the file."""
+        from nabi.files import write_atomically
+
+        self._file: IO[str] = (
+            sys.stdout if self._out is None else self._stack.enter_context(write_atomically(self._out, "w"))
+        )
+        self._csv = csv.writer(self._file, lineterminator="\n")
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        """Close the file, or discard it after an error."""
+        self._stack.__exit__(*problem)
+
+    def write(self, given: Mapping[str, Any], added: Mapping[str, Any]) -> None:
+        """Write a row: what was given, then what is added, under names that no given column has."""
+        row = {**given, **{free_name(name, given): value for name, value in added.items()}}
+        if self.as_json:
+            self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        else:
+            if not self._begun:
+                self._csv.writerow(row)
+            self._csv.writerow(row.values())
+        self._begun = True
+
+    def flush(self) -> None:
+        """Hand on what has been written."""
+        self._file.flush()
+
+
+def free_name(name: str, columns: Collection[str]) -> str:
+    """Return the name of an added column, which no column of the table has.
+
+    >>> free_name("label", ["text", "label"])
+    'predicted label'
+    """
+    while name in columns:
+        name = f"predicted {name}"
+    return name

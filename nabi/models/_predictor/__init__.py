@@ -1,0 +1,1 @@
+"""Prediction on rows of tables, in one process or in many."""
