@@ -94,9 +94,12 @@ _FUNCTIONS = {
     "bits": _Function(
         "The bits of a number, and the number of bits.",
         (),
-        """typedef union { float number; uint32_t bits; } nabi_bits;
-
-static float nabi_power_of_two(int n)
+        """typedef union { float number; uint32_t bits; } nabi_bits;""",
+    ),
+    "power_of_two": _Function(
+        "2 to the power of a whole number.",
+        ("bits",),
+        """static float nabi_power_of_two(int n)
 {
     nabi_bits found;
     found.bits = (uint32_t)(n + 127) << 23;
@@ -114,7 +117,7 @@ static float nabi_power_of_two(int n)
     ),
     "exp": _Function(
         "e to the power of x. The power of two is multiplied in two parts: small results are gradual.",
-        ("bits", "reduced"),
+        ("power_of_two", "reduced"),
         f"""static float nabi_exp(float x)
 {{
     int n;
@@ -129,7 +132,7 @@ static float nabi_power_of_two(int n)
     ),
     "expm1": _Function(
         "e to the power of x, minus 1, without losing the digits of small results.",
-        ("bits", "reduced"),
+        ("power_of_two", "reduced"),
         f"""static float nabi_expm1(float x)
 {{
     int n;
