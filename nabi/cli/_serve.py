@@ -1,6 +1,7 @@
 """`nabi serve`: models behind an address."""
 
 import os
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -68,7 +69,8 @@ def serve(
         loaded[name], paths[name] = load_any(path, cell or ()), path
     files = ModelFiles(paths, lambda path: load_any(path, cell or ()), watch=2.0 if watch else None)
     key = api_key if api_key is not None else os.environ.get(_KEY) or None
-    with on_threads(threads):
+    # It ends by a signal, which is no failure: what is running has been answered by then.
+    with on_threads(threads), suppress(KeyboardInterrupt):
         serve_models(loaded, host=host, port=port, key=key, limits=limits, files=files, ready=_ready)
 
 

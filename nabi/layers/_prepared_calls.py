@@ -204,10 +204,9 @@ def _dense(layer: Dense, shape: tuple[int, ...], dtype: torch.dtype) -> _Found |
         def product(x: Tensor) -> Tensor:
             return torch.addmm(bias, x, kernel)
     else:
-        turned = kernel.detach().T
-
+        # As the layer does: torch takes other ways for a matrix that is trained, with other last digits.
         def product(x: Tensor) -> Tensor:
-            return functional.linear(x, turned, bias)
+            return functional.linear(x, kernel.T, bias)
 
     outputs = (*shape[:-1], layer.units)
     if _is_linear(activation):

@@ -57,6 +57,10 @@ def test_the_assembly_is_that_of_the_machine(nabi, machine, direction):
     assert re.search(FUSED[machine], outcome.out)
 
 
+# What the heads of these share, or what they read beside the input, is left to torch.
+WITHOUT_NATIVE_CODE = {"ct-gru", "fast-weights", "ltc", "mc-lstm", "nru", "ntm", "stack-rnn", "u-rnn"}
+
+
 @pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize("cell", cells_of_today())
@@ -65,6 +69,10 @@ def test_every_cell_is_a_module_that_llvm_reads(nabi, cell, direction):
 
     machine = ["--machine", "x86_64-linux-avx2"]
     outcome = nabi("show", cell, "--as", "llvm", "--direction", direction, *machine)
+    if cell in WITHOUT_NATIVE_CODE:
+        assert (outcome.status, outcome.out) == (2, "")
+        assert outcome.err.startswith("nabi: There is no native code for ")
+        return
     assert outcome.status == 0
     module = binding.parse_assembly(outcome.out)
     module.verify()

@@ -22,7 +22,9 @@ def head_and_module(
     """
     from nabi.targets.llvm._heads._kernels import write_module
 
-    kernel = HeadsKernel(program, dtype, machine, direction, direction == "forward", (), ())
+    # What runs, where torch computes weights before the steps.
+    runs = program.lowered.program if program.lowered else program
+    kernel = HeadsKernel(runs, dtype, machine, direction, direction == "forward", (), ())
     try:
         heads = kernel.places.heads.count
     except UnsupportedError as problem:
