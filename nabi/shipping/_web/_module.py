@@ -55,6 +55,7 @@ class WebModule:
             layout = layout_for(program, machine, kind, TILE if shares else None)
             weights = packed_weights(layout, program.structure)
             module = make(program, layout, machine, weights, test, apart=False, shares=shares)
+            # Sequences have any length: their loader lets the memory grow.
             room = 512 if program.passes else _room(program, layout)
             content = link_web_assembly(emit_object(module, machine), exports, stack=_STACK, room=room)
             found.append((len(content), content, layout, weights))
@@ -131,7 +132,7 @@ def web_assembly_files(
 
 
 def loader(name: str, module: WebModule, of: str = "model.mjs") -> bytes:
-    """Return the source that loads a module, from a file of this folder."""
+    """Return the source that loads a module; `of` is the template in this folder."""
     loading = template("loading.mjs")
     return template(of, LOADING=loading, NAME=name, SIZES=json.dumps(module.sizes)).encode()
 
