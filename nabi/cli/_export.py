@@ -141,10 +141,11 @@ def export(
     its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
     model.chord.onnx.
 
-    Machine code and C source compute one step of the model after the other, without an operating system or a
-    library: machine code on any of many processors, C on all others. A WebAssembly module does so in browsers
-    and other engines. A page runs the model where one looks on: a classifier shows the words that moved it, a
-    language model writes on, a model of notes composes and plays.
+    Machine code and C source compute one step of the model after the other, or whole sequences if it has
+    bidirectional layers, without an operating system or a library: machine code on any of many processors, C
+    on all others. A WebAssembly module does so in browsers and other engines. A page runs the model where one
+    looks on: a classifier shows the words that moved it, a language model writes on, a model of notes
+    composes and plays.
     """
     options: dict[str, Any] = {
         "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,

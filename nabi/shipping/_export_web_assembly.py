@@ -7,7 +7,7 @@ from typing import Any
 from nabi import _checks
 from nabi._public import public
 from nabi.shipping._folder import check_folder, write_folder
-from nabi.shipping._program import step_program
+from nabi.shipping._program import exported_program
 from nabi.shipping._self_test import self_test_of
 from nabi.shipping._small_weights import quantized
 from nabi.shipping._web._module import web_assembly_files
@@ -28,10 +28,11 @@ def write_web_assembly(
     """Write a model for browsers, Node and other engines: a WebAssembly module and what loads it.
 
     The module imports nothing and has a memory of its own. Beside it are a loader (`.mjs`), its types
-    (`.d.ts`), and a worklet of the Web Audio API that runs the model on sound, sample by sample.
+    (`.d.ts`), and a worklet of the Web Audio API that runs the model on sound, sample by sample. A model with
+    bidirectional layers runs whole sequences, and has no worklet.
 
     Args:
-        model: a built model whose layers go step by step, see `step_program`.
+        model: a built model, as for `write_object`.
         out: the folder.
         name: begins the names of files, a C identifier; by default the name of the model.
         weights: "float32", "int8", "bfloat16" or "float16", see `Model.quantize`; by default what the model
@@ -41,10 +42,10 @@ def write_web_assembly(
         overwrite: whether files in the folder that nabi did not write may be replaced.
 
     Returns:
-        The files that were written, the loader first.
+        The files that were written, the loader first; no worklet of a model with bidirectional layers.
 
     Raises:
-        ArgumentError: if the model is not built, or a layer cannot go step by step; all are named. If its
+        ArgumentError: if the model is not built, or a layer cannot be exported; all are named. If its
             weights are of another kind already.
         UnknownNameError: for another kind of weights.
         NotFiniteError: if a weight is NaN or infinite.
@@ -59,8 +60,8 @@ def write_web_assembly(
     """
     _checks.flag("simd", simd)
     model, kind = quantized(model, weights)
-    program = step_program(model, name)
-    names = web_assembly_names(program.name)
+    program = exported_program(model, name)
+    names = web_assembly_names(program.name)[: 3 if program.passes else None]
     folder = check_folder(out, names, names[0], overwrite=overwrite)
     files = web_assembly_files(program, self_test_of(model, program), simd, kind)
     return tuple(write_folder(folder, files))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from nabi.shipping._c._names import commented
 from nabi.shipping._program import StepProgram
+from nabi.shipping._sequence_header import CONSTANTS, memory_macro, sequence_example, sequence_functions
 
 __all__ = ["example", "header"]
 
@@ -27,7 +28,8 @@ def header(
         unsigned: constants that are unsigned.
     """
     name, upper = program.name, program.name.upper()
-    lines = [f"/* {program.name}: one step of a recurrent network, written by nabi.", " *"]
+    what = "whole sequences" if program.passes else "one step"
+    lines = [f"/* {program.name}: {what} of a recurrent network, written by nabi.", " *"]
     lines += [f" * {commented(line)}".rstrip() for line in about]
     lines += [
         " */",
@@ -40,9 +42,12 @@ def header(
     ]
     for key, value in constants.items():
         number = f"0x{value:08X}u" if key in unsigned else f"{value}"
-        comment = _CONSTANTS.get(key, "")
+        comment = (CONSTANTS if program.passes else _CONSTANTS).get(key, "")
         lines.append(f"#define {upper}_{key} {number}" + (f" /* {comment} */" if comment else ""))
-    lines += ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""]
+    lines.append("")
+    if program.passes:
+        lines += [*memory_macro(upper), ""]
+    lines += ["#ifdef __cplusplus", 'extern "C" {', "#endif", ""]
     if weights:
         lines += [weights, ""]
     reads = (
@@ -50,7 +55,8 @@ def header(
         if program.codes
         else f"{upper}_INPUT_SIZE numbers"
     )
-    for text, declaration in _functions(name, upper, reads):
+    functions = sequence_functions(program, reads) if program.passes else _functions(name, upper, reads)
+    for text, declaration in functions:
         lines += [*_comment(text), declaration, ""]
     lines += [
         "/* The constants again, for programs that load the code when they run. */",
@@ -118,6 +124,8 @@ def _comment(text: str) -> list[str]:
 
 def example(program: StepProgram) -> str:
     """Return a program that runs the self-test and a few steps."""
+    if program.passes:
+        return sequence_example(program)
     name, upper = program.name, program.name.upper()
     filled = f"(float)(step % {program.codes})" if program.codes else "(float)step / (float)(i + 1)"
     return f"""/* Written by nabi: runs the self-test of {name}, then four steps. */

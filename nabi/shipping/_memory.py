@@ -260,8 +260,11 @@ def lay_out(
         at += room(state.value)
     scratch = _place_scratch(program, room, places)
     input_copy = None
-    if program.input.width % lanes and any(
-        program.input in reads_of(one) for one in program.instructions if isinstance(one, Map)
+    # Pieces of a row have room behind them.
+    if (
+        program.row is None
+        and program.input.width % lanes
+        and any(program.input in reads_of(one) for one in program.instructions if isinstance(one, Map))
     ):
         input_copy, scratch = scratch, scratch + room(program.input)
     digits = None

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from nabi import cells, layers
+from nabi import cells, layers, models
 from nabi.errors import ArgumentError, ShapeError
+from nabi.ir.functions import tanh
 from tests.cells.sampling import cells_of_today
 
 
@@ -281,3 +282,33 @@ def test_a_cell_may_return_its_one_state_alone():
 def test_what_a_cell_returns_is_checked(returned, message):
     with pytest.raises(ArgumentError, match=f"TensorCell: .*{message}"):
         layers.RNN(TensorCell(returned))(torch.zeros(2, 4, 5))
+
+
+class OneNumber(cells.Cell):
+    """A cell with a parameter of a name that is chosen with it."""
+
+    parameter_name: str = "alpha"
+
+    def step(self, x, h):
+        return tanh(self.affine("h", x, h) + self.parameter(self.parameter_name, init=0.25))
+
+
+@pytest.mark.parametrize("name", ["float", "train", "to", "half", "forward", "training", "cell", "weights",
+                                  "input", "kernel", "bias", "_parameters"])  # fmt: skip
+def test_parameters_may_be_called_as_the_attributes_of_a_layer(name, tmp_path) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("float32")
+    found = []
+    for one in ("alpha", name):
+        torch.manual_seed(1)
+        model = models.Sequential([layers.RNN(OneNumber(4, parameter_name=one), input_shape=(None, 3))])
+        layer = model.layers[0]
+        weight = "alpha" if one == "alpha" else f"{one}_"
+        assert set(layer._parameters) == {"kernel", "recurrent_kernel", "bias", weight}
+        layer.float().train().to("cpu")
+        model.compile("sgd", "mse")
+        model.fit(x, np.ones((2, 4), "float32"), epochs=2, verbose=0)
+        found.append(model.predict(x, verbose=0))
+    np.testing.assert_array_equal(*found)
+    model.save(tmp_path / "model.nabi")
+    again = models.load_model(tmp_path / "model.nabi", custom_objects={"OneNumber": OneNumber})
+    np.testing.assert_array_equal(again.predict(x, verbose=0), found[1])

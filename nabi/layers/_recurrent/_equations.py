@@ -45,7 +45,8 @@ class Equations(Layer):
     """Base class of recurrent layers and Keras-style cells over a nabi cell: its weights and its run.
 
     Weights: `kernel` (inputs, gates · units) for the input, `recurrent_kernel` for the recurrent output,
-    `bias`; other weights keep their names in the cell's equations, matrices as (in, out).
+    `bias`; other weights keep their names in the cell's equations, matrices as (in, out). Where a layer has
+    an attribute of that name, such as `float` or `train`, the weight is called `float_`.
     `cell` may be None if a subclass runs something else.
 
     Values that the cell declares come before the default initializers, and other initializers before these;
@@ -55,6 +56,7 @@ class Equations(Layer):
 
     _casts_integers = True
     _reads_sequences = True
+    _attributes: Mapping[str, str] = {}  # of pickles that were made before it was there
 
     def __init__(
         self,
@@ -117,9 +119,28 @@ class Equations(Layer):
             prepare_lowering(one)
         program = self._programs[0]
         as_initial_values(self.initial_values, [program])
+        self._attributes = self._free_names(program)
         for family in program.families:
             self.add_family(family)
         set_declared_values(program, self.cell_parameters(), self.initial_values, self._own_roles())
+
+    def _free_names(self, program: Program) -> dict[str, str]:
+        """Return the attribute of each family's weight: not one that the layer has, nor that of another."""
+        names = [family.name for family in program.families]
+        taken = {_KERAS_NAMES[name] for name in names if name in _KERAS_NAMES}
+        found = {}
+        for name in names:
+            attribute = _KERAS_NAMES.get(name, name)
+            if name not in _KERAS_NAMES:
+                # Of the class as well: a property that has no value yet is no attribute of the layer.
+                while attribute in taken or hasattr(type(self), attribute) or hasattr(self, attribute):
+                    attribute += "_"
+                taken.add(attribute)
+            found[name] = attribute
+        return found
+
+    def _attribute_of(self, family: Family) -> str:
+        return self._attributes.get(family.name, _KERAS_NAMES.get(family.name, family.name))
 
     def _own_roles(self) -> frozenset[str]:
         """Return what starts as an initializer says that is not the default one."""
@@ -137,7 +158,7 @@ class Equations(Layer):
         self.add_weight(
             tuple(reversed(family.shape)),
             initializer,
-            _KERAS_NAMES.get(family.name, family.name),
+            self._attribute_of(family),
             trainable=family.trained,
             regularizer=regularizer,
         )
@@ -189,11 +210,11 @@ class Equations(Layer):
     def matrices(self) -> dict[str, int]:
         """Return the names of the matrices of the cell, with the axis of their outputs."""
         families = () if self._programs is None else self._programs[0].families
-        return {_KERAS_NAMES.get(f.name, f.name): 1 for f in families if len(f.shape) == 2}
+        return {self._attribute_of(f): 1 for f in families if len(f.shape) == 2}
 
     def stored_weight(self, family: Family) -> Tensor:
         """Return the weight of one family in Keras' layout: matrices as (in, out)."""
-        return self._weight(_KERAS_NAMES.get(family.name, family.name))
+        return self._weight(self._attribute_of(family))
 
     def program(self, training: bool = False) -> Program:
         """Return the cell's program for the input width of the built layer."""

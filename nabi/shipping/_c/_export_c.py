@@ -1,7 +1,7 @@
 """A model as a source file in C99 with the same header as an object file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,17 @@ import numpy as np
 from nabi import _checks
 from nabi._public import public
 from nabi._version import __version__
-from nabi.shipping._c._mathematics import functions_for, number
+from nabi.shipping._c._mathematics import functions_for, number, rows_of
 from nabi.shipping._c._names import Names, commented
+from nabi.shipping._c._sequence import sequence_functions
 from nabi.shipping._c._step import Array, LayerFunction, layer_function
-from nabi.shipping._code._functions import SelfTest, constants_of, scratch_bytes
-from nabi.shipping._export_object import multiplications
+from nabi.shipping._code._functions import SelfTest, constants_of
+from nabi.shipping._code._sequence_functions import sequence_constants
+from nabi.shipping._export_object import memory_of, multiplications
 from nabi.shipping._folder import check_folder, write_folder
 from nabi.shipping._header import example, header
 from nabi.shipping._memory import Layout, lay_out
-from nabi.shipping._program import Map, Numbers, StepProgram, step_program
+from nabi.shipping._program import Map, StepProgram, exported_program
 from nabi.shipping._self_test import self_test_of
 from nabi.shipping._weights_file import packed_weights
 
@@ -26,7 +28,6 @@ __all__ = ["c_files", "write_c"]
 
 _WIDE = 1 << 30
 """Vectors of a tile: products are written as plain loops over all of their units."""
-_LINE = 8
 
 
 @public
@@ -42,10 +43,10 @@ def write_c(
 
     Each layer is a function, with its equations as a comment. The source needs no library, neither the heap
     nor the mathematical functions of C, and has the functions of `write_object` in the same header. The same
-    model gives the same bytes.
+    model gives the same bytes. A model with bidirectional layers reads whole sequences, see `write_object`.
 
     Args:
-        model: a built model whose layers go step by step, see `step_program`.
+        model: a built model, as for `write_object`.
         out: the folder.
         name: begins the names of files and functions, a C identifier; by default the name of the model.
         separate_weights: whether the weights are a source file of their own.
@@ -55,8 +56,8 @@ def write_c(
         The files that were written, the source first.
 
     Raises:
-        ArgumentError: if the model is not built, or a layer cannot go step by step; the message names all
-            such layers.
+        ArgumentError: if the model is not built, or a layer cannot be exported; the message names all such
+            layers.
         NotFiniteError: if a weight is NaN or infinite.
         OutputError: if the folder cannot be written.
 
@@ -68,13 +69,19 @@ def write_c(
     ['gate.c', 'gate.h', 'gate_example.c']
     """
     _checks.flag("separate_weights", separate_weights)
-    program = step_program(model, name)
+    program = exported_program(model, name)
     names = c_files(program.name, separate_weights=separate_weights)
     folder = check_folder(out, names, names[1], overwrite=overwrite)
     layout = lay_out(program, 1, _WIDE)
-    source, arrays = _source(program, layout, self_test_of(model, program), separate_weights)
-    constants = constants_of(program, layout, packed_weights(layout, program.structure))
-    text = header(program, constants, _about(program, layout), weights=None)
+    test = self_test_of(model, program)
+    packed = packed_weights(layout, program.structure)
+    constants = (
+        sequence_constants(program, layout, packed, test)
+        if program.passes
+        else constants_of(program, layout, packed)
+    )
+    source, arrays = _source(program, layout, test, separate_weights, tuple(constants))
+    text = header(program, constants, _about(program, layout, constants), weights=None)
     contents = [source, text, example(program)]
     if separate_weights:
         contents.append(_weights_source(program, arrays))
@@ -88,31 +95,33 @@ def c_files(name: str, *, separate_weights: bool = False) -> list[str]:
     return [*found, f"{name}_weights.c"] if separate_weights else found
 
 
-def _about(program: StepProgram, layout: Layout) -> Sequence[str]:
+def _about(program: StepProgram, layout: Layout, constants: Mapping[str, int]) -> Sequence[str]:
     return [
         "Portable C99, for any processor with float and double of IEEE 754.",
         f"nabi {__version__}. The licence of the model is yours to state; nabi adds none.",
         "",
         *[f"{layer.name}: {layer.title}" for layer in program.layers],
         "",
-        f"Weights: {4 * len(layout.weights):,} bytes. "
-        f"State: {max(4 * layout.state_size, 4):,} bytes a stream.",
-        f"Scratch memory: {scratch_bytes(program, layout):,} bytes. "
+        f"Weights: {4 * len(layout.weights):,} bytes. {memory_of(program, layout, constants)}",
         f"Multiplications a step: {multiplications(program):,}.",
         "No heap, no library, no memory that changes but what the caller gives.",
     ]
 
 
-def _source(program: StepProgram, layout: Layout, test: SelfTest, apart: bool) -> tuple[str, list[Array]]:
+def _source(
+    program: StepProgram, layout: Layout, test: SelfTest, apart: bool, keys: Sequence[str]
+) -> tuple[str, list[Array]]:
     name, upper = program.name, program.name.upper()
-    names = Names(_taken(name))
-    written = [layer_function(name, layer, layout, names) for layer in program.layers]
+    names = Names(_taken(program, keys))
+    keeps = bool(program.passes)
+    written = [layer_function(name, layer, layout, names, keeps_rows=keeps) for layer in program.layers]
     arrays = [array for one in written for array in one.arrays]
     if layout.initial is not None:
         numbers = np.concatenate([state.initial for state in program.states])
         arrays.append(Array(f"{name}_initial", f"[{len(numbers)}]", numbers))
+    what = "whole sequences" if program.passes else "one step"
     parts = [
-        f"/* {name}: one step of a recurrent network, written by nabi; see {name}.h. */",
+        f"/* {name}: {what} of a recurrent network, written by nabi; see {name}.h. */",
         f'#include "{name}.h"',
     ]
     if apart:
@@ -125,7 +134,15 @@ def _source(program: StepProgram, layout: Layout, test: SelfTest, apart: bool) -
     }  # fmt: skip
     parts += functions_for(used)
     parts += [one.text for one in written]
-    parts += _functions(program, layout, test, name, upper, written)
+    if program.passes:
+        parts += sequence_functions(program, layout, test, written, has_initial=layout.initial is not None)
+    else:
+        parts += _functions(program, layout, test, name, upper, written)
+    parts.append(
+        "\n\n".join(
+            f"int32_t {name}_{key.lower()}(void)\n{{\n    return (int32_t){upper}_{key};\n}}" for key in keys
+        )
+    )
     return "\n\n".join(parts) + "\n", arrays
 
 
@@ -135,22 +152,18 @@ def _weights_source(program: StepProgram, arrays: Sequence[Array]) -> str:
     return "\n\n".join([text, declared, *[_array(one, "const float") for one in arrays]]) + "\n"
 
 
-def _taken(name: str) -> list[str]:
+def _taken(program: StepProgram, keys: Sequence[str]) -> list[str]:
     """Return the names of the file and of its header that no layer decides."""
+    name = program.name
     functions = ("compute", "init", "reset", "step", "run", "get_state", "set_state", "self_test", "initial")
-    macros = [f"{name.upper()}_{key}" for key in ("H", *_KEYS)]
-    return [f"{name}_{one}" for one in (*functions, *(key.lower() for key in _KEYS))] + macros
+    passes = [f"pass_{number}" for number in range(len(program.passes))]
+    macros = [f"{name.upper()}_{key}" for key in ("H", "SCRATCH_BYTES", *keys)]
+    return [f"{name}_{one}" for one in (*functions, *passes, *(key.lower() for key in keys))] + macros
 
 
 def _array(array: Array, kind: str) -> str:
     head = f"/* {commented(array.about)} */\n{kind} {array.name}[{array.numbers.size}]"
-    return f"{head} = {{\n{_rows(array.numbers)}\n}};"
-
-
-def _rows(numbers: Numbers) -> str:
-    texts = [number(float(one)) for one in numbers.reshape(-1)]
-    rows = [", ".join(texts[at : at + _LINE]) for at in range(0, len(texts), _LINE)]
-    return ",\n".join(f"    {row}" for row in rows)
+    return f"{head} = {{\n{rows_of(array.numbers)}\n}};"
 
 
 def _functions(
@@ -168,9 +181,6 @@ def _functions(
     at = f"{output.memory} + {place}" if output.memory != "input" else "x"
     steps, shown = test.outputs.shape
     start = f"{name}_initial[n]" if layout.initial is not None else "0.0f"
-    constants = "\n".join(
-        f"int32_t {name}_{key.lower()}(void)\n{{\n    return (int32_t){upper}_{key};\n}}\n" for key in _KEYS
-    )
     return [
         f"""static void {name}_compute(float *state, float *scratch, const float *x, float *y)
 {{
@@ -224,10 +234,10 @@ def _functions(
         f"""int32_t {name}_self_test(void *state, void *scratch)
 {{
     static const float inputs[{test.inputs.size}] = {{
-{_rows(test.inputs)}
+{rows_of(test.inputs)}
     }};
     static const float outputs[{test.outputs.size}] = {{
-{_rows(test.outputs)}
+{rows_of(test.outputs)}
     }};
     float *const y = (float *)scratch + {layout.scratch_size};
     int32_t failed = 0;
@@ -244,11 +254,4 @@ def _functions(
     {name}_reset(state);
     return failed;
 }}""",
-        constants.rstrip(),
     ]
-
-
-_KEYS = (
-    "INPUT_SIZE", "OUTPUT_SIZE", "STATE_SIZE", "STATE_BYTES", "SCRATCH_BYTES", "ALIGN", "ABI_VERSION",
-    "WEIGHTS_CRC",
-)  # fmt: skip

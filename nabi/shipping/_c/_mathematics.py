@@ -8,9 +8,14 @@ too, written so that they need no fused multiply-add: ln 2 and pi / 2 are subtra
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from nabi.native import COEFFICIENTS
 
-__all__ = ["expression", "functions_for", "number"]
+__all__ = ["expression", "functions_for", "number", "rows_of"]
+
+_LINE = 8
 
 
 class _Function(NamedTuple):
@@ -27,8 +32,6 @@ def number(value: float) -> str:
     >>> number(1.0), number(0.1)
     ('1.0f', '0.100000001f')
     """
-    import numpy as np
-
     single = float(np.float32(value))
     if single != single:
         return "(0.0f / 0.0f)"
@@ -36,6 +39,17 @@ def number(value: float) -> str:
         return "(1.0f / 0.0f)" if single > 0 else "(-1.0f / 0.0f)"
     text = f"{single:.9g}"
     return f"{text}f" if any(sign in text for sign in ".e") else f"{text}.0f"
+
+
+def rows_of(numbers: npt.NDArray[np.float32]) -> str:
+    """Return numbers as lines of an initializer.
+
+    >>> rows_of(np.ones((1, 2), np.float32))
+    '    1.0f, 1.0f'
+    """
+    texts = [number(float(one)) for one in numbers.reshape(-1)]
+    rows = [", ".join(texts[at : at + _LINE]) for at in range(0, len(texts), _LINE)]
+    return ",\n".join(f"    {row}" for row in rows)
 
 
 def _polynomial(row: Sequence[float], x: str, double: bool = False) -> str:
@@ -80,9 +94,12 @@ _FUNCTIONS = {
     "bits": _Function(
         "The bits of a number, and the number of bits.",
         (),
-        """typedef union { float number; uint32_t bits; } nabi_bits;
-
-static float nabi_power_of_two(int n)
+        """typedef union { float number; uint32_t bits; } nabi_bits;""",
+    ),
+    "power_of_two": _Function(
+        "2 to the power of a whole number.",
+        ("bits",),
+        """static float nabi_power_of_two(int n)
 {
     nabi_bits found;
     found.bits = (uint32_t)(n + 127) << 23;
@@ -100,7 +117,7 @@ static float nabi_power_of_two(int n)
     ),
     "exp": _Function(
         "e to the power of x. The power of two is multiplied in two parts: small results are gradual.",
-        ("bits", "reduced"),
+        ("power_of_two", "reduced"),
         f"""static float nabi_exp(float x)
 {{
     int n;
@@ -115,7 +132,7 @@ static float nabi_power_of_two(int n)
     ),
     "expm1": _Function(
         "e to the power of x, minus 1, without losing the digits of small results.",
-        ("bits", "reduced"),
+        ("power_of_two", "reduced"),
         f"""static float nabi_expm1(float x)
 {{
     int n;

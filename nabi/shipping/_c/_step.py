@@ -42,7 +42,9 @@ class LayerFunction(NamedTuple):
     arrays: list[Array]
 
 
-def layer_function(prefix: str, layer: StepLayer, layout: Layout, names: Names) -> LayerFunction:
+def layer_function(
+    prefix: str, layer: StepLayer, layout: Layout, names: Names, *, keeps_rows: bool = False
+) -> LayerFunction:
     """Return the function `static void PREFIX_LAYER(const float *input, float *state, float *scratch)`.
 
     Args:
@@ -50,13 +52,14 @@ def layer_function(prefix: str, layer: StepLayer, layout: Layout, names: Names) 
         layer: the layer.
         layout: where values lie, for vectors of one number.
         names: of the file.
+        keeps_rows: whether the input is the row of a step, in which the layer may write what it keeps.
     """
-    return _Writer(prefix, layer, layout, names).written()
+    return _Writer(prefix, layer, layout, names, "" if keeps_rows else "const ").written()
 
 
 class _Writer:
-    def __init__(self, prefix: str, layer: StepLayer, layout: Layout, names: Names) -> None:
-        self._layer, self._layout = layer, layout
+    def __init__(self, prefix: str, layer: StepLayer, layout: Layout, names: Names, constant: str) -> None:
+        self._layer, self._layout, self._constant = layer, layout, constant
         self._file = names
         self._name = names.free(f"{prefix}_{layer.name}")
         self._arrays: list[Array] = []
@@ -75,7 +78,7 @@ class _Writer:
         about += [f" *   {commented(line)}" for line in self._layer.equations] + [" */"]
         unused = [f"    (void){name};" for name in ("input", "state", "scratch")
                   if not re.search(rf"\b{name}\b", "\n".join([*self._pointers, body]))]  # fmt: skip
-        head = f"static void {self._name}(const float *input, float *state, float *scratch)"
+        head = f"static void {self._name}({self._constant}float *input, float *state, float *scratch)"
         text = [*about, head, "{", *self._pointers, *counters, *unused, body, "}"]
         return LayerFunction(self._name, "\n".join(text), self._arrays)
 
@@ -91,7 +94,7 @@ class _Writer:
                 self._names[id(value)] = self._array(value.name, value.name, value.numbers)
             else:
                 self._names[id(value)] = name = self._local.free(value.name)
-                constant = "const " if value.memory == "input" else ""
+                constant = self._constant if value.memory == "input" else ""
                 at = self._layout.place(value)
                 start = f"{value.memory} + {at}" if at else value.memory
                 self._pointers.append(f"    {constant}float *const {name} = {start};")

@@ -14,7 +14,18 @@ from nabi.shipping._memory import ALIGNMENT, Layout
 from nabi.shipping._program import Numbers, StepProgram
 from nabi.shipping._weights_file import ABI_VERSION, HEADER_BYTES, Weights
 
-__all__ = ["SelfTest", "constants_of", "model_module", "scratch_bytes", "weights_module"]
+__all__ = [
+    "SelfTest",
+    "compare",
+    "constant",
+    "constants_of",
+    "finish",
+    "misfits",
+    "model_module",
+    "scratch_bytes",
+    "stored_weights",
+    "weights_module",
+]
 
 _INT = ir.IntType(32)
 _FLOAT = ir.FloatType()
@@ -81,13 +92,14 @@ def model_module(
 def weights_module(program: StepProgram, weights: Weights, machine: Machine) -> ir.Module:
     """Return a module with nothing but the weights, as the constant `NAME_weights`."""
     module = ir.Module(f"{program.name}_weights")
-    _constant(module, f"{program.name}_weights", weights.content, machine, internal=False)
+    constant(module, f"{program.name}_weights", weights.content, machine, internal=False)
     return module
 
 
-def _constant(
+def constant(
     module: ir.Module, name: str, content: bytes, machine: Machine, *, internal: bool, align: int = ALIGNMENT
 ) -> Any:
+    """Add constant bytes to a module."""
     kind = ir.ArrayType(ir.IntType(8), len(content))
     found = ir.GlobalVariable(module, kind, name)
     found.global_constant, found.align = True, align
@@ -97,6 +109,53 @@ def _constant(
     if _is_elf(machine):
         found.section = f".rodata.{name}"
     return found
+
+
+def compare(
+    b: ir.IRBuilder, kind: Any, found: Any, wanted: Any, count: int, tolerance: float, failed: Any
+) -> None:
+    """Write a comparison of numbers, which goes to the block `failed` at the first that differs."""
+    with rounds(b, kind, ir.Constant(kind, count)) as at:
+        one, other = (
+            b.load(b.gep(pointer, [at], source_etype=_FLOAT), align=4, typ=_FLOAT)
+            for pointer in (found, wanted)
+        )
+        difference, bound = b.fsub(one, other), ir.Constant(_FLOAT, tolerance)
+        below = b.fcmp_ordered("<", difference, bound)
+        above = b.fcmp_ordered(">", difference, b.fneg(bound))
+        following = b.append_basic_block("equal")
+        b.cbranch(b.and_(below, above), following, failed)
+        b.position_at_end(following)
+
+
+def misfits(b: ir.IRBuilder, kind: Any, data: Any, layout: int) -> Any:
+    """Return whether the weights that the program was linked with belong to another model."""
+    wrong = None
+    for place, value in enumerate([int.from_bytes(b"nabi", "little"), ABI_VERSION, layout]):
+        at = b.gep(data, [ir.Constant(kind, place)], source_etype=_INT)
+        differs = b.icmp_signed("!=", b.load(at, align=4, typ=_INT), ir.Constant(_INT, value))
+        wrong = differs if wrong is None else b.or_(wrong, differs)
+    return wrong
+
+
+def stored_weights(module: ir.Module, name: str, weights: Weights, machine: Machine, *, apart: bool) -> Any:
+    """Return the weights with their header, in this module or in another object."""
+    if not apart:
+        return constant(module, name, weights.content, machine, internal=True)
+    found = ir.GlobalVariable(module, ir.ArrayType(ir.IntType(8), len(weights.content)), name)
+    found.global_constant, found.align = True, ALIGNMENT
+    return found
+
+
+def finish(module: ir.Module, machine: Machine) -> None:
+    """Give all functions of a module their sections, and ask for small code on bare processors."""
+    for function in module.functions:
+        if function.is_declaration:
+            continue
+        if "-none-" in machine.triple:
+            function.attributes.add("optsize")
+        if _is_elf(machine):
+            function.section = f".text.{function.name}"
 
 
 def _is_elf(machine: Machine) -> bool:
@@ -117,7 +176,7 @@ class _Writer:
         self._program, self._layout, self._machine, self._test = program, layout, machine, test
         self._kind = index_of(machine)
         self.module = ir.Module(program.name)
-        self._data = self._weights(weights, apart)
+        self._data = stored_weights(self.module, f"{program.name}_weights", weights, machine, apart=apart)
         self._step = add_step(self.module, f"{program.name}_compute", program, layout, machine, shares=shares)
         self._step.linkage = "internal"
         self._label = weights.layout if apart else None
@@ -130,23 +189,7 @@ class _Writer:
         self._write_transfer("get_state", to_state=False)
         self._write_transfer("set_state", to_state=True)
         self._write_self_test()
-        for function in self.module.functions:
-            if not function.is_declaration:
-                self._finish(function)
-
-    def _weights(self, weights: Weights, apart: bool) -> Any:
-        name = f"{self._program.name}_weights"
-        if not apart:
-            return _constant(self.module, name, weights.content, self._machine, internal=True)
-        found = ir.GlobalVariable(self.module, ir.ArrayType(ir.IntType(8), len(weights.content)), name)
-        found.global_constant, found.align = True, ALIGNMENT
-        return found
-
-    def _finish(self, function: Any) -> None:
-        if "-none-" in self._machine.triple:
-            function.attributes.add("optsize")
-        if _is_elf(self._machine):
-            function.section = f".text.{function.name}"
+        finish(self.module, machine)
 
     def _function(self, name: str, result: Any, arguments: Sequence[str], **kinds: Any) -> tuple[Any, Any]:
         function = function_of(self.module, f"{self._program.name}_{name}", result, list(arguments), kinds)
@@ -209,7 +252,7 @@ class _Writer:
         number = b.ptrtoint(state, self._kind)
         checks.append((b.icmp_signed("!=", b.and_(number, self._index(3)), self._index(0)), 2))
         if self._label is not None:
-            checks.append((self._misfits(b), 3))
+            checks.append((misfits(b, self._kind, b.bitcast(self._data, POINTER), self._label), 3))
         answer = ir.Constant(_INT, 0)
         for failed, code in reversed(checks):
             answer = b.select(failed, ir.Constant(_INT, code), answer)
@@ -220,17 +263,6 @@ class _Writer:
         b.branch(bad)
         b.position_at_end(bad)
         b.ret(answer)
-
-    def _misfits(self, b: ir.IRBuilder) -> Any:
-        """Return whether the weights that the program was linked with belong to another model."""
-        data = b.bitcast(self._data, POINTER)
-        wanted = [int.from_bytes(b"nabi", "little"), ABI_VERSION, self._label]
-        wrong = None
-        for place, value in enumerate(wanted):
-            found = b.load(b.gep(data, [self._index(place)], source_etype=_INT), align=4, typ=_INT)
-            differs = b.icmp_signed("!=", found, ir.Constant(_INT, value))
-            wrong = differs if wrong is None else b.or_(wrong, differs)
-        return wrong
 
     def _write_step(self) -> Any:
         function, b = self._function("step", ir.VoidType(), ["state", "scratch", "x", "y"])
@@ -259,9 +291,9 @@ class _Writer:
         """Compare stored steps; return 0, or the number of the first step that differs, from 1."""
         test, program = self._test, self._program
         name = program.name
-        given = _constant(self.module, f"{name}_test_inputs", test.inputs.tobytes(), self._machine,
+        given = constant(self.module, f"{name}_test_inputs", test.inputs.tobytes(), self._machine,
                           internal=True, align=4)  # fmt: skip
-        wanted = _constant(self.module, f"{name}_test_outputs", test.outputs.tobytes(), self._machine,
+        wanted = constant(self.module, f"{name}_test_outputs", test.outputs.tobytes(), self._machine,
                            internal=True, align=4)  # fmt: skip
         function, b = self._function("self_test", _INT, ["state", "scratch"])
         state, scratch = function.args
@@ -273,18 +305,8 @@ class _Writer:
         with rounds(b, self._kind, self._index(steps)) as step:
             x = self._at(b, b.bitcast(given, POINTER), b.mul(step, self._index(program.input.width)))
             b.call(self._step, [self._numbers(b), state, scratch, x, y])
-            row = b.mul(step, self._index(shown))
-            with rounds(b, self._kind, self._index(shown)) as at:
-                expected = self._at(b, b.bitcast(wanted, POINTER), b.add(row, at))
-                difference = b.fsub(
-                    b.load(self._at(b, y, at), align=4, typ=_FLOAT), b.load(expected, align=4, typ=_FLOAT)
-                )
-                bound = ir.Constant(_FLOAT, test.tolerance)
-                below = b.fcmp_ordered("<", difference, bound)
-                above = b.fcmp_ordered(">", difference, b.fneg(bound))
-                following = function.append_basic_block("equal")
-                b.cbranch(b.and_(below, above), following, failed)
-                b.position_at_end(following)
+            expected = self._at(b, b.bitcast(wanted, POINTER), b.mul(step, self._index(shown)))
+            compare(b, self._kind, y, expected, shown, test.tolerance, failed)
             found = step
         b.branch(passed)
         b.position_at_end(failed)

@@ -1,5 +1,6 @@
 """The function of one step, and the module of a stream that Python runs."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,10 @@ from nabi.native.vectors import POINTER
 from nabi.shipping._code._instructions import StepWriter, index_of, largest_tile, rounds
 from nabi.shipping._code._shared import SharedFunctions
 from nabi.shipping._memory import DIGITS, FOUR, Layout, lay_out
-from nabi.shipping._program import StepProgram, Value, results_of
+from nabi.shipping._program import StepLayer, StepProgram, Value, results_of
 from nabi.shipping._small_weights import pack_small, small_table
 
-__all__ = ["STREAM_ARGUMENTS", "add_step", "function_of", "layout_for", "stream_module"]
+__all__ = ["STREAM_ARGUMENTS", "add_part", "add_step", "function_of", "layout_for", "stream_module"]
 
 _NO_ALIAS = ("weights", "state", "scratch", "y")
 
@@ -59,16 +60,39 @@ def add_step(
         machine: the target.
         shares: whether what is computed in many places is written once, and called: less code, but slower.
     """
+    shared = SharedFunctions(module, machine) if shares else None
+    return add_part(module, name, program, layout, machine, shared, program.layers, program.output)
+
+
+def add_part(
+    module: ir.Module,
+    name: str,
+    program: StepProgram,
+    layout: Layout,
+    machine: Machine,
+    shared: SharedFunctions | None,
+    layers: Sequence[StepLayer],
+    output: Value | None,
+) -> Any:
+    """Add `void name(weights, state, scratch, x, y)`, which computes some layers of a step.
+
+    Args:
+        module, name, program, layout, machine: see `add_step`.
+        shared: functions for what is computed in many places; None to write everything where it is needed.
+        layers: what is computed.
+        output: what is copied to `y`; None for nothing.
+    """
     function = function_of(module, name, ir.VoidType(), ["weights", "state", "scratch", "x", "y"])
     b = ir.IRBuilder(function.append_basic_block("entry"))
     weights, state, scratch, x, y = function.args
-    shared = SharedFunctions(module, machine) if shares else None
     writer = StepWriter(b, machine, layout, weights, state, scratch, x, shared)
     if layout.input_copy is not None:
         writer.copy(x, writer.at(scratch, layout.input_copy), program.input.width)
-    for instruction in program.instructions:
-        writer.write(instruction)
-    writer.copy(writer.address(program.output), y, program.output.width)
+    for layer in layers:
+        for instruction in layer.instructions:
+            writer.write(instruction)
+    if output is not None:
+        writer.copy(writer.address(output), y, output.width)
     b.ret_void()
     return function
 

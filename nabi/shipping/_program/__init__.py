@@ -16,8 +16,8 @@ from nabi.shipping._program._instructions import (
     reads_of,
     results_of,
 )
-from nabi.shipping._program._models import identifier, step_program
-from nabi.shipping._program._step_program import State, StepLayer, StepProgram
+from nabi.shipping._program._models import exported_program, identifier, step_program
+from nabi.shipping._program._step_program import Pass, State, StepLayer, StepProgram
 
 __all__ = [
     "Cumulative",
@@ -27,6 +27,7 @@ __all__ = [
     "Map",
     "Move",
     "Numbers",
+    "Pass",
     "Product",
     "Push",
     "Reduction",
@@ -35,6 +36,7 @@ __all__ = [
     "StepProgram",
     "Term",
     "Value",
+    "exported_program",
     "identifier",
     "reads_of",
     "results_of",

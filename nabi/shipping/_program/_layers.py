@@ -15,11 +15,11 @@ from nabi.shipping._program._equation_layer import (
     equation_layer,
     named_activation,
 )
-from nabi.shipping._program._instructions import Lookup, Product, Push, Term, Value
+from nabi.shipping._program._instructions import Lookup, Move, Product, Push, Term, Value
 from nabi.shipping._program._recurrent import recurrent_layers
 from nabi.shipping._program._step_program import State, StepLayer, zeros
 
-__all__ = ["steps_of", "window_layer"]
+__all__ = ["merged", "steps_of", "window_layer"]
 
 Steps = list[StepLayer]
 Write = Callable[[Any, list[Value]], Steps]
@@ -318,19 +318,23 @@ def _mean(layer: Any, sources: list[Value]) -> Steps:
 # Several inputs -------------------------------------------------------------------------------------------
 
 
+def _merged(name: str, title: str, sources: list[Value], operation: str, mean: bool) -> StepLayer:
+    if len({source.width for source in sources}) > 1:
+        raise UnshippableError(f"its inputs have the widths {[source.width for source in sources]}")
+
+    def write(e: Equations) -> Node:
+        total = e.inputs[0]
+        for one in e.inputs[1:]:
+            total = e.apply(operation, total, one)
+        return total * (1.0 / len(e.inputs)) if mean else total
+
+    text = f"y = {'mean' if mean else operation} of {len(sources)} values"
+    return equation_layer(name, title, [text], sources, write)
+
+
 def _merging(operation: str, mean: bool = False) -> Write:
     def write_merged(layer: Any, sources: list[Value]) -> Steps:
-        if len({source.width for source in sources}) > 1:
-            raise UnshippableError(f"its inputs have the widths {[source.width for source in sources]}")
-
-        def write(e: Equations) -> Node:
-            total = e.inputs[0]
-            for one in e.inputs[1:]:
-                total = e.apply(operation, total, one)
-            return total * (1.0 / len(e.inputs)) if mean else total
-
-        text = f"y = {'mean' if mean else operation} of {len(sources)} values"
-        return [_equations(layer, sources, text, write)]
+        return [_merged(layer.name, type(layer).__name__, sources, operation, mean)]
 
     return write_merged
 
@@ -338,15 +342,35 @@ def _merging(operation: str, mean: bool = False) -> Write:
 def _concatenate(layer: Any, sources: list[Value]) -> Steps:
     if layer.axis not in (-1, 2):
         raise UnshippableError(f"axis={layer.axis} is not that of the features")
-    from nabi.shipping._program._instructions import Move
+    return [_joined(layer.name, sources)]
 
+
+def _joined(name: str, sources: list[Value]) -> StepLayer:
     y = Value("y", sum(source.width for source in sources))
     moves, at = [], 0
     for source in sources:
         moves.append(Move(source, y, (source.width,), (0, (1,)), (at, (1,))))
         at += source.width
     title = f"Concatenate to {y.width} features"
-    return [StepLayer(layer.name, title, ("y = the values side by side",), tuple(moves), (), y)]
+    return StepLayer(name, title, ("y = the values side by side",), tuple(moves), (), y)
+
+
+def merged(name: str, mode: str, sources: list[Value]) -> StepLayer:
+    """Return the step that merges both directions of a bidirectional layer.
+
+    Args:
+        name: of the layer.
+        mode: "concat", "sum", "mul" or "ave".
+        sources: the outputs of both directions.
+
+    Raises:
+        UnshippableError: if their widths do not fit.
+    """
+    if mode == "concat":
+        return _joined(name, sources)
+    return _merged(
+        name, f"Both directions, {mode}", sources, "mul" if mode == "mul" else "add", mode == "ave"
+    )
 
 
 def _equations(layer: Any, sources: list[Value], text: str, write: Callable[[Equations], Node]) -> StepLayer:
@@ -366,7 +390,8 @@ def _rnn(layer: Any, sources: list[Value]) -> Steps:
 _WHOLE = "it needs the whole sequence before its first output, and a stream has no end"
 _FEWER = "it gives fewer steps than it reads"
 _REFUSED: dict[type, str] = {
-    layers.Bidirectional: "it reads the sequence from both ends, and a stream has no last step",
+    layers.Bidirectional: "it reads the sequence from both ends, and a stream has no last step; an "
+    "object file, C and WebAssembly run it over whole sequences",
     layers.Attention: _WHOLE,
     layers.AdditiveAttention: _WHOLE,
     layers.AveragePooling1D: _FEWER,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from nabi.errors import ArgumentError, CellError, NabiError, NotFiniteError
 from nabi.shipping._program._equation_layer import Equations, UnshippableError, equation_layer
 from nabi.shipping._program._instructions import Lookup, Numbers, Product, Value, reads_of
 from nabi.shipping._program._layers import steps_of
+from nabi.shipping._program._passes import Passes
 from nabi.shipping._program._sequences import series_input, write_series
 from nabi.shipping._program._step_program import StepLayer, StepProgram
 
-__all__ = ["identifier", "step_program"]
+__all__ = ["exported_program", "identifier", "step_program"]
 
 
 @public
@@ -44,9 +46,29 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     >>> shipping.step_program(model)
     <StepProgram gate: 3 → 1, 2 layers, 8 numbers of state>
     """
+    return _program(model, name, None)
+
+
+def exported_program(model: Any, name: str | None = None) -> StepProgram:
+    """Return what a step of a model computes, or, if it has bidirectional layers, its passes over a sequence.
+
+    Args:
+        model, name: see `step_program`.
+
+    Raises:
+        ArgumentError, NotFiniteError: as `step_program`, but for bidirectional layers.
+    """
+    network = model.model if isinstance(model, models.TextClassifier) else model
+    both_ways = isinstance(network, models.Sequential | models.Functional) and any(
+        isinstance(one, layers.Bidirectional) for one in network.modules()
+    )
+    return _program(model, name, Passes() if both_ways else None)
+
+
+def _program(model: Any, name: str | None, passes: Passes | None) -> StepProgram:
     if name is not None and identifier(name) != name:
         raise ArgumentError(f"name: expected letters, digits and _ that begin with a letter, got {name!r}")
-    walk = _Walk()
+    walk = _Walk(passes)
     _check_trained(model)
     if isinstance(model, models.LanguageModel):
         label, entry = "language", walk.language(model)
@@ -59,7 +81,13 @@ def step_program(model: Any, name: str | None = None) -> StepProgram:
     else:
         label, entry = str(getattr(model, "name", "model")), walk.model(model)
     walk.finish(label)
-    program = StepProgram(identifier(label if name is None else name), entry, walk.codes, tuple(walk.layers))
+    name = identifier(label if name is None else name)
+    if passes is None:
+        program = StepProgram(name, entry, walk.codes, tuple(walk.layers))
+    else:
+        found = passes.finished(walk.layers)
+        ordered = tuple(layer for one in found for layer in one.layers)
+        program = StepProgram(name, entry, walk.codes, ordered, found, passes.row)
     _check_finite(program)
     return program
 
@@ -105,8 +133,9 @@ _UNSTEPPED = {  # by name: to load them takes time
 
 
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, passes: Passes | None = None) -> None:
         self.layers: list[StepLayer] = []
+        self._passes = passes
         self.codes = 0
         self._problems: list[tuple[str, str, str]] = []
         self._names: set[str] = set()
@@ -115,7 +144,8 @@ class _Walk:
         """Raise one error for all layers that cannot be exported."""
         if self._problems:
             listed = "; ".join(f"{name} ({kind}): {reason}" for name, kind, reason in self._problems)
-            raise ArgumentError(f"model: {what} cannot go step by step: {listed}")
+            how = "go step by step" if self._passes is None else "be exported as code"
+            raise ArgumentError(f"model: {what} cannot {how}: {listed}")
         if not self.layers:
             raise ArgumentError(f"model: {what} has no layer that computes something")
 
@@ -147,12 +177,15 @@ class _Walk:
             if len(shape) != 2:
                 raise ArgumentError(f"model: expected codes (batch, time), {name} reads {shape}")
             self.codes = int(first.input_dim)
-            return Value("x", 1, "input")
+            return self._entry(1)
         if len(shape) not in (2, 3) or shape[-1] is None:
             raise ArgumentError(
                 f"model: expected an input (batch, time, features) or (batch, features), {name} reads {shape}"
             )
-        return Value("x", int(shape[-1]), "input")
+        return self._entry(int(shape[-1]))
+
+    def _entry(self, width: int) -> Value:
+        return Value("x", width, "input") if self._passes is None else self._passes.entry(width)
 
     def _run(self, model: Any, x: Value) -> Value:
         if isinstance(model, models.Sequential):
@@ -179,7 +212,10 @@ class _Walk:
             return self._run(layer, sources[0])
         _check_weights(layer)
         try:
-            steps = steps_of(layer, sources)
+            if self._passes is not None:
+                steps = self._passes.steps_of(layer, sources)
+            else:
+                steps = steps_of(layer, sources)
         except UnshippableError as problem:
             self._refuse(layer, str(problem))
             return _placeholder(layer, sources[0])
@@ -201,9 +237,9 @@ class _Walk:
             number += 1
             name = f"{identifier(step.name)}_{number}"
         self._names.add(name)
-        self.layers.append(
-            StepLayer(name, step.title, step.equations, step.instructions, step.states, step.output)
-        )
+        self.layers.append(replace(step, name=name))
+        if self._passes is not None:
+            self._passes.renamed(step, self.layers[-1])
 
     # Ready systems ----------------------------------------------------------------------------------------
 

@@ -18,13 +18,15 @@ from nabi.shipping._program._step_program import State, StepLayer, settle_states
 __all__ = ["cell_layer", "recurrent_layers"]
 
 
-def recurrent_layers(layer: Any, x: Value) -> list[StepLayer]:
+def recurrent_layers(layer: Any, x: Value, *, backwards: bool = False) -> list[StepLayer]:
     """Return a recurrent layer as steps: one for each cell of a stack.
+
+    `backwards` says whether its steps are read from the last one to the first.
 
     Raises:
         UnshippableError: if it cannot go step by step, or its cell is torch code.
     """
-    if layer.go_backwards:
+    if layer.go_backwards and not backwards:
         raise UnshippableError("it reads from the last step to the first, and a stream has no last step")
     if layer.return_state:
         raise UnshippableError(

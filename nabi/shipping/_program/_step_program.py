@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from nabi.shipping._program._instructions import Instruction, Map, Move, Numbers, Value, reads_of, results_of
 
-__all__ = ["State", "StepLayer", "StepProgram", "settle_states"]
+__all__ = ["Pass", "State", "StepLayer", "StepProgram", "settle_states"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,20 @@ class StepLayer:
 
 
 @dataclass(frozen=True, eq=False)
+class Pass:
+    """Layers that go through a whole sequence together.
+
+    Attributes:
+        order: in which steps are read; "once" is no loop, but what is computed after the last step of all
+            passes before it.
+        layers: in order.
+    """
+
+    order: Literal["forward", "backward", "once"]
+    layers: tuple[StepLayer, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class StepProgram:
     """A model as the list of instructions that one step runs; `nabi.shipping.step_program` makes it.
 
@@ -60,12 +74,23 @@ class StepProgram:
         input: what a step reads.
         codes: how many codes there are where a step reads one code, as a number; 0 where it reads features.
         layers: in order; the output of the last one is the output of the step.
+        passes: the same layers as passes over a whole sequence, where some read it backwards; empty where a
+            step needs nothing but those before it.
+        row: of a program with passes, what is kept of every step from one pass to the next, as pieces of one
+            value of the memory "input". Its first piece is `input`.
     """
 
     name: str
     input: Value
     codes: int
     layers: tuple[StepLayer, ...]
+    passes: tuple[Pass, ...] = ()
+    row: Value | None = None
+
+    @property
+    def is_per_step(self) -> bool:
+        """Whether there is an output for each step; else one for a whole sequence."""
+        return not self.passes or self.passes[-1].order != "once"
 
     @property
     def output(self) -> Value:
@@ -91,7 +116,9 @@ class StepProgram:
     @cached_property
     def structure(self) -> str:
         """A digest of everything that the code of a step depends on: all but the weights."""
-        found = _described([self.input, self.codes, self.layers], {})
+        parts = [self.input, self.codes, self.layers]
+        parts += [(one.order, len(one.layers)) for one in self.passes]
+        found = _described(parts, {})
         return hashlib.sha256(repr(found).encode()).hexdigest()[:32]
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import Any
 
 from nabi.native import WEB_ASSEMBLY, emit_object, link_web_assembly
 from nabi.shipping._code._functions import SelfTest, constants_of, model_module, scratch_bytes
+from nabi.shipping._code._sequence_functions import sequence_constants, sequence_module
 from nabi.shipping._code._shared import TILE
 from nabi.shipping._code._step_function import layout_for
 from nabi.shipping._memory import Layout
@@ -20,6 +21,7 @@ __all__ = ["BLOCK", "WebModule", "loader", "module_of", "template", "web_assembl
 BLOCK = 128
 """Steps that a call of `run` takes at most: as many as the Web Audio API hands over samples."""
 _FUNCTIONS = ("init", "reset", "step", "run", "get_state", "set_state", "self_test")
+_OF_SEQUENCES = ("init", "run", "self_test")
 _STACK = 8192
 _ENOUGH = 4096
 """Bytes beyond the weights. Where code takes more, what is computed in many places is written once."""
@@ -45,29 +47,43 @@ class WebModule:
             kind: what weights are stored as; empty for float32.
         """
         machine = WEB_ASSEMBLY["wasm" if simd else "wasm-scalar"]
-        exports = {name: f"{program.name}_{name}" for name in _FUNCTIONS}
+        functions = _OF_SEQUENCES if program.passes else _FUNCTIONS
+        exports = {name: f"{program.name}_{name}" for name in functions}
+        make = sequence_module if program.passes else model_module
         found: list[tuple[int, bytes, Layout, Weights]] = []
         for shares in (False, True):
             layout = layout_for(program, machine, kind, TILE if shares else None)
             weights = packed_weights(layout, program.structure)
-            module = model_module(program, layout, machine, weights, test, apart=False, shares=shares)
-            room = _room(program, layout)
+            module = make(program, layout, machine, weights, test, apart=False, shares=shares)
+            # Sequences have any length: their loader lets the memory grow.
+            room = 512 if program.passes else _room(program, layout)
             content = link_web_assembly(emit_object(module, machine), exports, stack=_STACK, room=room)
             found.append((len(content), content, layout, weights))
             if len(content) - len(weights.content) <= _ENOUGH:
                 break
         _, self.content, layout, weights = min(found, key=lambda one: one[0])
-        constants = constants_of(program, layout, weights)
-        self.sizes = {
+        self.weights = len(weights.content)
+        self.sizes: dict[str, int | bool] = {
             "input": program.input.width,
             "codes": program.codes,
             "output": program.output.width,
+        }
+        if program.passes:
+            known = sequence_constants(program, layout, weights, test)
+            self.sizes |= {
+                "perStep": program.is_per_step,
+                "fixedBytes": known["FIXED_BYTES"],
+                "stepBytes": known["STEP_BYTES"],
+                "testSteps": known["TEST_STEPS"],
+            }
+            return
+        constants = constants_of(program, layout, weights)
+        self.sizes |= {
             "state": program.state_size,
             "stateBytes": constants["STATE_BYTES"],
             "scratchBytes": scratch_bytes(program, layout),
             "block": BLOCK,
         }
-        self.weights = len(weights.content)
 
 
 def _room(program: StepProgram, layout: Layout) -> int:
@@ -92,6 +108,8 @@ def web_assembly_files(
 ) -> Mapping[str, bytes]:
     """Return the files of a model for JavaScript, by name: the loader, the module, types, and a worklet.
 
+    A model that goes through whole sequences has no worklet.
+
     Args:
         program: what a step computes; its name begins the names of the files.
         test: what the self-test compares.
@@ -99,6 +117,12 @@ def web_assembly_files(
     """
     module = WebModule(program, test, simd, kind)
     name = program.name
+    if program.passes:
+        return {
+            f"{name}.mjs": loader(name, module, "sequence.mjs"),
+            f"{name}.wasm": module.content,
+            f"{name}.d.ts": template("sequence.d.ts", NAME=name).encode(),
+        }
     return {
         f"{name}.mjs": loader(name, module),
         f"{name}.wasm": module.content,
@@ -107,9 +131,10 @@ def web_assembly_files(
     }
 
 
-def loader(name: str, module: WebModule) -> bytes:
-    """Return the source that loads a module."""
-    return template("model.mjs", NAME=name, SIZES=json.dumps(module.sizes)).encode()
+def loader(name: str, module: WebModule, of: str = "model.mjs") -> bytes:
+    """Return the source that loads a module; `of` is the template in this folder."""
+    loading = template("loading.mjs")
+    return template(of, LOADING=loading, NAME=name, SIZES=json.dumps(module.sizes)).encode()
 
 
 def template(name: str, **values: str) -> str:

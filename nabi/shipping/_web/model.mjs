@@ -117,24 +117,7 @@ function checkCount(found, wanted) {
   if (found !== wanted) throw new RangeError(`expected ${wanted} numbers, got ${found}`);
 }
 
-// Compiles the module: of an address, of bytes, or one that is compiled already.
-export async function compile(source = new URL("./@NAME@.wasm", import.meta.url)) {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source);
-  const address = new URL(source, import.meta.url);
-  if (address.protocol === "file:" && globalThis.process?.versions?.node) {
-    const { readFile } = await import("node:fs/promises");
-    return WebAssembly.compile(await readFile(address));
-  }
-  const response = await fetch(address);
-  if (!response.ok) throw new Error(`${address}: ${response.status} ${response.statusText}`);
-  return WebAssembly.compile(await response.arrayBuffer());
-}
-
-export async function load(source) {
-  return new Model(await compile(source));
-}
-
+@LOADING@
 // A node of the Web Audio API that reads sound sample by sample; see @NAME@-worklet.js.
 export async function audioNode(context, source) {
   const module = await compile(source);
