@@ -10,7 +10,7 @@ import numpy as np
 from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.files import READERS, read_model_file
-from nabi.models._predictor._row_tasks import RowTask, row_task
+from nabi.models._predictor._row_tasks import MODELS, RowTask, row_task
 from nabi.training import on_threads
 
 __all__ = ["predictor"]
@@ -155,9 +155,7 @@ class predictor:  # noqa: N801 - it is called like a function, and given to engi
 @lru_cache(maxsize=2)
 def _load(path: str, changed: int, size: int, own: tuple[tuple[str, Any], ...]) -> Any:
     """Load a model once for all predictors of a process; `changed` and `size` tell a new file apart."""
-    from nabi import models
-
-    return getattr(models, _reader(path)).load(path, dict(own))
+    return MODELS[_reader(path)].load(path, dict(own))
 
 
 def _reader(path: str) -> str:
@@ -165,6 +163,6 @@ def _reader(path: str) -> str:
     kind = read_model_file(path).kind
     where, _, name = READERS.get(kind, "").partition(".")
     reader, _, method = name.partition(".")
-    if where != "nabi" or method != "load":
+    if where != "nabi" or method != "load" or reader not in MODELS:
         raise ArgumentError(f"model: expected a model of a task, got a file of kind {kind!r}: {path}")
     return reader

@@ -20,7 +20,16 @@ from nabi.models._sound._classifier import SoundClassifier
 from nabi.models._sound._recognizer import SpeechRecognizer
 from nabi.models._translator._model import Translator
 
-__all__ = ["RowTask", "row_task"]
+__all__ = ["MODELS", "RowTask", "row_task"]
+
+MODELS: dict[str, Any] = {
+    one.__name__: one
+    for one in (
+        Captioner, ClipClassifier, DNAClassifier, Forecaster, LanguageModel, NoteModel, SeriesClassifier,
+        SoundClassifier, SpeechRecognizer, TextClassifier, Translator,
+    )
+}  # fmt: skip
+"""The classes of models that say something about rows, by name."""
 
 _FORECAST = ("median", "low80", "high80", "low95", "high95")
 

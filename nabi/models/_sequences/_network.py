@@ -196,7 +196,7 @@ class SequenceNetwork(torch.nn.Module):
 def _last_output(
     layer: layers.RNN, output: Tensor, final: Sequence[Tensor], lengths: Tensor, *, reverse: bool
 ) -> Tensor:
-    """Return the output of the last step a layer read, `[B, width]`: its first state, unless it is no state."""
+    """Return the output of the last step that a layer read, `[B, width]`; it may be no state."""
     if not layer.cell.output:
         return final[0]
     if reverse:
