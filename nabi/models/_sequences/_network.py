@@ -1,6 +1,7 @@
 """The network on sequences: a front, convolutions over time, recurrent layers of any cell, and an answer."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -177,7 +178,9 @@ class SequenceNetwork(torch.nn.Module):
                 layer = self.recurrent[first + direction]
                 output, final = run_layer(layer, x, None, lengths, generator, reverse=bool(direction))
                 outputs.append(output)
-                last.append(_last_output(layer, output, final, lengths, reverse=bool(direction)))
+                last.append(
+                    _last_output(cast(layers.RNN, layer), output, final, lengths, reverse=bool(direction))
+                )
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
         if self.answer == "class":
             x = pool(torch.cat(last, 1), x, lengths)[:, None]
