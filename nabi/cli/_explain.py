@@ -160,7 +160,8 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
     from nabi.cli._predictors._registry import other_predictor
     from nabi.cli._predictors._sequences import SequencePredictor
 
-    predictor = other_predictor(path)
+    labelling = models.SeriesClassifier, models.ClipClassifier, models.SoundClassifier, models.DNAClassifier
+    predictor = other_predictor(path) if isinstance(loaded, labelling) else None
     if isinstance(predictor, SequencePredictor):
         said = {"label": [label] if label else None, "encoding": "utf-8", "separator": None, "quotes": True}
         return lambda: predictor.report(loaded, file, said)

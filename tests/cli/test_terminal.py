@@ -145,6 +145,7 @@ def test_a_wrong_line_is_one_line_and_nothing_comes_before_it(
 
 
 def test_in_a_pipe_nothing_is_wrapped(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NABI_CACHE_DIR", str(tmp_path / "cache"))  # other tests write to theirs meanwhile
     for name in ("list", "explain", "evaluate", "cache", "next"):
         shown = {}
         for columns in ("30", "200"):
