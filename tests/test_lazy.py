@@ -251,3 +251,12 @@ def test_a_training_of_texts_loads_no_other_kind_of_network(
     assert next(Path().glob("*.nabi"), None) is not None
     for name in NOT_FOR_TEXTS:
         assert not [module for module in loaded if module == name or module.startswith(f"{name}.")], name
+
+
+def test_models_of_layers_do_not_load_torchs_compiler() -> None:
+    """It takes most of a second, and who needs it calls `torch.compile`."""
+    code = (
+        "import sys, torch; from nabi.models import Sequential; from nabi.layers import LSTM; "
+        "Sequential([LSTM(3, input_shape=(4, 2))]); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

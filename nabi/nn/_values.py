@@ -77,7 +77,6 @@ class _Kept:
 _KEPT = _Kept()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _keep_asked(
     cell: Cell, widths: tuple[int, ...], directions: int, training: bool, names: tuple[str, ...]
 ) -> str:
@@ -86,6 +85,10 @@ def _keep_asked(
     place = f"asked_{id(found)}"
     setattr(_KEPT, place, found)
     return place
+
+
+# What `torch.compiler.assume_constant_result` does, without loading the compiler, which takes a second.
+_keep_asked._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=128)
