@@ -25,7 +25,7 @@ from rich.table import Table
 from nabi import cells, layers, models
 from nabi.errors import NabiError
 from nabi.shipping import step_program, write_web_assembly
-from nabi.shipping._code._functions import SelfTest
+from nabi.shipping._code._module_writer import SelfTest
 from nabi.shipping._web._module import WebModule
 from nabi.utils import set_random_seed
 

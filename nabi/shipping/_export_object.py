@@ -10,7 +10,8 @@ from nabi._public import public
 from nabi._version import __version__
 from nabi.errors import ArgumentError
 from nabi.native import Machine, emit_assembly, emit_object, section_sizes, undefined_symbols
-from nabi.shipping._code._functions import constants_of, model_module, scratch_bytes, weights_module
+from nabi.shipping._code._functions import constants_of, model_module, scratch_bytes
+from nabi.shipping._code._module_writer import weights_module
 from nabi.shipping._code._sequence_functions import sequence_constants, sequence_module
 from nabi.shipping._code._stack import stack_bytes
 from nabi.shipping._code._step_function import layout_for

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from nabi import models
-from nabi.shipping._code._functions import SelfTest
+from nabi.shipping._code._module_writer import SelfTest
 from nabi.shipping._program import Numbers, StepProgram
 
 __all__ = ["self_test_of"]

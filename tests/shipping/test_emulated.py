@@ -11,7 +11,8 @@ import pytest
 from nabi import layers
 from nabi.native import emit_object
 from nabi.shipping import TARGETS, step_program
-from nabi.shipping._code._functions import SelfTest, model_module, scratch_bytes
+from nabi.shipping._code._functions import model_module, scratch_bytes
+from nabi.shipping._code._module_writer import SelfTest
 from nabi.shipping._code._step_function import layout_for
 from nabi.shipping._targets import machine_for
 from nabi.shipping._weights_file import packed_weights

@@ -14,7 +14,8 @@ from nabi.shipping._c._mathematics import functions_for, number, rows_of
 from nabi.shipping._c._names import Names, commented
 from nabi.shipping._c._sequence import sequence_functions
 from nabi.shipping._c._step import Array, LayerFunction, layer_function
-from nabi.shipping._code._functions import SelfTest, constants_of
+from nabi.shipping._code._functions import constants_of
+from nabi.shipping._code._module_writer import SelfTest
 from nabi.shipping._code._sequence_functions import sequence_constants
 from nabi.shipping._export_object import memory_of, multiplications
 from nabi.shipping._folder import check_folder, write_folder

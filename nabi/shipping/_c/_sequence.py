@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nabi.shipping._c._mathematics import number, rows_of
 from nabi.shipping._c._step import LayerFunction
-from nabi.shipping._code._functions import SelfTest
+from nabi.shipping._code._module_writer import SelfTest
 from nabi.shipping._code._sequence_functions import fixed_numbers, row_numbers
 from nabi.shipping._memory import Layout
 from nabi.shipping._program import StepProgram

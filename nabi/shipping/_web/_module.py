@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import Any
 
 from nabi.native import WEB_ASSEMBLY, emit_object, link_web_assembly
-from nabi.shipping._code._functions import SelfTest, constants_of, model_module, scratch_bytes
+from nabi.shipping._code._functions import constants_of, model_module, scratch_bytes
+from nabi.shipping._code._module_writer import SelfTest
 from nabi.shipping._code._sequence_functions import sequence_constants, sequence_module
 from nabi.shipping._code._shared import TILE
 from nabi.shipping._code._step_function import layout_for
