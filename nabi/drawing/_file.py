@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +22,20 @@ __all__ = ["check_suffix", "write_figure"]
 _SUFFIXES = (".svg", ".png")
 
 
-def check_suffix(path: str | os.PathLike[str]) -> Path:
-    """Check the path of a picture and return it.
+def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str] = _SUFFIXES) -> Path:
+    """Check the path of a picture, or of another file, and return it.
+
+    Args:
+        path: where it is to be written.
+        suffixes: those that say how.
 
     Raises:
-        ArgumentError: its suffix is neither .svg nor .png.
+        ArgumentError: its suffix is none of them.
     """
     given = _checks.path("path", path, wrong=OutputError)
-    if given.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"path: expected a name that ends in .svg or .png, got {os.fspath(path)!r}")
+    if given.suffix.lower() not in suffixes:
+        known = " or ".join(suffixes)
+        raise ArgumentError(f"path: expected a name that ends in {known}, got {os.fspath(path)!r}")
     return given
 
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nabi import _checks
 from nabi._language import language_of
 from nabi._public import public
-from nabi.errors import ArgumentError, OutputError
+from nabi.drawing import check_suffix
 from nabi.explain._animation._film import Film, Said, make_film
 from nabi.files import write_atomically
 
@@ -76,10 +75,7 @@ def check_animation(path: str | os.PathLike[str]) -> Path:
     Raises:
         ArgumentError: its suffix is neither .html nor .gif.
     """
-    given = _checks.path("path", path, wrong=OutputError)
-    if given.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"path: expected a name that ends in .html or .gif, got {os.fspath(path)!r}")
-    return given
+    return check_suffix(path, _SUFFIXES)
 
 
 def write_animation(film: Film, path: str | os.PathLike[str], language: str | None = None) -> Path:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from nabi import _checks, models
+from nabi import models
 from nabi._language import language_of
 from nabi._public import public
-from nabi.errors import ArgumentError, OutputError
+from nabi.drawing import check_suffix
+from nabi.errors import ArgumentError
 from nabi.explain._animation._numbers import is_file
 from nabi.explain._animation._scenes import Scene, scene_of
 from nabi.explain._report import _document as page
@@ -117,10 +118,7 @@ def check_report(path: str | os.PathLike[str]) -> Path:
     Raises:
         ArgumentError: its suffix is not .html.
     """
-    given = _checks.path("path", path, wrong=OutputError)
-    if given.suffix.lower() != ".html":
-        raise ArgumentError(f"path: expected a name that ends in .html, got {os.fspath(path)!r}")
-    return given
+    return check_suffix(path, (".html",))
 
 
 _KINDS = (
