@@ -7,7 +7,6 @@ a training step adds to a process of its own.
 
 import argparse
 import os
-import resource
 import statistics
 import time
 from typing import Any
@@ -18,6 +17,7 @@ import keras
 import torch
 
 from nabi import layers
+from nabi.explain import peak_memory
 
 # Layer, arguments, shape of the inputs.
 CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
@@ -76,9 +76,9 @@ def memory(library: str) -> None:
     layer = make(layers if library == "nabi" else keras.layers, name, options)
     x = torch.randn(16, 20, 32, 32, 8)
     run(layer, x[:1, :2], True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     run(layer, x, True)
-    print(f"{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024:.0f} MB")
+    print(f"{(peak_memory() - before) / 2**20:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Both sample each character with the same temperature, from untrained weights, wh
 They take turns, one piece of text each; the figures are medians over the pieces.
 """
 
-import resource
 import statistics
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import torch
 
 from nabi import cells
 from nabi.decoding import Sampling, stream
+from nabi.explain import peak_memory
 from nabi.models._language._network import LanguageNetwork, LanguageSteps
 from nabi.models._language._settings import LanguageSettings
 
@@ -72,7 +72,7 @@ def measure(characters: int) -> dict[str, Any]:
                 "nabi": speed["nabi"],
                 "torch": speed["torch"],
                 "ratio": speed["nabi"] / speed["torch"],
-                "grown_kib": peak_memory() - held,
+                "grown_kib": (peak_memory() - held) // 1024,
             }
         )
         print(
@@ -80,8 +80,3 @@ def measure(characters: int) -> dict[str, Any]:
             f"second, {rows[-1]['ratio']:.1f} times; memory grew by {rows[-1]['grown_kib']:,} KiB"
         )
     return {"threads": torch.get_num_threads(), "characters": characters, "rows": rows}
-
-
-def peak_memory() -> int:
-    """Return the peak memory of this process so far, in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,5 +1,8 @@
 """What unrolling costs: the static graph grows with time, the dynamic one does not."""
 
+import subprocess
+import sys
+
 import pytest
 
 from nabi.errors import ArgumentError, OutputError, UnknownNameError
@@ -57,3 +60,11 @@ def test_picture(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="path: cannot write"):
         unrolling_picture(made, tmp_path / "file" / "u.svg")
+
+
+def test_the_peak_of_a_large_parent_is_not_counted():
+    """Linux hands the parent's peak on to a program it starts."""
+    held = bytes([1]) * 2**30
+    code = "from nabi.explain import peak_memory; print(peak_memory())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 2**23 < int(run.stdout) < len(held)
