@@ -251,8 +251,9 @@ class CTRNN(Cell):
 class CTGRU(Cell):
     """Continuous-time GRU (Mozer, Kazakov and Lindsey 2017): traces of each unit fade at several speeds.
 
-    Good for events at irregular times. A step chooses softly from which trace it reads and into which it
-    stores; `delta` is the time since the last step, 1 if it is not given.
+    Good for events at irregular times. Over `delta`, the time since the last step (1 if it is not given),
+    traces fade; then a step chooses softly from which trace it reads and into which it stores. The paper lets
+    traces fade at the end of a step instead, over the time until the next one, which comes to the same.
 
     Args:
         scales: how many traces a unit has, with time constants 1, √10, 10, ...; 5 by default.
@@ -278,13 +279,14 @@ class CTGRU(Cell):
         return softmax(-distance * distance, 0)
 
     def step(self, x: Node, m: Node, *, delta: Any = 1.0) -> Any:
-        """Read from the traces, store what is new in them, and let them fade."""
+        """Let the traces fade, read from them, and store what is new in them."""
+        speeds = split(vector(*[10 ** (-one / 2) for one in range(self.scales)]), self.scales, 1)
+        m = m * exp(-delta * speeds)
         h = total(m, 0)
         read = total(self.chosen(self.affine("r", x, h=h)) * m, 0)
         q = tanh(self.affine("q", x, h=read))
         share = self.chosen(self.affine("s", x, h=h))
-        speeds = split(vector(*[10 ** (-one / 2) for one in range(self.scales)]), self.scales, 1)
-        m_t = ((1 - share) * m + share * split(q, 1, self.units)) * exp(-delta * speeds)
+        m_t = (1 - share) * m + share * split(q, 1, self.units)
         return flat(total(m_t, 0)), m_t
 
 
