@@ -2,8 +2,9 @@
 
     python benchmarks/defaults.py [dna] [korean] [melody] [numbers]
 
-Tasks are drawn by this script from a fixed seed; the Korean reviews are those of `nabi.datasets.nsmc`. Choices are made on validation rows; the figure is that
-of the test rows, read once. It prints a table for docs/your-own-texts.md and docs/translating.md.
+Tasks are drawn by this script from a fixed seed; the Korean reviews are those of `nabi.datasets.nsmc`.
+Choices are made on validation rows; the figure is that of the test rows, read once. It prints a table for
+docs/your-own-texts.md, docs/translating.md and docs/music.md.
 """
 
 import random
@@ -112,7 +113,12 @@ def _said(number: int) -> str:
     return f"{_said(number // unit)} {name}{rest}"
 
 
-TASKS: dict[str, Callable[[], Iterator[Row]]] = {"dna": dna, "korean": korean, "melody": melody, "numbers": numbers}
+TASKS: dict[str, Callable[[], Iterator[Row]]] = {
+    "dna": dna,
+    "korean": korean,
+    "melody": melody,
+    "numbers": numbers,
+}
 
 if __name__ == "__main__":
     print("| task | settings | measure | figure | seconds |\n|---|---|---|---:|---:|")

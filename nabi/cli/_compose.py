@@ -72,7 +72,9 @@ def compose(
     ] = None,
     fewest: Annotated[
         int | None,
-        typer.Option(help="Minimum number of notes at once.", min=0, show_default="as in the training pieces"),
+        typer.Option(
+            help="Minimum number of notes at once.", min=0, show_default="as in the training pieces"
+        ),
     ] = None,
     full_length: Annotated[
         bool, typer.Option("--full-length", help="Compose all bars; otherwise the piece may end sooner.")
