@@ -88,8 +88,7 @@ class _Mesh(derived.Derived):
             skip, pairs = layer % 2, (self.units - layer % 2) // 2
             if pairs:
                 angles = tensors[skip][layer // 2, :, None]
-                inside = slice(skip, skip + 2 * pairs)
-                one, two = m[inside][::2], m[inside][1::2]
+                one, two = m[skip : skip + 2 * pairs : 2], m[skip + 1 : skip + 2 * pairs : 2]
                 c, s = angles.cos(), angles.sin()
                 both = torch.stack([c * one - s * two, s * one + c * two], 1).flatten(0, 1)
                 m = torch.cat([m[:skip], both, m[skip + 2 * pairs :]])
