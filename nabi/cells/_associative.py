@@ -97,7 +97,8 @@ class MesaNet(MatrixCell):
     regression is solved by conjugate gradients, from `q / λ` on. `λ` is at least 1/4 and starts at 1.
 
     Args:
-        iterations: of conjugate gradients; 4 by default, 30 in the paper. As many as keys solve it exactly.
+        iterations: of conjugate gradients; 4 by default, 30 in flash-linear-attention's layer, whose initial
+            values these are. As many as keys solve it exactly.
     """
 
     iterations: int = dataclasses.field(default=4, kw_only=True)
@@ -118,8 +119,8 @@ class MesaNet(MatrixCell):
         gamma, beta = sigmoid(self.of_head("g", x)), sigmoid(self.of_head("b", x))
         G_t = gamma * G + outer(k, beta * k)
         S_t = gamma * S + outer(k, beta * self.value("v", x))
-        most = self.gain("l", "k", self.heads * self.rows, init=math.log(math.expm1(0.75)))
-        lam = 0.25 + softplus(split(most, self.heads, self.rows))
+        free = self.gain("l", "k", self.heads * self.rows, init=math.log(math.expm1(0.75)))
+        lam = 0.25 + softplus(split(free, self.heads, self.rows))
         u, r = [q / lam], [q - read(G_t, q / lam) - q]
         p = [r[0]]
         for _ in range(self.iterations):
