@@ -77,11 +77,11 @@ class MIST(NARX):
     weights, and the input says which one is read.
 
     Args:
-        lags: the steps back that are read, different whole numbers from 1 on; the powers of 2 up to 128 by
-            default, as in the authors' code.
+        lags: the steps back that are read, different whole numbers from 1 on; the powers of 2 up to 16 by
+            default. In the authors' code they go on to 128, which as many states hold.
     """
 
-    lags: tuple[int, ...] = dataclasses.field(default=(1, 2, 4, 8, 16, 32, 64, 128), kw_only=True)
+    lags: tuple[int, ...] = dataclasses.field(default=(1, 2, 4, 8, 16), kw_only=True)
 
     def step(self, x: Node, h: Node) -> Any:
         """`h_t = φ(W x_t + U (r ∘ Σ a_k h_{t-k}) + b)`, with a the softmax of a layer that reads x and h."""
