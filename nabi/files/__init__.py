@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
-from nabi.files._atomic import write_atomically
+from nabi.files._atomic import check_writable, write_atomically
 from nabi.files._beginnings import begins_as_safetensors
 from nabi.files._writer import writer, writing_as
 
@@ -38,6 +38,7 @@ __all__ = [
     "check_counter",
     "check_figures",
     "check_tensors",
+    "check_writable",
     "file_content",
     "part",
     "plain_json",
