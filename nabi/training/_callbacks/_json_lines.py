@@ -1,9 +1,8 @@
 """The record of every epoch, as a line of JSON."""
 
-import json
-import math
 from typing import Any, TextIO
 
+from nabi.files import strict_json
 from nabi.training._callbacks._records import EpochRecord, RecordWriter
 
 __all__ = ["JSONLines"]
@@ -13,7 +12,7 @@ class JSONLines(RecordWriter):
     """Write a JSON object for every epoch to a stream, each on a line of its own, as soon as it has ended.
 
     Its entries are `epoch` (counted from 0), `epochs` (how many there are at most), `seconds`,
-    `learning_rate` and the figures. JSON knows neither NaN nor infinity: both are null.
+    `learning_rate` and the figures, of which those that are not finite are null.
 
     Args:
         stream: a text stream, such as `sys.stdout`.
@@ -32,9 +31,4 @@ class JSONLines(RecordWriter):
         """Write the line."""
         row = record.row()
         line = {**self._more, "epoch": row.pop("epoch"), "epochs": self.params.get("epochs"), **row}
-        known = {name: _known(value) for name, value in line.items()}
-        print(json.dumps(known), file=self._stream, flush=True)
-
-
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        print(strict_json(line), file=self._stream, flush=True)
