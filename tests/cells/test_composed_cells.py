@@ -270,7 +270,8 @@ def test_neurons_are_those_of_snntorch() -> None:
     families, _, _ = drawn(cell)
     w, b = families
     theirs = snntorch.Leaky(beta=0.8, threshold=0.7, spike_grad=surrogate.fast_sigmoid(slope=5.0)).double()
-    x = torch.randn(2, 20, INPUTS, dtype=torch.float64, requires_grad=True)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 20, INPUTS, generator=generator, dtype=torch.float64, requires_grad=True)
     potential, spikes = theirs.init_leaky().double(), []
     for t in range(20):
         fired, potential = theirs(x[:, t] @ w.T + b, potential)
@@ -292,7 +293,7 @@ def test_synaptic_neurons_are_those_of_snntorch() -> None:
     cell = SynapticLIF(5, decay=0.8, synaptic_decay=0.6, recurrent=False)
     families, _, _ = drawn(cell)
     theirs = snntorch.Synaptic(alpha=0.6, beta=0.8).double()
-    x = torch.randn(2, 20, INPUTS, dtype=torch.float64)
+    x = torch.randn(2, 20, INPUTS, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     current, potential = (state.double() for state in theirs.init_synaptic())
     spikes = []
     for t in range(20):
