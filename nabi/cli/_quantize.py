@@ -61,9 +61,9 @@ def quantize(
 ) -> None:
     """Store a trained model's weights in fewer bits: a quarter (int8) or half of the file.
 
-    Matrices of recurrent layers, Dense and Embedding become int8 with a scale for each output, bfloat16 or
-    float16; states and sums stay float32. No data are needed. With --file, it says what this costs in
-    accuracy.
+    Matrices of recurrent layers, Dense, Embedding and convolutions become int8 with a scale for each output,
+    bfloat16 or float16; states and sums stay float32. No data are needed. With --file, it says what this
+    costs in accuracy.
     The new file is used as the old one, except for training.
     """
     from nabi.training import on_threads
