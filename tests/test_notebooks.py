@@ -110,9 +110,13 @@ def test_solved_exercises_are_right(
 
 @each_notebook
 def test_a_notebook_is_made_of_its_source(path: Path, language: str) -> None:
-    found = [("".join(cell["source"]), cell["cell_type"]) for cell in notebook(path, language)["cells"]]
+    found = [
+        ("".join(cell["source"]), cell["cell_type"], cell["metadata"].get("tags", []))
+        for cell in notebook(path, language)["cells"]
+    ]
     assert found == [
-        (cell.text, "markdown" if cell.kind == "text" else "code") for cell in source.cells_of(path, language)
+        (cell.text, "markdown" if cell.kind == "text" else "code", cell.tags)
+        for cell in source.cells_of(path, language)
     ], "run notebooks/build.py"
 
 
