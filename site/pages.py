@@ -190,8 +190,8 @@ _SECTIONS = {
     "Inside": ["architecture", "native", "performance", "results", "site"],
 }  # fmt: skip
 _SECTIONS_KOREAN = {
-    "First steps": "첫걸음", "Your own data": "내 데이터", "Out of nabi": "nabi 밖으로",
-    "Cells of your own": "나만의 셀", "Inside": "속사정",
+    "First steps": "첫걸음", "Your own data": "내 데이터", "Out of nabi": "모델 내보내기",
+    "Cells of your own": "셀 만들기", "Inside": "내부 구조",
 }  # fmt: skip
 
 
@@ -240,4 +240,4 @@ def _of_language(
             left.pop(index)
             yield {_TITLES[language]["cells"]: [str(index), *take(*inside("cells"))]}
     if rest := take(*sorted(left)):
-        yield {"더 보기" if language == KOREAN else "More": rest}
+        yield {"그 밖의 문서" if language == KOREAN else "More": rest}
