@@ -101,6 +101,8 @@ def test_train_forecast_watch_and_evaluate_with_all_kinds_of_columns(nabi: Any, 
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert {"last value", "Theta", "median of five"} < figures["scores"].keys()
     assert figures["forecasts"] == 2
+    shown = nabi("evaluate", "sales.nabi", "sales.csv", "--json")
+    assert json.loads(shown.out) == figures
 
     (tmp_path / "stream.csv").write_text(
         "shop,date,sales,price,rain\nsouth,2024-03-15,21,9,wet\nnorth,2024-03-17,11,9,dry\neast,2024-03-15,1,9,wet\n"

@@ -175,7 +175,7 @@ def test_errors_of_predict_are_one_line(nabi, folder, model, arguments, message)
 
 def test_an_error_in_the_middle_of_a_file_leaves_no_half_result(nabi, model, tmp_path, monkeypatch):
     monkeypatch.setattr(_predict, "_ROWS_AT_ONCE", 2)
-    (tmp_path / "t.csv").write_text("review,x\n" + "film,1\n" * 5 + '"film\n')
+    (tmp_path / "t.csv").write_text("review,x\n" + "film,1\n" * 5 + '"film\nmore\n')
     outcome = nabi("predict", model, "--file", tmp_path / "t.csv", "--out", tmp_path / "labels.csv")
     assert outcome.status == 2
     assert "line 7: a field in quotes begins here, and it never ends" in outcome.err

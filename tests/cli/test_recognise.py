@@ -137,6 +137,14 @@ def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch, capsys) -> None
     assert [line.split()[1] for line in streamed.out.splitlines()] == (
         nabi("recognise", out, place / "0.wav", "--beam", 1).out.split()
     )
+    (tmp_path / "table.csv").write_text("\n".join(lines[:9]) + "\nnone.wav,low\n")
+    measured = nabi("evaluate", out, tmp_path / "table.csv", "--folder", place, "--json")
+    assert measured.status == 0
+    assert "none.wav" in measured.err
+    found = json.loads(measured.out)
+    assert (found["held_out"], found["written_by"]) == (8, "nabi evaluate")
+    assert found["error_rate"] > 0
+    assert 0 <= found["exact"] <= 1
 
 
 def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> None:

@@ -1,12 +1,12 @@
 """`nabi predict` and `nabi evaluate` for models of sequences: series, sound, frames, DNA."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nabi.cli._bad_rows import BadRows
+from nabi.cli._figures import give_figures
 from nabi.cli._load import load_with_cells
 from nabi.cli._predictors._predictor import Said
 from nabi.cli._rows import RowWriter, check_rows_file
@@ -106,7 +106,6 @@ class SequencePredictor:
     def evaluate(self, said: Said) -> None:
         """Show the figures of the model and those of the simple models beside it."""
         from nabi.drawing import check_suffix
-        from nabi.files import write_atomically
         from nabi.training import on_threads
 
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()
@@ -115,12 +114,7 @@ class SequencePredictor:
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
             report = self.report(model, said["file"], said)
-        make_console().print(report)
-        if out is not None:
-            with write_atomically(out, "w") as written:
-                content = {"written_by": "nabi evaluate", **report.to_dict()}
-                json.dump(content, written, indent=2, ensure_ascii=False)
-                written.write("\n")
+        give_figures("evaluate", report.to_dict(), out, said["as_json"], lambda: make_console().print(report))
         if picture is not None:
             report.picture(picture)
 
