@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Self
@@ -60,6 +60,12 @@ class RowWriter:
         """Close the file, or discard it after an error."""
         self._stack.__exit__(*problem)
 
+    def begin(self, columns: Iterable[str]) -> None:
+        """Write the names of the columns, also where no row comes; JSON needs none."""
+        if not self.as_json and not self._begun:
+            self._csv.writerow(columns)
+        self._begun = True
+
     def write(self, given: Mapping[str, Any], added: Mapping[str, Any], error: str = "") -> None:
         """Write a row: what was given, then what is added, under names that no given column has.
 
@@ -71,10 +77,8 @@ class RowWriter:
         if self.as_json:
             self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
         else:
-            if not self._begun:
-                self._csv.writerow(row)
+            self.begin(row)
             self._csv.writerow(row.values())
-        self._begun = True
 
     def flush(self) -> None:
         """Hand on what has been written."""

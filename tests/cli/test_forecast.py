@@ -140,6 +140,20 @@ def test_watch_says_what_is_odd_and_misses_nothing(nabi: Any, model: Path, tmp_p
     assert float(rows[2]["next"]) == pytest.approx(float(ahead["forecast"]), rel=1e-5)
 
 
+def test_forecasts_and_what_was_watched_as_json(nabi: Any, model: Path, tmp_path: Path) -> None:
+    rows = table(nabi("forecast", model).out)
+    found = [json.loads(line) for line in nabi("forecast", model, "--json").out.splitlines()]
+    assert [{name: str(value) for name, value in one.items()} for one in found] == rows
+    (tmp_path / "new.csv").write_text("50\n60\n")
+    shown = table(nabi("watch", model, "--file", "new.csv").out)
+    assert nabi("watch", model, "--file", "new.csv", "--out", "x.csv").out == ""
+    assert table((tmp_path / "x.csv").read_text()) == shown
+    watched = [
+        json.loads(line) for line in nabi("watch", model, "--file", "new.csv", "--json").out.splitlines()
+    ]
+    assert [str(one["expected"]) for one in watched] == [row["expected"] for row in shown]
+
+
 def test_watch_reads_standard_input_line_by_line(model: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "nabi", "watch", str(model), "--file", "-"],
