@@ -91,6 +91,10 @@ class Workers:
         reached(torch.distributed.all_reduce, found)
         return bool(found.item())
 
+    def meet(self) -> None:
+        """Wait until all are here."""
+        reached(torch.distributed.all_reduce, torch.zeros(1, device=self.device))
+
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:
         """Write into tensors what the first has in its own."""
         with torch.no_grad():
