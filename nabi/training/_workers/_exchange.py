@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nabi.training._workers._bucket import Bucket
 from nabi.training._workers._group import Workers, reached
+from nabi.training._workers._meeting import Meeting
 from nabi.training._workers._memory import LargeInMemory, SmallInMemory, TableInMemory
 from nabi.training._workers._messages import LargeMessage, SmallMessage, TableMessage
 from nabi.training._workers._pieces import Pieces
@@ -26,6 +27,7 @@ __all__ = ["GradientExchange", "Sums", "embeddings_of"]
 
 # Elements. Below the first, weights share a bucket; an embedding from the second on may go in part.
 _LARGE, _BUCKET = 1 << 18, 1 << 20
+_FLAGS = 6  # numbers that a worker tells of a step, beside one for each weight
 
 
 class Sums(NamedTuple):
@@ -67,7 +69,7 @@ class GradientExchange:
         self.workers = workers
         self.weights = list(weights)
         self.asked = self.stopping = self.writes = False
-        self._buckets = _buckets(workers, self.weights, set(map(id, tables)))
+        self._buckets, self._meeting = _buckets(workers, self.weights, set(map(id, tables)))
         self._bucket_of = {id(weight): bucket for bucket in self._buckets for weight in bucket.weights}
         self._next = 0
         self._factor = 0.0
@@ -142,17 +144,10 @@ class GradientExchange:
         flags = [float(one) for one in (self.asked, self.stopping, self.writes)]
         # What has no rows here may be no number.
         total = loss * self._factor if self._factor else 0.0
-        told = torch.tensor(
-            [total, self._factor, float(rows), *flags, *there],
-            dtype=torch.float64,
-            device=self.workers.device,
-        )
         for bucket in self._buckets[self._next :]:
             bucket.fill()
             bucket.send()
-        work = reached(torch.distributed.all_reduce, told, async_op=True)
-        reached(work.wait)
-        summed, things, count, *others = told.tolist()
+        summed, things, count, *others = self._sums([total, self._factor, float(rows), *flags, *there])
         asked, stopping, writes = others[:3]
         used = dict(zip(map(id, self.weights), others[3:], strict=True))
         self._receive(things, used)
@@ -160,6 +155,13 @@ class GradientExchange:
         return Sums(
             summed / things if things else 0.0, int(count), things, asked > 0, stopping > 0, writes > 0
         )
+
+    def _sums(self, numbers: Sequence[float]) -> list[float]:
+        if self._meeting is not None:
+            return self._meeting.sum(numbers)
+        told = torch.tensor(numbers, dtype=torch.float64, device=self.workers.device)
+        reached(torch.distributed.all_reduce, told)
+        return told.tolist()  # type: ignore[no-any-return]
 
     def _receive(self, things: float, used: dict[int, float]) -> None:
         if self._pieces is not None and not all(used.values()):
@@ -175,7 +177,7 @@ class GradientExchange:
 
     def _meet(self) -> None:
         if self._is_read:
-            self.workers.meet()
+            (self._meeting or self.workers).meet()
             self._is_read = False
 
     # Weights ------------------------------------------------------------------------------------------------
@@ -214,8 +216,14 @@ class GradientExchange:
             self._pieces = None
 
 
-def _buckets(workers: Workers, weights: Sequence[Tensor], tables: set[int]) -> list[Bucket]:
-    """Divide weights, from the last to the first, among buckets; all but the large ones share them."""
+def _buckets(
+    workers: Workers, weights: Sequence[Tensor], tables: set[int]
+) -> tuple[list[Bucket], Meeting | None]:
+    """Divide weights, from the last to the first, among buckets; all but the large ones share them.
+
+    Returns:
+        the buckets, and where workers meet that share memory.
+    """
     groups: list[list[Tensor]] = []
     small: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for weight in reversed(weights):
@@ -237,12 +245,14 @@ def _buckets(workers: Workers, weights: Sequence[Tensor], tables: set[int]) -> l
     memory = None
     if all(weight.device.type == "cpu" for weight in weights):
         sizes = {"small": SmallInMemory.size, "large": LargeInMemory.size, "table": TableInMemory.size}
-        memory = SharedMemory.of(workers, sum(sizes[kind(group)](group, workers.count) for group in groups))
+        needed = sum(sizes[kind(group)](group, workers.count) for group in groups)
+        memory = SharedMemory.of(workers, needed + Meeting.size(_FLAGS + len(weights), workers.count))
     if memory is None:
         by_message = {"small": SmallMessage, "large": LargeMessage, "table": TableMessage}
-        return [by_message[kind(group)](group) for group in groups]
+        return [by_message[kind(group)](group) for group in groups], None
     in_memory = {"small": SmallInMemory, "large": LargeInMemory, "table": TableInMemory}
-    return [in_memory[kind(group)](group, workers, memory) for group in groups]
+    buckets = [in_memory[kind(group)](group, workers, memory) for group in groups]
+    return buckets, Meeting.of(workers, memory, _FLAGS + len(weights))
 
 
 def embeddings_of(network: torch.nn.Module) -> list[Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from nabi._row_share import RowShare
 from nabi.errors import WorkerError
 
-__all__ = ["Workers", "find_workers", "is_first_worker", "reached"]
+__all__ = ["Workers", "ended_worker", "find_workers", "is_first_worker", "reached"]
 
 _Result = TypeVar("_Result")
 
@@ -41,11 +41,15 @@ def reached(ask: Callable[..., _Result], *arguments: Any, **named: Any) -> _Resu
         if isinstance(problem, WorkerError):
             raise
         reason = " ".join(str(problem).split("\n", 1)[0].split())
-        raise WorkerError(
-            "workers: one of them ended or cannot be reached any more; what it wrote says why. Start all of "
-            "them again: training goes on from the last checkpoint, if there is one. "
-            f"(torch.distributed: {reason[:200]})"
-        ) from problem
+        raise ended_worker(f"torch.distributed: {reason[:200]}") from problem
+
+
+def ended_worker(reason: str) -> WorkerError:
+    """Return the error for what the others of a worker see that has ended."""
+    return WorkerError(
+        "workers: one of them ended or cannot be reached any more; what it wrote says why. Start all of "
+        f"them again: training goes on from the last checkpoint, if there is one. ({reason})"
+    )
 
 
 class Workers:

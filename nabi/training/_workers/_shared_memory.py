@@ -53,10 +53,18 @@ class SharedMemory:
 
     def tensor(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Return the next piece of it; all workers ask for the same in the same order. Zeros at first."""
-        begin, size = self._used, bytes_of(shape, dtype)
+        begin = self._take(bytes_of(shape, dtype))
+        return torch.frombuffer(self._memory, dtype=dtype, count=prod(shape), offset=begin).view(*shape)
+
+    def numbers(self, count: int) -> memoryview:
+        """Return the next piece of it as so many numbers in int64, which Python reads and writes fast."""
+        begin = self._take(bytes_of([count], torch.int64))
+        return memoryview(self._memory)[begin : begin + 8 * count].cast("q")
+
+    def _take(self, size: int) -> int:
+        begin = self._used
         self._used += size
-        count = prod(shape)
-        return torch.frombuffer(self._memory, dtype=dtype, count=count, offset=begin).view(*shape)
+        return begin
 
 
 def _make(size: int) -> int | None:
