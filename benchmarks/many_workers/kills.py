@@ -22,7 +22,7 @@ from nabi.files import read_model_file
 
 __all__ = ["run"]
 
-PROGRAM = '''
+PROGRAM = """
 import numpy as np
 import torch
 
@@ -42,7 +42,7 @@ model.fit(codes, codes.sum(1)[:, None] / 4e4, batch_size=8, epochs=6, callbacks=
 if torch.distributed.get_rank() == 0:
     model.save("model.nabi")
 torch.distributed.destroy_process_group()
-'''
+"""
 RESTARTS, KILLS = 2, 3
 SECONDS = 180.0  # after which a training that does nothing is said to hang
 
@@ -150,7 +150,13 @@ def _problem(said: str, status: int) -> str | None:
         return None
     errors = [line for line in said.splitlines() if "Error: " in line and not line.startswith("torch.")]
     # What a worker says whose other one was killed, while they trained or before they had met.
-    known = ("WorkerError: workers: ", "ChildFailedError", "DistNetworkError", "DistStoreError", "RuntimeError")
+    known = (
+        "WorkerError: workers: ",
+        "ChildFailedError",
+        "DistNetworkError",
+        "DistStoreError",
+        "RuntimeError",
+    )
     wrong = [line for line in errors if not any(one in line for one in known)]
     return wrong[-1][:300] if wrong else None
 
