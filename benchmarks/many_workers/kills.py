@@ -29,9 +29,10 @@ import torch
 from nabi.callbacks import BackupAndRestore
 from nabi.layers import GRU, Dense, Embedding
 from nabi.models import Sequential
+from nabi.training import join_workers
 from nabi.utils import set_random_seed
 
-torch.distributed.init_process_group("gloo")
+join_workers()
 set_random_seed(1)
 random = np.random.default_rng(0)
 codes = random.integers(0, 4200, size=(4000, 20))

@@ -5,7 +5,7 @@ the others in buckets, from the last layer to the first as the backward pass fin
 goes on, or on one machine through memory that all workers see.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -161,7 +161,7 @@ class GradientExchange:
             return self._meeting.sum(numbers)
         told = torch.tensor(numbers, dtype=torch.float64, device=self.workers.device)
         reached(torch.distributed.all_reduce, told)
-        return told.tolist()  # type: ignore[no-any-return]
+        return told.tolist()
 
     def _receive(self, things: float, used: dict[int, float]) -> None:
         if self._pieces is not None and not all(used.values()):
@@ -248,8 +248,10 @@ def _buckets(
         needed = sum(sizes[kind(group)](group, workers.count) for group in groups)
         memory = SharedMemory.of(workers, needed + Meeting.size(_FLAGS + len(weights), workers.count))
     if memory is None:
+        by_message: dict[str, Callable[..., Bucket]]
         by_message = {"small": SmallMessage, "large": LargeMessage, "table": TableMessage}
         return [by_message[kind(group)](group) for group in groups], None
+    in_memory: dict[str, Callable[..., Bucket]]
     in_memory = {"small": SmallInMemory, "large": LargeInMemory, "table": TableInMemory}
     buckets = [in_memory[kind(group)](group, workers, memory) for group in groups]
     return buckets, Meeting.of(workers, memory, _FLAGS + len(weights))

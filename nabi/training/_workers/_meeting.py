@@ -103,7 +103,7 @@ class Meeting:
         total = told[0].clone()
         for one in told[1:]:
             total += one
-        return total.tolist()  # type: ignore[no-any-return]
+        return total.tolist()
 
 
 def _close(files: Sequence[int]) -> None:

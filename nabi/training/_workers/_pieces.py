@@ -62,9 +62,10 @@ class Pieces:
 
     def update(self) -> None:
         """Update this worker's pieces, and all of the small weights."""
-        gradients = {
-            id(weight): bucket.gradient for bucket, weight in zip(self._buckets, self._weights, strict=True)
-        }
+        gradients = {}
+        for bucket, weight in zip(self._buckets, self._weights, strict=True):
+            assert bucket.gradient is not None  # it is divided
+            gradients[id(weight)] = bucket.gradient
         self._optimizer.step_in_pieces(self._steps, gradients)
 
     def leave(self) -> None:

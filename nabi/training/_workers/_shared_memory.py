@@ -44,8 +44,11 @@ class SharedMemory:
         told = None if own is None else (f"/proc/{os.getpid()}/fd/{own}", os.pread(own, _MARK, 0))
         told = workers.from_first(told)
         memory = None
-        if told is not None:
-            memory = _see(own, size + _LINE) if own is not None else _see_that_of_first(*told, size + _LINE)
+        if own is not None:
+            memory = _see(own, size + _LINE)
+        elif told is not None:
+            path, mark = told
+            memory = _see_that_of_first(path, mark, size + _LINE)
         nobody_lacks_it = not workers.any(memory is None)
         if own is not None:
             os.close(own)
