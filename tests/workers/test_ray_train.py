@@ -41,7 +41,7 @@ def workers_in(folder: Path) -> list[int]:
 
 
 # A cluster of Ray, in a dozen processes.
-@pytest.mark.rotates(days=10)
+@pytest.mark.rotates(days=20)
 @pytest.mark.skipif(
     not sys.platform.startswith("linux")
     or any(find_spec(one) is None for one in ("ray", "pandas", "pydantic")),
