@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from nabi.training._workers._group import (
         find_workers,
         is_first_worker,
+        join_workers,
     )
     from nabi.training._workers._same import (
         have_compared,
@@ -180,7 +181,7 @@ else:
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
             "nabi.training._step._chain": ["LayerCall", "Steps"],
             "nabi.training._step._step": ["Step", "evaluate_by_default", "start_figures"],
-            "nabi.training._workers._group": ["find_workers", "is_first_worker"],
+            "nabi.training._workers._group": ["find_workers", "is_first_worker", "join_workers"],
             "nabi.training._workers._same": ["have_compared", "report_failure"],
         },
     )
@@ -230,6 +231,7 @@ __all__ = [
     "fit",
     "have_compared",
     "is_first_worker",
+    "join_workers",
     "make_batches",
     "make_display",
     "named",

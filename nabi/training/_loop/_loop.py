@@ -247,6 +247,7 @@ def fit(
     try:
         training.run(display, callback_list)
     finally:
+        training.leave()
         model.train(False)
         compiled.optimizer.clear_gradients()
     if training.interrupt.asked:
@@ -306,6 +307,11 @@ class _Fit(Loop):
         # They look at figures at the same batches, whichever of them has the callback.
         self.is_watched_elsewhere = self._together.is_watched
         self._is_watched = self._is_watched or self.is_watched_elsewhere
+
+    def leave(self) -> None:
+        """Let this process have all of the weights, however the training ended."""
+        if self._together is not None:
+            self._together.leave()
 
     @property
     def batches_per_epoch(self) -> int | None:
@@ -372,7 +378,8 @@ class _Fit(Loop):
 
     def step(self, batch: Batch) -> None:
         compiled = self._compiled
-        if self._step is None or self._is_watched:
+        divided = self._together is not None and self._together.begin_step(self._step is None)
+        if self._step is None or self._is_watched or divided:  # weights have moved
             self._step = self._new_step()
         if self._together is None:
             self._step.train(batch)
@@ -388,6 +395,7 @@ class _Fit(Loop):
         """End the training after batch `number`, if its loss is not finite."""
         if not self._compiled.mean_loss.finite:
             if not self._callbacks.handles_not_finite:
+                self._join_weights()
                 raise self._not_finite(number, batch)
             self._model.stop_training = True
 
@@ -427,7 +435,12 @@ class _Fit(Loop):
         if not compiled.mean_loss.finite and not self._callbacks.handles_not_finite:
             raise self._not_finite(position.batch, None)
 
+    def _join_weights(self) -> None:
+        if self._together is not None:
+            self._together.join_weights()
+
     def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+        self._join_weights()
         if self._validation is None or (self.position.epoch + 1) % self._validation_every:
             return {}
         return evaluate_batches(
@@ -441,6 +454,7 @@ class _Fit(Loop):
         self._compiled.advance_schedule("epoch", logs)
 
     def end(self) -> None:
+        self._join_weights()
         if self._together is not None:
             self._together.join_states()
         if self.position.batch or self.position.epoch > self._initial_epoch:
