@@ -1,5 +1,6 @@
 """`nabi train` on a table of texts and labels."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,10 +106,11 @@ class LabelsForm(DataForm):
         console.print(
             "{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False
         )
+        begun = time.perf_counter()
         with on_threads(said["threads"]):
             outcomes = _train_all(classifiers, parts, console, _kept_run(targets[0], classifiers))
         if is_first_worker():
-            _finish(said, console, targets, outcomes, sizes)
+            _finish(said, console, targets, outcomes, sizes, time.perf_counter() - begun)
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,12 @@ def _train_all(
 
 
 def _finish(
-    said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
+    said: Said,
+    console: "Console",
+    targets: list[Path],
+    outcomes: list[_Outcome],
+    sizes: list[int],
+    took: float,
 ) -> None:
     from nabi.training import duration
 
@@ -198,8 +205,7 @@ def _finish(
     never = _never_given(classifier.report)
     if never:
         console.print(f"\n[yellow]note[/yellow] {_plain(never)}", highlight=False, soft_wrap=True)
-    took = sum(one.classifier.seconds for one in outcomes if one.classifier is not None)
-    console.print(f"\nTraining took {duration(took)}.", highlight=False)
+    console.print(f"\nTraining and evaluation took {duration(took)}.", highlight=False)
     console.print(
         f"\nThe model is in {model}, its figures in {figures}, the confusion matrix in {picture}"
         if classifier.report.confusion is not None

@@ -151,7 +151,7 @@ class SystemForm(DataForm):
             make_console().print(report)
         else:
             typer.echo(str(report))
-        typer.echo(f"{text}\n\nTraining took {duration(time.perf_counter() - begun)}.")
+        typer.echo(f"{text}\n\nTraining and evaluation took {duration(time.perf_counter() - begun)}.")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
         cell = (said["cell"] or [""])[0]
