@@ -83,7 +83,13 @@ class CaptionsForm(SystemForm):
         """Train on the pictures."""
         train, held_out = data
         validation = (held_out.images, held_out.captions)
-        return model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
+        return model.fit(
+            train.images,
+            train.captions,
+            validation=validation,
+            checkpoint=checkpoint,
+            minutes=said["minutes"],
+        )
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the pictures were, and those that were left out."""

@@ -13,7 +13,7 @@ from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
 from nabi.cli._train._options import TABLE
-from nabi.cli._train._outputs import write_figures
+from nabi.cli._train._outputs import say_where_it_goes_on, write_figures
 from nabi.cli._train._system import DataForm
 from nabi.cli._uses import quoted, suggestion
 from nabi.errors import ArgumentError, NotFiniteError
@@ -70,7 +70,8 @@ class LabelsForm(DataForm):
     def outputs(self, said: Said) -> list[Path]:
         """Return the model, its figures, and the picture of its confusions."""
         path = self.model_path(said)
-        return [path, path.with_suffix(".json"), path.with_suffix(".png")]
+        cells = said["cell"] or [self.settings.cell]
+        return [path, path.with_suffix(".json"), path.with_suffix(".png"), *_checkpoints(path, cells)]
 
     def train(self, said: Said) -> None:
         """Train each cell on the same rows, show how good they are, save the best."""
@@ -108,7 +109,7 @@ class LabelsForm(DataForm):
         )
         begun = time.perf_counter()
         with on_threads(said["threads"]):
-            outcomes = _train_all(classifiers, parts, console, _kept_run(targets[0], classifiers))
+            outcomes = _train_all(classifiers, parts, console, targets[3:], said["minutes"])
         if is_first_worker():
             _finish(said, console, targets, outcomes, sizes, time.perf_counter() - begun)
 
@@ -147,25 +148,33 @@ def _classifiers(cells: Sequence[str], settings: dict[str, Any]) -> list[tuple[s
     return made
 
 
-def _kept_run(model: Path, classifiers: Sequence[Any]) -> list[Any]:
-    """Return what keeps where the training of several workers stands, one of which may end at any time."""
-    from nabi.training import BackupAndRestore, find_workers
-
-    if find_workers() is None or len(classifiers) > 1:
-        return []
-    return [BackupAndRestore(model.with_suffix(".training"))]
+def _checkpoints(model: Path, cells: Sequence[str]) -> list[Path]:
+    """Return the file that keeps where training stands, for each cell."""
+    suffixes = (
+        [".training"] if len(cells) == 1 else [f".{number + 1}.training" for number in range(len(cells))]
+    )
+    return [model.with_suffix(suffix) for suffix in suffixes]
 
 
 def _train_all(
-    classifiers: list[tuple[str, "TextClassifier"]], parts: Any, console: "Console", callbacks: list[Any]
+    classifiers: list[tuple[str, "TextClassifier"]],
+    parts: Any,
+    console: "Console",
+    checkpoints: Sequence[Path],
+    minutes: float | None,
 ) -> list[_Outcome]:
-    """Train one after the other; of several, one that fails does not end the comparison."""
+    """Train one after the other; of several, one that fails does not end the comparison.
+
+    Each has an even share of the time.
+    """
     outcomes: list[_Outcome] = []
-    for cell, classifier in classifiers:
+    share = None if minutes is None else minutes / len(classifiers)
+    for (cell, classifier), checkpoint in zip(classifiers, checkpoints, strict=True):
         if len(classifiers) > 1:
             console.print(f"\n{_plain(cell)}", style="bold", highlight=False)
+        say_where_it_goes_on(checkpoint)
         try:
-            report = classifier.fit_parts(parts, callbacks=callbacks)
+            report = classifier.fit_parts(parts, checkpoint=checkpoint, minutes=share)
         except NotFiniteError as problem:
             if len(classifiers) == 1:
                 raise
@@ -175,6 +184,12 @@ def _train_all(
         outcomes.append(_Outcome(cell, classifier))
         if report.interrupted:
             console.print("Stopped: saving what has been learnt.")
+            if checkpoint.exists():
+                console.print(
+                    f"The same command goes on from {_plain(str(checkpoint))}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
             break
     return outcomes
 
@@ -193,7 +208,7 @@ def _finish(
     classifier = best.classifier
     if classifier is None:
         raise NotFiniteError(f"none of the cells could be trained: {outcomes[0].problem}")
-    model, figures, picture = targets
+    model, figures, picture = targets[:3]
     classifier.save(model)
     classifier.report.picture(picture)
     write_figures(figures, _result(said, best, outcomes) | {"rows": sizes})

@@ -62,7 +62,7 @@ class ClipsForm(SystemForm):
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
         """Train on the clips."""
         others = {name: data.get(name) for name in ("validation", "test")}
-        return model.fit(data["file"], **others, checkpoint=checkpoint)
+        return model.fit(data["file"], **others, checkpoint=checkpoint, minutes=said["minutes"])
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the clips were, and those that were left out."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from nabi import _checks
 from nabi.cli._outputs import with_files
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
@@ -95,6 +96,8 @@ def train(context: typer.Context, **options: Any) -> None:
         _list_forms(said)
         raise typer.Exit(2)
     _refuse(context, form, said)
+    if said["minutes"] is not None:
+        _checks.real("minutes", said["minutes"], above=0)
     form.train(said)
 
 

@@ -115,7 +115,9 @@ class DNAForm(SystemForm):
         """Train on the sequences."""
         train, *others = ((one.sequences, one.labels or one.base_labels) for one in data)
         validation = {"validation": others[0]} if others else {}
-        return model.fit(*train, **validation, names=data[0].places, checkpoint=checkpoint)
+        return model.fit(
+            *train, **validation, names=data[0].places, checkpoint=checkpoint, minutes=said["minutes"]
+        )
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the files, and what was left out."""

@@ -97,7 +97,9 @@ class ForecastForm(SystemForm):
 
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
         """Train on the series."""
-        return model.fit(data, horizon=said["horizon"] or _HORIZON, checkpoint=checkpoint)
+        return model.fit(
+            data, horizon=said["horizon"] or _HORIZON, checkpoint=checkpoint, minutes=said["minutes"]
+        )
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the file, its columns and what was found in it."""

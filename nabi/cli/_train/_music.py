@@ -61,7 +61,7 @@ class MusicForm(SystemForm):
 
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
         """Train on the pieces."""
-        return model.fit(data.pieces, checkpoint=checkpoint)
+        return model.fit(data.pieces, checkpoint=checkpoint, minutes=said["minutes"])
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the music was, what was skipped, and the labels."""

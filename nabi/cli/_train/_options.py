@@ -77,6 +77,14 @@ _LAST = {
     "threads": given(
         int, help="Number of CPU threads.", min=1, show_default="torch's default", panel=_TRAINING
     ),
+    "minutes": given(
+        float,
+        help="Fit the training into this many minutes: as many epochs as there is time for, and an end by "
+        "the clock that keeps the best weights.",
+        metavar="NUMBER",
+        show_default="as long as it takes",
+        panel=_TRAINING,
+    ),
     "out": given(
         Path,
         help="Model file; figures (.json) and a picture (.png) are written next to it.",

@@ -72,7 +72,9 @@ class PairsForm(SystemForm):
 
     def fit(self, said: Said, model: Any, data: _Parts, checkpoint: Path) -> Any:
         """Train on the pairs."""
-        return model.fit(*data.training, validation=data.validation, checkpoint=checkpoint)
+        return model.fit(
+            *data.training, validation=data.validation, checkpoint=checkpoint, minutes=said["minutes"]
+        )
 
     def figures(self, said: Said, model: Any, data: _Parts) -> Figures:
         """Return where the pairs were, and what was left out."""

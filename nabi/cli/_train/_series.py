@@ -88,6 +88,7 @@ class SeriesForm(SystemForm):
             separator=said["separator"],
             quoted=said["quotes"],
             checkpoint=checkpoint,
+            minutes=said["minutes"],
         )
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:

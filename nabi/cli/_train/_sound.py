@@ -74,7 +74,7 @@ class _RecordingsForm(SystemForm):
 
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
         """Train on the recordings."""
-        return model.fit(data, checkpoint=checkpoint)
+        return model.fit(data, checkpoint=checkpoint, minutes=said["minutes"])
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the recordings were, and those that were left out."""

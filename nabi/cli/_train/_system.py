@@ -25,7 +25,7 @@ __all__ = ["DataForm", "Figures", "SystemForm"]
 
 Figures = Mapping[str, Any]
 
-_ALWAYS = frozenset({"file", "cell", "threads", "out", "overwrite"})
+_ALWAYS = frozenset({"file", "cell", "threads", "minutes", "out", "overwrite"})
 
 
 class DataForm(ABC):

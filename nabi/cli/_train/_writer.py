@@ -51,7 +51,13 @@ class WriterForm(SystemForm):
 
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
         """Train on the text."""
-        return model.fit(data, lines=said["lines"], encoding=said["encoding"], checkpoint=checkpoint)
+        return model.fit(
+            data,
+            lines=said["lines"],
+            encoding=said["encoding"],
+            checkpoint=checkpoint,
+            minutes=said["minutes"],
+        )
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the text was."""
