@@ -6,8 +6,8 @@ and was not written by the same command. `--overwrite` allows the last case; an 
 """
 
 import functools
-import json
 import glob
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -83,8 +83,12 @@ def train(context: typer.Context, **options: Any) -> None:
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
-    Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
-    what has been learned (exit status 130); so does SIGTERM.
+    Defaults are chosen from the data. After every epoch the held-out part is looked at, and the weights of
+    the best epoch are kept; --patience says when to stop early. After the first steps the command says how
+    long training takes; --minutes fits it into a time.
+
+    Ctrl-C ends it after the current batch and saves what has been learned (exit status 130); so does SIGTERM.
+    Where training was interrupted, the same command goes on.
 
     Started by torchrun in several processes, they train one model together, each on its rows of every batch:
     torchrun --nproc-per-node 4 -m nabi train ...

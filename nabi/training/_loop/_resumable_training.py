@@ -450,7 +450,10 @@ class ResumableTraining(Loop):
         """Put a training that has not begun to where it stood when the file was written."""
         path, header = file.path, file.header
         same = header.get("fingerprint") == self.fingerprint
-        if header.get("settings") != self.settings.to_dict() or not same:
+        own, kept = self.settings.to_dict(), header.get("settings")
+        if isinstance(kept, dict) and "patience" in own:
+            kept = {"patience": None} | kept  # which trainings of nabi 0.1 did not have
+        if kept != own or not same:
             what = "settings" if same else self.material
             raise ArgumentError(
                 f"checkpoint: {path} is of a training with other {what}; take another file, or delete this "
