@@ -1,16 +1,19 @@
 """How long a training takes, said after its first steps, and its end by the clock."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from nabi.errors import ArgumentError
 from nabi.training import CallbackList
 from nabi.training._loop import _pace
 from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._loop import Loop
 from nabi.training._loop._progress import Display, in_words
+from nabi.training._loop._time_limit import TimeLimit, as_time_limit
 
 
 class Clock:
@@ -155,3 +158,66 @@ def test_the_estimate_is_right(
 )
 def test_times_in_words(seconds: float, said: str) -> None:
     assert in_words(seconds) == said
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    epochs=st.integers(1, 50),
+    batches=st.integers(1, 300),
+    step=st.floats(0.01, 2.0),
+    validation=st.floats(0.0, 0.3),
+    seconds=st.floats(20.0, 600.0),
+)
+def test_a_limit_is_kept_and_made_use_of(
+    epochs: int, batches: int, step: float, validation: float, seconds: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock(patch)
+        training = Clocked(
+            clock,
+            epochs=epochs,
+            batches=batches,
+            step=step,
+            first=step,
+            validation=validation * batches * step,
+        )
+        needed = epochs * batches * step * (1 + validation)
+        training.limit = TimeLimit(seconds)
+        begun = clock.now
+        shown = run(training)
+        took = clock.now - begun
+        last = validation * batches * step + step
+        assert took <= max(seconds, 2 * step + last) + 1e-6
+        if needed < 0.9 * seconds:
+            assert training.trained == epochs * batches
+            assert not training.timing.is_up
+        elif needed > 1.2 * seconds:
+            assert training.timing.is_up
+            assert took > 0.85 * seconds - 2 * last
+        assert training.validated == len(shown.titles)  # the last epoch is validated, too, if it is a part
+
+
+def test_a_training_that_becomes_slower_still_ends_in_time(clock: Clock) -> None:
+    training = Clocked(clock, epochs=50, batches=100)
+
+    class Slower(Clocked):
+        def step(self, batch: int) -> None:
+            super().step(batch)
+            self.clock.now += 0.2 if self.trained > 300 else 0.0
+
+    training = Slower(clock, epochs=50, batches=100, validation=2.0)
+    training.limit = TimeLimit(120.0)
+    begun = clock.now
+    shown = run(training)
+    assert 110 < clock.now - begun <= 120
+    assert shown.lines[-1].endswith(", as long as was given")
+    # In the titles, too, there are as many epochs as are planned by then.
+    assert shown.titles[0][1] == 50
+    assert shown.titles[-1][0] == shown.titles[-1][1] < 12
+
+
+@pytest.mark.parametrize("minutes", [0, -0.5, math.nan, math.inf])
+def test_what_is_no_time_is_refused(minutes: float) -> None:
+    with pytest.raises(ArgumentError, match=r"^minutes: expected a number above 0 or None, got"):
+        as_time_limit(minutes)
+    assert as_time_limit(None) is None

@@ -10,7 +10,7 @@ _SHARE_OF_A_STEP = 1 / 3
 
 
 class Pace:
-    """Measures what a batch takes, and what lies between two epochs, which is the validation above all.
+    """Measures what a batch takes, and what comes after those of an epoch, which is the validation above all.
 
     The first batch counts for neither: machine code is made in it.
 
@@ -37,10 +37,7 @@ class Pace:
 
     def begin_epoch(self, first: int) -> None:
         """An epoch begins, or goes on with the batch of this number."""
-        now = time.perf_counter()
-        if self.batches:
-            self._between.append(now - self._last)
-        self._last, self._done = now, first
+        self._last, self._done = time.perf_counter(), first
 
     def batch(self, done: int) -> None:
         """So many batches of the epoch are done."""
@@ -53,6 +50,12 @@ class Pace:
             if len(self._marks) > _MARKS:
                 self._marks = self._marks[::2]
                 self._gap = self._trained / _MARKS
+
+    def end_epoch(self) -> None:
+        """An epoch and its validation are done."""
+        now = time.perf_counter()
+        self._between.append(now - self._last)
+        self._last = now
 
     def per_batch(self) -> float | None:
         """Return the seconds that a batch takes, the mean of the later half of them; None before two.
@@ -69,7 +72,7 @@ class Pace:
         return (seconds - began[0]) / (batches - began[1])
 
     def per_validation(self, share: float, batches: int) -> float:
-        """Return the seconds from the last batch of an epoch to the next epoch.
+        """Return the seconds from the last batch of an epoch to its end.
 
         Args:
             share: how much is validated with, as a share of what an epoch learns from.

@@ -77,7 +77,7 @@ class Timing:
         self._is_told = False
         self.seconds_said = 0.0
         self._looked = -math.inf
-        self._validation = 0.0  # seconds, as known when the last plan was made
+        self._ending = 0.0  # seconds of a batch and a validation, as known when the last plan was made
         self.is_up = False
         display.seconds_left = self.seconds_left
 
@@ -119,9 +119,11 @@ class Timing:
 
     def after_epoch(self) -> None:
         """An epoch and its validation are done: is there time for more?"""
+        self.pace.end_epoch()
         limit = self._limit
         if limit is not None and not self.is_up:
-            self.is_up = bool(self._training.from_first(limit.left <= 0))
+            needed = (self.pace.per_batch() or 0.0) + self._per_validation()
+            self.is_up = bool(self._training.from_first(limit.left <= needed))
         left = self.seconds_left()
         if self.seconds_said and left:
             whole = self.pace.elapsed + left
@@ -136,7 +138,7 @@ class Timing:
             return
         done = training.position.epoch + training.position.batch / count if count else training.position.epoch
         parts = [f"{_number(done, 'epoch')} took {in_words(seconds)}"]
-        if self.is_up:
+        if self.is_up and training.position.epoch < training.epochs:
             parts[0] += ", as long as was given"
         if training.best_epoch is not None:
             parts.append(f"the weights are those of epoch {training.best_epoch}, the best in validation")
@@ -159,11 +161,12 @@ class Timing:
         training, step = self._training, self.step
         per_batch = self.pace.per_batch()
         if per_batch is not None and limit.is_due(step):
-            count, self._validation = training.batches_per_epoch, self._per_validation()
-            steps = limit.planned(step, training.steps, per_batch, self._validation, count)
+            count, validation = training.batches_per_epoch, self._per_validation()
+            self._ending = per_batch + validation
+            steps = limit.planned(step, training.steps, per_batch, validation, count)
             limit.plan(step, training.from_first(steps))
         # The clock of one worker does not end the training of others: they agree when they plan.
-        late = self._workers < 2 and limit.left <= self._validation
+        late = self._workers < 2 and limit.left <= self._ending
         all_of_it = limit.steps is not None and limit.steps == training.steps
         self.is_up = late or (limit.steps is not None and step >= limit.steps and not all_of_it)
 
