@@ -136,7 +136,7 @@ class Timing:
         training, seconds, count = self._training, self.pace.elapsed, self._training.batches_per_epoch
         if seconds < _SHORTEST:
             return
-        done = training.position.epoch + training.position.batch / count if count else training.position.epoch
+        done = self.step / count if count else training.position.epoch
         parts = [f"{_number(done, 'epoch')} took {in_words(seconds)}"]
         if self.is_up and training.position.epoch < training.epochs:
             parts[0] += ", as long as was given"
