@@ -64,8 +64,18 @@ def compose(
         float,
         typer.Option(help="Below 1 more predictable, above 1 more varied; 0 is always the most probable."),
     ] = 1.0,
-    voices: Annotated[int, typer.Option(help="Maximum number of notes at once.", min=1, max=88)] = 4,
-    fewest: Annotated[int, typer.Option(help="Minimum number of notes at once.", min=0)] = 0,
+    voices: Annotated[
+        int | None,
+        typer.Option(
+            help="Maximum number of notes at once.", min=1, max=88, show_default="as in the training pieces"
+        ),
+    ] = None,
+    fewest: Annotated[
+        int | None,
+        typer.Option(
+            help="Minimum number of notes at once.", min=0, show_default="as in the training pieces"
+        ),
+    ] = None,
     full_length: Annotated[
         bool, typer.Option("--full-length", help="Compose all bars; otherwise the piece may end sooner.")
     ] = False,

@@ -93,7 +93,7 @@ def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path)
     ("arguments", "message"),
     [
         (["--temperature", "-1"], "temperature: expected a number of at least 0, got -1.0"),
-        (["--fewest", "5"], "fewest: expected a whole number from 0 to"),
+        (["--fewest", "5", "--voices", "4"], "fewest: expected a whole number from 0 to"),
         (["--seed", "-1"], "seed: expected a whole number"),
         (["--label", "bach"], "label: expected None, got 'bach'; the model has learnt no labels"),
         (["--chord", "60,x"], "--chord: expected MIDI pitches such as 60,64,67, got '60,x'"),
