@@ -12,6 +12,7 @@ from nabi.data import read_midi_frames, write_midi_frames
 from nabi.models import NoteModel
 
 from ..forked import NABI
+from .logged import check_logged
 
 SMALL = ("--units", "12", "--embedding-size", "8", "--batch-size", "4")
 SCALE = [(60,), (62,), (64,), (65,), (60, 67)]
@@ -45,7 +46,8 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     fill(tmp_path / "music" / "fast")
     (tmp_path / "music" / "fast" / "broken.mid").write_bytes(b"MThd")
     mido.MidiFile().save(tmp_path / "music" / "slow" / "silent.midi")
-    done = nabi("train", "music", *SMALL, "--epochs", 30, "--learning-rate", 0.05, "--transpose", 1)
+    logs = ("--log-dir", "logs")
+    done = nabi("train", "music", *SMALL, "--epochs", 30, "--learning-rate", 0.05, "--transpose", 1, *logs)
     assert done.status == 0, done.err
     assert "20 pieces, 200 frames; frames of a beat: 1" in done.out
     assert "labels, the names of the folders: fast (10), slow (10)" in done.out
@@ -53,6 +55,7 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     assert "silent.midi has no notes" in done.out
     assert "nats per frame" in done.out
     assert "nabi compose music.nabi --label fast -n 16" in done.out
+    check_logged("logs", "music.json")
     figures = json.loads((tmp_path / "music.json").read_text(encoding="utf-8"))
     assert figures["report"]["validation"] < figures["history"]["val_loss"][0]
     assert figures["settings"]["output"] == "chords"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from .logged import check_logged
+
 SMALL = ("--units", 4, "--networks", 1, "--epochs", 2, "--no-refit")
 SEASON = (10, 14, 30, 22, 12, 8, 9)
 
@@ -164,8 +166,9 @@ def test_forecast_without_a_file_goes_on_after_the_training(nabi: Any, model: Pa
 
 def test_a_target_of_numbers_is_enough_and_pairs_are_still_pairs(nabi: Any, tmp_path: Path) -> None:
     daily(tmp_path / "days.csv", 40)
-    done = nabi("train", "days.csv", "--target", "y", "--horizon", 3, *SMALL)
+    done = nabi("train", "days.csv", "--target", "y", "--horizon", 3, *SMALL, "--log-dir", "logs")
     assert done.status == 0, done.err
+    check_logged("logs", "days.json")
     (tmp_path / "pairs.csv").write_text("english,german\na,b\n")
     done = nabi("train", "pairs.csv", "--target", "german")
     assert done.status == 2

@@ -9,6 +9,8 @@ import pytest
 
 from nabi.data import write_wav
 
+from .logged import check_logged
+
 RATE = 8000
 SMALL = ["--units", 16, "--learning-rate", 0.02, "--batch-size", 8, "--warp", 0, "--threads", 1]
 
@@ -43,7 +45,7 @@ def model(folder, tmp_path_factory):
     place = tmp_path_factory.mktemp("model") / "tones.nabi"
     (folder / "low_a_99.wav").write_bytes(b"RIFF")
     trained(["train", folder, "--label-from", "name", "--group-pattern", "_(.)_", *SMALL, "--epochs", 8,
-             "--out", place])  # fmt: skip
+             "--out", place, "--log-dir", place.parent / "logs"])  # fmt: skip
     (folder / "low_a_99.wav").unlink()
     return place
 
@@ -56,6 +58,7 @@ def test_a_folder_becomes_a_model_with_figures(model) -> None:
     assert report["scores"]["accuracy"] == 1.0
     assert report["verdict"]
     assert "low_a_99.wav is not a WAV file" in figures["skipped"][0]
+    check_logged(model.parent / "logs", model.with_suffix(".json"))
     assert not model.with_suffix(".training").exists()
     assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
@@ -124,7 +127,8 @@ def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch, capsys) -> None
     (place / "labels.csv").write_text("\n".join([*lines, "none.wav,low"]) + "\n")
     out = tmp_path / "texts.nabi"
     trained(["train", place, "--label-from", place / "labels.csv", *SMALL, "--epochs", 6, "--dropout", 0,
-             "--noise", 0, "--out", out])  # fmt: skip
+             "--noise", 0, "--out", out, "--log-dir", tmp_path / "logs"])  # fmt: skip
+    check_logged(tmp_path / "logs", out.with_suffix(".json"))
     figures = json.loads(out.with_suffix(".json").read_text())
     assert "labels.csv, row 33: there is no file" in figures["skipped"][0]
     assert figures["report"]["error_rate"] > 0

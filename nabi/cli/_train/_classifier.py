@@ -12,6 +12,7 @@ from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
+from nabi.cli._train._logs import Logs, Trained
 from nabi.cli._train._options import TABLE
 from nabi.cli._train._outputs import say_where_it_goes_on, write_figures
 from nabi.cli._train._system import DataForm
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelsForm"]
 
-_STOPPED = 130
 _NAMED = 5  # labels in a note
 
 
@@ -73,7 +73,7 @@ class LabelsForm(DataForm):
         cells = said["cell"] or [self.settings.cell]
         return [path, path.with_suffix(".json"), path.with_suffix(".png"), *_checkpoints(path, cells)]
 
-    def train(self, said: Said) -> None:
+    def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train each cell on the same rows, show how good they are, save the best."""
         from nabi.models import read_text_parts
         from nabi.training import is_first_worker, on_threads
@@ -109,9 +109,22 @@ class LabelsForm(DataForm):
         )
         begun = time.perf_counter()
         with on_threads(said["threads"]):
-            outcomes = _train_all(classifiers, parts, console, targets[3:], said["minutes"])
-        if is_first_worker():
-            _finish(said, console, targets, outcomes, sizes, time.perf_counter() - begun)
+            outcomes = _train_all(classifiers, parts, console, targets[3:], said["minutes"], logs)
+        took = time.perf_counter() - begun
+        if not is_first_worker():
+            return None
+        best = _finish(said, console, targets, outcomes, sizes, took)
+        assert best.classifier is not None
+        return Trained(
+            model=targets[0],
+            figures=targets[1],
+            kind=best.classifier._kind,
+            cell=best.cell,
+            epochs=len(best.classifier.history.get("loss", ())),
+            seconds=round(time.perf_counter() - begun, 3),
+            interrupted=any(one.interrupted for one in outcomes),
+            report=best.classifier.report.to_dict(),
+        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,11 @@ class _Outcome:
     cell: str
     classifier: "TextClassifier | None"
     problem: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended its training."""
+        return self.classifier is not None and self.classifier.report.interrupted
 
     @property
     def goodness(self) -> float:
@@ -162,6 +180,7 @@ def _train_all(
     console: "Console",
     checkpoints: Sequence[Path],
     minutes: float | None,
+    logs: Logs,
 ) -> list[_Outcome]:
     """Train one after the other; of several, one that fails does not end the comparison.
 
@@ -174,7 +193,8 @@ def _train_all(
             console.print(f"\n{_plain(cell)}", style="bold", highlight=False)
         say_where_it_goes_on(checkpoint)
         try:
-            report = classifier.fit_parts(parts, checkpoint=checkpoint, minutes=share)
+            logging = logs.callbacks(cell if len(classifiers) > 1 else None)
+            report = classifier.fit_parts(parts, checkpoint=checkpoint, minutes=share, callbacks=logging)
         except NotFiniteError as problem:
             if len(classifiers) == 1:
                 raise
@@ -201,7 +221,8 @@ def _finish(
     outcomes: list[_Outcome],
     sizes: list[int],
     took: float,
-) -> None:
+) -> _Outcome:
+    """Save the best, and show how good it is."""
     from nabi.training import duration
 
     best = max(outcomes, key=lambda outcome: outcome.goodness)
@@ -231,8 +252,7 @@ def _finish(
     )
     own = ["--cell", quoted(best.cell)] if ":" in best.cell else []
     typer.echo(suggestion(classifier._kind, model, *own))
-    if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
-        raise typer.Exit(_STOPPED)
+    return best
 
 
 def _never_given(report: Any) -> str:

@@ -16,6 +16,7 @@ from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
 from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
+from nabi.cli._train._logs import Logs, log_files
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
@@ -45,6 +46,9 @@ FORMS: tuple[Form, ...] = (
 come before those that are known by the file."""
 
 
+_STOPPED = 130
+
+
 def _plain(options: Said) -> Said:
     """Return the options without Typer's types."""
     return {name: one.value if isinstance(one, Enum) else one for name, one in options.items()}
@@ -66,7 +70,7 @@ def _written(options: Said) -> Mapping[str, list[Path]]:
     """Return the files that are written."""
     said = _plain(options)
     form = _meant(said)
-    return {} if form is None else {"--out": form.outputs(said)}
+    return {} if form is None else {"--out": form.outputs(said), "--log-dir": log_files(said)}
 
 
 @on_workers
@@ -102,7 +106,13 @@ def train(context: typer.Context, **options: Any) -> None:
     _refuse(context, form, said)
     if said["minutes"] is not None:
         _checks.real("minutes", said["minutes"], above=0)
-    form.train(said)
+    logs = Logs(said)
+    with logs.speaking():
+        trained = form.train(said, logs)
+    if trained is not None:
+        logs.tell(trained)
+        if trained.interrupted:
+            raise typer.Exit(_STOPPED)
 
 
 # Typer reads the options from here.
