@@ -108,7 +108,7 @@ def scan_full_batch(
             return None
     found = full_batch(
         program, families, x.dtype, batch, time, time_major=time_major, stacked=stacked, save=save,
-        turned=turned,
+        from_zeros=states is None, turned=turned,
     )  # fmt: skip
     if found is None:
         return None
@@ -155,7 +155,7 @@ class PreparedBatch:
             return None
         found = full_batch(
             program, families, dtype, shape[0], shape[1], time_major=False, stacked=False, save=False,
-            turned=True,
+            from_zeros=True, turned=True,
         )  # fmt: skip
         return None if found is None else cls(families, *found)
 

@@ -1,6 +1,7 @@
 """`nabi train FOLDER_OF_MIDI` and `nabi compose`, as a user types them."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,21 @@ def test_a_primer_is_gone_on_from_and_begins_the_file(nabi: Any, model: Path, tm
         done = nabi("compose", model, "--chord", chord, "--temperature", 0, "--beats-per-bar", 3)
         assert done.status == 0
         assert read_midi_frames(tmp_path / "scale.mid").frames[:10] == tuple(SCALE * 2)
+
+
+def test_it_is_measured_on_a_folder_and_on_a_file(nabi: Any, model: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "music", 2)
+    (tmp_path / "music/bad.mid").write_text("no music")
+    done = nabi("evaluate", model, "music", "--json", "--out", "x.json")
+    assert done.status == 0
+    assert "bad.mid" in done.err
+    assert "1 of 3 rows could not be read" in done.err
+    figures = json.loads(done.out)
+    assert figures == json.loads((tmp_path / "x.json").read_text())
+    assert (figures["pieces"], figures["frames"]) == (2, 4 * len(SCALE))
+    assert figures["nats"] == pytest.approx(NoteModel.load(model).evaluate([SCALE * 2]), rel=1e-4)
+    assert figures["bits"] == pytest.approx(figures["nats"] / math.log(2))
+    assert f"{figures['nats']:.4f} nats per frame" in nabi("evaluate", model, "music/0.mid").out
 
 
 def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_train_forecast_watch_and_evaluate_with_all_kinds_of_columns(nabi: Any, 
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert {"last value", "Theta", "median of five"} < figures["scores"].keys()
     assert figures["forecasts"] == 2
+    shown = nabi("evaluate", "sales.nabi", "sales.csv", "--json")
+    assert json.loads(shown.out) == figures
 
     (tmp_path / "stream.csv").write_text(
         "shop,date,sales,price,rain\nsouth,2024-03-15,21,9,wet\nnorth,2024-03-17,11,9,dry\neast,2024-03-15,1,9,wet\n"
@@ -138,6 +140,20 @@ def test_watch_says_what_is_odd_and_misses_nothing(nabi: Any, model: Path, tmp_p
     )
     ahead = table(nabi("forecast", model, "--file", whole, "--horizon", 1).out)[0]
     assert float(rows[2]["next"]) == pytest.approx(float(ahead["forecast"]), rel=1e-5)
+
+
+def test_forecasts_and_what_was_watched_as_json(nabi: Any, model: Path, tmp_path: Path) -> None:
+    rows = table(nabi("forecast", model).out)
+    found = [json.loads(line) for line in nabi("forecast", model, "--json").out.splitlines()]
+    assert [{name: str(value) for name, value in one.items()} for one in found] == rows
+    (tmp_path / "new.csv").write_text("50\n60\n")
+    shown = table(nabi("watch", model, "--file", "new.csv").out)
+    assert nabi("watch", model, "--file", "new.csv", "--out", "x.csv").out == ""
+    assert table((tmp_path / "x.csv").read_text()) == shown
+    watched = [
+        json.loads(line) for line in nabi("watch", model, "--file", "new.csv", "--json").out.splitlines()
+    ]
+    assert [str(one["expected"]) for one in watched] == [row["expected"] for row in shown]
 
 
 def test_watch_reads_standard_input_line_by_line(model: Path) -> None:

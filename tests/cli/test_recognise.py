@@ -89,6 +89,24 @@ def test_they_are_predicted_and_measured_as_other_sequences(model, folder, nabi)
     assert "accuracy 1.0" in outcome.out
 
 
+def test_results_as_rows_and_a_recording_that_cannot_be_read(model, folder, nabi, tmp_path) -> None:
+    files = sorted(folder.glob("*.wav"))
+    (tmp_path / "bad.wav").write_text("no sound")
+    words = ("recognise", model, files[0], tmp_path / "bad.wav", files[-1], "--top", 2)
+    done = nabi(*words, "--json")
+    assert done.status == 0
+    assert "1 of 3 recordings could not be read and have no label" in done.err
+    found = list(map(json.loads, done.out.splitlines()))
+    assert [one["label"] for one in found] == ["high", "", "low"]
+    assert "bad.wav" in found[1]["error"]
+    assert nabi(*words, "--out", tmp_path / "x.csv").out == ""
+    lines = (tmp_path / "x.csv").read_text().splitlines()
+    assert lines[0] == "recording,label,probability,label_2,probability_2"
+    assert lines[2].endswith("bad.wav,,,,")
+    done = nabi("recognise", model, tmp_path / "bad.wav", "--json")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+
+
 def stream_of(monkeypatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 
@@ -113,6 +131,10 @@ def test_a_stream_is_recognised_as_it_comes(model, nabi, monkeypatch, tmp_path) 
     assert times == sorted(times)
     assert "s of sound (16 bit, mono, 8000 Hz)" in outcome.err
     assert "ms per 10 ms" in outcome.err
+    stream_of(monkeypatch, content)
+    rows = list(map(json.loads, nabi("recognise", model, "--stream", "--json").out.splitlines()))
+    assert [row["label"] for row in rows] == ["low", "high", "high"]
+    assert [f"{row['seconds']:.2f}" for row in rows] == [f"{time:.2f}" for time in times]
     stream_of(monkeypatch, content[44:])
     assert nabi("recognise", model, "--stream", "--raw", RATE).out == outcome.out
 
@@ -141,6 +163,14 @@ def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch, capsys) -> None
     assert [line.split()[1] for line in streamed.out.splitlines()] == (
         nabi("recognise", out, place / "0.wav", "--beam", 1).out.split()
     )
+    (tmp_path / "table.csv").write_text("\n".join(lines[:9]) + "\nnone.wav,low\n")
+    measured = nabi("evaluate", out, tmp_path / "table.csv", "--folder", place, "--json")
+    assert measured.status == 0
+    assert "none.wav" in measured.err
+    found = json.loads(measured.out)
+    assert (found["held_out"], found["written_by"]) == (8, "nabi evaluate")
+    assert found["error_rate"] > 0
+    assert 0 <= found["exact"] <= 1
 
 
 def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> None:
