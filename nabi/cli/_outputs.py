@@ -6,6 +6,7 @@ and was not written by the same command. `--overwrite` allows the last case; an 
 """
 
 import functools
+import glob
 import json
 import os
 import re
@@ -251,8 +252,19 @@ def _is_own(path: Path, command: str) -> bool:
 
 def _goes_on(path: Path, start: bytes) -> bool:
     """Return whether `nabi train` goes on with an interrupted training that writes this file."""
-    checkpoint = path.with_suffix(".training")
-    return _is_model_file(start) and str(_header(checkpoint).get("kind")).endswith(" training")
+    # Of several cells that are compared, each has a number.
+    several = path.parent.glob(f"{glob.escape(path.stem)}.*.training")
+    return _is_model_file(start) and any(map(_is_checkpoint, (path.with_suffix(".training"), *several)))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Return whether a training was interrupted, and can go on from this file."""
+    header = _header(path)
+    if str(header.get("kind")).endswith(" training"):
+        return True
+    training = header.get("training")
+    kept = training.get("extra") if isinstance(training, dict) else None
+    return isinstance(kept, dict) and any(name.startswith("callbacks/KeptRun/") for name in kept)
 
 
 def _has_small_weights(path: Path, start: bytes) -> bool:

@@ -99,6 +99,10 @@ if TYPE_CHECKING:
         BatchCallbacks,
         ResumableTraining,
     )
+    from nabi.training._loop._time_limit import (
+        TimeLimit,
+        as_time_limit,
+    )
     from nabi.training._losses._functions import (
         attach_logits,
     )
@@ -177,6 +181,7 @@ else:
             "nabi.training._loop._loop": ["fit"],
             "nabi.training._loop._progress": ["duration", "make_display"],
             "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
+            "nabi.training._loop._time_limit": ["TimeLimit", "as_time_limit"],
             "nabi.training._losses._functions": ["attach_logits"],
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
             "nabi.training._step._chain": ["LayerCall", "Steps"],
@@ -214,8 +219,10 @@ __all__ = [
     "StreamBatches",
     "TensorBoard",
     "TerminateOnNaN",
+    "TimeLimit",
     "as_callbacks",
     "as_data",
+    "as_time_limit",
     "attach_logits",
     "by_default",
     "check_finite",

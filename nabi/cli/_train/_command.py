@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from nabi import _checks
 from nabi.cli._outputs import with_files
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
@@ -86,8 +87,12 @@ def train(context: typer.Context, **options: Any) -> None:
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
-    Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
-    what has been learned (exit status 130); so does SIGTERM.
+    Defaults are chosen from the data. After every epoch the held-out part is looked at, and the weights of
+    the best epoch are kept; --patience says when to stop early. After the first steps the command says how
+    long training takes; --minutes fits it into a time.
+
+    Ctrl-C ends it after the current batch and saves what has been learned (exit status 130); so does SIGTERM.
+    Where training was interrupted, the same command goes on.
 
     Started by torchrun in several processes, they train one model together, each on its rows of every batch:
     torchrun --nproc-per-node 4 -m nabi train ...
@@ -99,6 +104,8 @@ def train(context: typer.Context, **options: Any) -> None:
         _list_forms(said)
         raise typer.Exit(2)
     _refuse(context, form, said)
+    if said["minutes"] is not None:
+        _checks.real("minutes", said["minutes"], above=0)
     logs = Logs(said)
     with logs.speaking():
         trained = form.train(said, logs)

@@ -83,6 +83,14 @@ _LAST = {
     "threads": given(
         int, help="Number of CPU threads.", min=1, show_default="torch's default", panel=_TRAINING
     ),
+    "minutes": given(
+        float,
+        help="Fit the training into this many minutes: as many epochs as there is time for, and an end by "
+        "the clock that keeps the best weights.",
+        metavar="NUMBER",
+        show_default="as long as it takes",
+        panel=_TRAINING,
+    ),
     "log_dir": given(
         Path,
         help="Folder for the figures of every epoch: metrics.csv; if TensorBoard is installed, its files.",

@@ -25,7 +25,7 @@ __all__ = ["DataForm", "Figures", "SystemForm"]
 
 Figures = Mapping[str, Any]
 
-_ALWAYS = frozenset({"file", "cell", "threads", "log_dir", "log", "as_json", "out", "overwrite"})
+_ALWAYS = frozenset({"file", "cell", "threads", "minutes", "log_dir", "log", "as_json", "out", "overwrite"})
 
 
 class DataForm(ABC):
@@ -132,7 +132,7 @@ class SystemForm(DataForm):
         say_where_it_goes_on(checkpoint)
         begun = time.perf_counter()
         with on_threads(said["threads"]):
-            how = {"checkpoint": checkpoint, "callbacks": logs.callbacks()}
+            how = {"checkpoint": checkpoint, "minutes": said["minutes"], "callbacks": logs.callbacks()}
             report = self.fit(said, model, data, how)
             if not is_first_worker():
                 return None
@@ -152,7 +152,7 @@ class SystemForm(DataForm):
             make_console().print(report)
         else:
             typer.echo(str(report))
-        typer.echo(f"{text}\n\nTraining took {duration(time.perf_counter() - begun)}.")
+        typer.echo(f"{text}\n\nTraining and evaluation took {duration(time.perf_counter() - begun)}.")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
         cell = (said["cell"] or [self.settings.cell])[0]

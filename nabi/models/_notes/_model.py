@@ -18,7 +18,7 @@ from nabi.models._notes._sampling import FrameSampling, compose
 from nabi.models._notes._settings import NoteSettings
 from nabi.models._notes._training import NoteReport, NoteTraining, nats_per_frame
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["NoteModel"]
 
@@ -81,6 +81,7 @@ class NoteModel(TaskModel):
         validation_share: float = 0.1,
         test_share: float = 0.1,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> NoteReport:
@@ -105,6 +106,9 @@ class NoteModel(TaskModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -114,6 +118,7 @@ class NoteModel(TaskModel):
                 labels that only some have, shares that leave nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         pieces, folder = read_pieces(source, labels, self.asked.steps_per_beat, "source")
         steps = self.asked.steps_per_beat or (1 if folder is None else folder.steps_per_beat)
         held: dict[str, Sequence[Any]] = {}
@@ -133,7 +138,9 @@ class NoteModel(TaskModel):
             for name, share in zip(("validation", "test"), drawn, strict=True)
         )
         data = _Data(rolls, validated, tested, known, steps, () if folder is None else folder.skipped)
-        report: NoteReport = self._learn(data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        report: NoteReport = self._learn(
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
         return report
 
     def _prepare(self, data: _Data) -> NoteSettings:

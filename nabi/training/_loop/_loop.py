@@ -15,6 +15,7 @@ import torch
 from nabi._checks import as_real
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.training._callbacks._base import Callback, CallbackList, History
+from nabi.training._callbacks._monitoring import EarlyStopping
 from nabi.training._callbacks._records import Ending, EpochRecord, RecordWriter
 from nabi.training._callbacks._saving import BackupAndRestore
 from nabi.training._compiled import Compiled, KeepsExtra, Trainable
@@ -24,6 +25,8 @@ from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._evaluation import evaluate_batches
 from nabi.training._loop._interrupt import FinishBatch
 from nabi.training._loop._progress import Display, make_display
+from nabi.training._loop._time_limit import TimeLimit
+from nabi.training._loop._timing import Timing
 from nabi.training._step._step import Step, start_figures
 from nabi.training._workers._group import Workers, find_workers
 
@@ -40,6 +43,8 @@ class Loop(ABC):
         epochs: number of the last epoch.
         position: where it stands.
         interrupt: whether Ctrl-C has asked for an end.
+        limit: the time that it has, if it has one.
+        timing: what watches the clock, and knows how many epochs and steps there are to be.
         record: of the epoch that ended last, None before.
     """
 
@@ -49,8 +54,12 @@ class Loop(ABC):
     epochs: int
     position: Position
     interrupt: FinishBatch
+    limit: TimeLimit | None = None
+    timing: Timing
     is_shared: bool = False
     """Whether several workers train together, and end together."""
+    workers: Workers | None = None
+    """Those that train together; None for this process alone."""
     is_watched_elsewhere: bool = False
     """Whether another worker has a callback that is told the figures of every batch."""
     is_resumed: bool = False
@@ -65,6 +74,32 @@ class Loop(ABC):
     @abstractmethod
     def batches_per_epoch(self) -> int | None:
         """How many batches the current epoch has, None where that is not known."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of all epochs, if it has all the time; None where that is not known."""
+        count = self.batches_per_epoch
+        return None if count is None else self.epochs * count
+
+    @property
+    def steps_done(self) -> int:
+        """How many batches were trained before it begins or goes on."""
+        return self.position.epoch * (self.batches_per_epoch or 0) + self.position.batch
+
+    @property
+    def validation_share(self) -> float:
+        """How much is validated with after an epoch, as a share of what the epoch learns from, about."""
+        return 0.0
+
+    @property
+    def may_stop_earlier(self) -> bool:
+        """Whether something may end it before its last epoch."""
+        return False
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights are kept, from 1; None for the last."""
+        return None
 
     @abstractmethod
     def batches(self, first: int) -> Iterator[Any]:
@@ -107,13 +142,17 @@ class Loop(ABC):
         """Look at what the batches have left, when all of an epoch's were trained."""
         return
 
-    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+    def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
         """Validate after an epoch; return the figures, none where there is nothing to validate with."""
         return {}
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """Take the figures of a complete epoch, before callbacks hear of it."""
         return
+
+    def from_first(self, value: Any) -> Any:
+        """Return what the first of several workers gives; without others, the value itself."""
+        return value if self.workers is None else self.workers.from_first(value)
 
     def agree(self) -> None:
         """Agree with other workers on whether to go on, when callbacks have heard of an epoch."""
@@ -146,8 +185,11 @@ class Loop(ABC):
                 self.begin()
                 if self.is_resumed:
                     callbacks.call("on_resume", self.position.epoch, {})
-                while not (self.interrupt.asked or self.is_at_its_end()):
+                workers = 1 if self.workers is None else self.workers.count
+                self.timing = Timing(self, self.limit, workers, display)
+                while not (self.interrupt.asked or self.timing.is_up or self.is_at_its_end()):
                     logs = self._epoch(display, callbacks)
+                self.timing.say_total()
                 self.end()
                 callbacks.call("on_train_end", logs)
             ending = "stopped" if self.interrupt.asked else "complete"
@@ -161,14 +203,13 @@ class Loop(ABC):
         self.draw_alike()
         if not position.batch:
             self.begin_epoch()
-        count = self.batches_per_epoch
         callbacks.call("on_epoch_begin", position.epoch, {})
-        display.begin_epoch(position.epoch, self.epochs, count)
+        self.timing.begin_epoch()
         complete = self._batches(display, callbacks)
         logs = self.figures()
         if not complete:
             return logs
-        logs |= self.validation_figures(callbacks)
+        logs |= self.validation_figures(display, callbacks)
         # Before `end_epoch`, with which a schedule goes on to the rate of the next one.
         self.record = EpochRecord(
             position.epoch, time.perf_counter() - begun, self.learning_rate, position.batch, logs
@@ -179,12 +220,13 @@ class Loop(ABC):
         self.agree()
         position.epoch += 1
         position.batch, position.total, position.count = 0, 0.0, 0
+        self.timing.after_epoch()
         self.keep_checkpoint()
         return logs
 
     def _batches(self, display: Display, callbacks: CallbackList) -> bool:
         """Train on the batches of an epoch; return whether it is complete then."""
-        position, step, interrupt = self.position, self.step, self.interrupt
+        position, step, interrupt, timing = self.position, self.step, self.interrupt, self.timing
         before, after = callbacks.before_batch, callbacks.after_batch
         watched = bool(after) or self.is_watched_elsewhere
         for batch in self.batches(position.batch):
@@ -197,9 +239,10 @@ class Loop(ABC):
                 for end in after:
                     end(position.batch - 1, logs)
             display.batch(position.batch, self.figures_so_far)
+            timing.after_batch()
             if interrupt.asked:
                 return not self.goes_on_within_epochs and position.batch == self.batches_per_epoch
-            if self.ends_epoch():
+            if timing.is_up or self.ends_epoch():
                 return True
             self.keep_checkpoint()
         self.end_batches()
@@ -218,8 +261,9 @@ def fit(
     callbacks: Sequence[Callback] = (),
     validation: Batches | None = None,
     validation_every: int = 1,
+    limit: TimeLimit | None = None,
 ) -> History:
-    """Train for some epochs.
+    """Train for some epochs, or as many as there is time for.
 
     `prepare` is called with the inputs of the first batch; it builds the model and gives the optimizer its
     weights, where that has not been done before.
@@ -242,6 +286,7 @@ def fit(
     training = _Fit(
         model, compiled, batches, callback_list, prepare, epochs, initial_epoch, validation, validation_every
     )
+    training.limit = limit
     if workers is not None:
         training.share_with(workers)
     try:
@@ -303,7 +348,7 @@ class _Fit(Loop):
         self._together = Together(
             workers, self._model, self._compiled, self._data, self._validation, self._callbacks, self.epochs
         )
-        self.is_shared = True
+        self.workers, self.is_shared = workers, True
         # They look at figures at the same batches, whichever of them has the callback.
         self.is_watched_elsewhere = self._together.is_watched
         self._is_watched = self._is_watched or self.is_watched_elsewhere
@@ -320,6 +365,24 @@ class _Fit(Loop):
     @property
     def learning_rate(self) -> float | None:
         return as_real(self._compiled.optimizer.learning_rate)
+
+    @property
+    def validation_share(self) -> float:
+        held_out, steps = self._validation, self._data.steps
+        if held_out is None or not held_out.steps or not steps:
+            return 0.0
+        return held_out.steps / steps / self._validation_every
+
+    @property
+    def may_stop_earlier(self) -> bool:
+        return any(isinstance(callback, EarlyStopping) for callback in self._callbacks.callbacks)
+
+    @property
+    def best_epoch(self) -> int | None:
+        for callback in self._callbacks.callbacks:
+            if isinstance(callback, EarlyStopping) and callback.best_weights is not None:
+                return callback.best_epoch + 1
+        return None
 
     def begin(self) -> None:
         # A callback may have brought back a run that stood further on.
@@ -365,9 +428,10 @@ class _Fit(Loop):
                     done = 1
                 position.batch += done
                 display.batch(position.batch, self.figures_so_far)
+                self.timing.after_batch()
                 if self.interrupt.asked:
                     return position.batch == self.batches_per_epoch
-                if self.ends_epoch():
+                if self.timing.is_up or self.ends_epoch():
                     return True
         self.end_batches()
         return True
@@ -439,12 +503,18 @@ class _Fit(Loop):
         if self._together is not None:
             self._together.join_weights()
 
-    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+    def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
         self._join_weights()
         if self._validation is None or (self.position.epoch + 1) % self._validation_every:
             return {}
         return evaluate_batches(
-            self._model, self._compiled, self._validation, callbacks, "val_", self._together
+            self._model,
+            self._compiled,
+            self._validation,
+            callbacks,
+            "val_",
+            self._together,
+            display.validation_batch,
         )
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
@@ -455,6 +525,8 @@ class _Fit(Loop):
 
     def end(self) -> None:
         self._join_weights()
+        if self.timing.is_up:
+            self._model.stop_training = True  # so that callbacks know that this is the end
         if self._together is not None:
             self._together.join_states()
         if self.position.batch or self.position.epoch > self._initial_epoch:
