@@ -145,7 +145,7 @@ def export(
     bidirectional layers, without an operating system or a library: machine code on any of many processors, C
     on all others. A WebAssembly module does so in browsers and other engines. A page runs the model where one
     looks on: a classifier shows the words that moved it, a language model writes on, a model of notes
-    composes and plays.
+    composes and plays, a forecaster forecasts as one changes the past.
     """
     options: dict[str, Any] = {
         "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,
@@ -159,6 +159,7 @@ def export(
         options["overwrite"] = overwrite or None
     found = load_any(model, cell or ())
     import nabi
+    from nabi.shipping import left_out
 
     given = {key: value for key, value in options.items() if value is not None}
     written = nabi.export(found, place, to.value, **given)
@@ -167,6 +168,9 @@ def export(
         typer.echo(f"The model is in {' and '.join(models)}")
     else:
         typer.echo("\n".join(["Written:", *(f"  {place / one.name}" for one in written)]))
+        missing = "" if to is Format.WEB else left_out(found)
+        if missing:
+            typer.echo(f"It is the network alone: {missing}")
 
 
 def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:

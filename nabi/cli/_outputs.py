@@ -62,6 +62,8 @@ _LONGEST_HEADER = 1 << 26
 # Beginnings of files written by nabi: model files, and ONNX files (the version of their layout, the program).
 _MODEL_FILE = b'{"__metadata__":{"nabi":'
 _ONNX_FILE = b"\x08\x08\x12\x04nabi"
+# The columns with which CSVLogger begins where it writes details.
+_METRICS = b"epoch,seconds,learning_rate,"
 # Marks, each followed by the name of the command.
 _MARKS = (
     "Software\0nabi",  # a PNG
@@ -265,7 +267,7 @@ def _is_exported(path: Path, start: bytes) -> bool:
 
 # By what commands know files without a mark of theirs.
 _OF_COMMANDS: Mapping[str, Callable[[Path, bytes], bool]] = {
-    "train": _goes_on,
+    "train": lambda path, start: _goes_on(path, start) or start.startswith(_METRICS),
     "quantize": _has_small_weights,
     "export": _is_exported,
     "convert": _is_exported,

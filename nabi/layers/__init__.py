@@ -157,7 +157,9 @@ if TYPE_CHECKING:
     from nabi.layers._small_weights import (
         check_can_train as check_can_train,
         kind_of_weights as kind_of_weights,
+        quantize_as as quantize_as,
         quantize_layers as quantize_layers,
+        small_weights_header as small_weights_header,
     )
     from nabi.layers._tensors import Arithmetic, Elementwise, Reduce, SequenceMask, Slice, StartState
     from nabi.layers._torch_module import (
@@ -276,7 +278,13 @@ else:
             "nabi.layers._recurrent._wrappers": ["TimeDistributed", "Wrapper"],
             "nabi.layers._reshaping": ["Permute", "Reshape", "Softmax"],
             "nabi.layers._sequence": ["Embedding", "Masking", "RepeatVector"],
-            "nabi.layers._small_weights": ["check_can_train", "kind_of_weights", "quantize_layers"],
+            "nabi.layers._small_weights": [
+                "check_can_train",
+                "kind_of_weights",
+                "quantize_as",
+                "quantize_layers",
+                "small_weights_header",
+            ],
             "nabi.layers._tensors": [
                 "Arithmetic",
                 "Elementwise",

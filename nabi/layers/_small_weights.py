@@ -1,6 +1,7 @@
 """Layers whose weight matrices are stored in fewer bits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 
@@ -8,12 +9,14 @@ from nabi.errors import ArgumentError, NotReadyError
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._weights import Weighted
 from nabi.nn import matrices_of
-from nabi.small_weights import SmallWeight, shrink, small_parameter
+from nabi.small_weights import SmallWeight, as_kind, shrink, small_parameter
 
-__all__ = ["check_can_train", "kind_of_weights", "quantize_layers"]
+__all__ = ["check_can_train", "kind_of_weights", "quantize_as", "quantize_layers", "small_weights_header"]
+
+_KIND, _CONVOLUTIONS = "small_weights", "small_convolutions"
 
 
-def quantize_layers(root: torch.nn.Module, kind: str) -> None:
+def quantize_layers(root: torch.nn.Module, kind: str, *, convolutions: bool = True) -> None:
     """Store the weight matrices of all layers of a module as a small kind, and train them no more.
 
     All of them are made before the first is put in place.
@@ -21,6 +24,7 @@ def quantize_layers(root: torch.nn.Module, kind: str) -> None:
     Args:
         root: the module, whose layers are built.
         kind: a name of `nabi.small_weights.KINDS`.
+        convolutions: whether their kernels are stored so, too.
 
     Raises:
         NotReadyError: if a layer is not built.
@@ -34,14 +38,14 @@ def quantize_layers(root: torch.nn.Module, kind: str) -> None:
     places: list[tuple[torch.nn.Module, str, int]] = []
     for name, module, attribute, axis in _matrices(root):
         weight = module._parameters.get(attribute)
-        if weight is None:  # computed from others, by a parametrization
-            continue
+        if weight is None or (weight.dim() > 2 and not convolutions):
+            continue  # None: computed from others, by a parametrization
         if id(weight) not in made:
             made[id(weight)] = small_parameter(shrink(weight, kind, axis, f"{name}.{attribute}".lstrip(".")))
         places.append((module, attribute, id(weight)))
     if not places:
         raise ArgumentError(
-            "weights: expected recurrent layers, Dense or Embedding, got a model without them"
+            "weights: expected recurrent layers, Dense, Embedding or convolutions, got a model without them"
         )
     _freeze(root)
     for module, attribute, weight_id in places:
@@ -80,6 +84,28 @@ def kind_of_weights(root: torch.nn.Module) -> str | None:
         if isinstance(weight, SmallWeight):
             return weight.stored.kind
     return None
+
+
+def small_weights_header(root: torch.nn.Module) -> dict[str, Any]:
+    """Return what the header of a file says of a module's small weights; nothing if it has none."""
+    kind = kind_of_weights(root)
+    if kind is None:
+        return {}
+    kernels = any(isinstance(one, SmallWeight) and one.dim() > 2 for one in root.parameters())
+    return {_KIND: kind, **({_CONVOLUTIONS: True} if kernels else {})}
+
+
+def quantize_as(root: torch.nn.Module, header: Mapping[str, Any]) -> None:
+    """Store the weights of a module as the header of a file says.
+
+    In files of before convolutions could be stored so, they are float32.
+
+    Raises:
+        UnknownNameError: for an unknown kind.
+    """
+    kind = header.get(_KIND)
+    if kind is not None:
+        quantize_layers(root, as_kind(kind, _KIND), convolutions=header.get(_CONVOLUTIONS) is True)
 
 
 def check_can_train(name: str, root: torch.nn.Module) -> None:

@@ -20,7 +20,7 @@ from nabi.files import (
     reading,
     write_model_file,
 )
-from nabi.layers import kind_of_weights, only_tensors_of, serialize
+from nabi.layers import only_tensors_of, serialize, small_weights_header
 from nabi.models._fitting import Fitting
 from nabi.models._foreign import reader_of, writer_for
 from nabi.small_weights import arrays_of
@@ -59,8 +59,7 @@ def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = T
 
 def describe_model(model: Fitting) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return a model's header and tensors for a file, from which `make_model` recreates it."""
-    kind = kind_of_weights(model)
-    small = {} if kind is None else {"small_weights": kind}
+    small = small_weights_header(model)
     header = {"model": serialize(model), **_built_for(model), **small, "training": None}
     return header, _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
 

@@ -10,11 +10,10 @@ from nabi import training
 from nabi._public import public
 from nabi.errors import FileFormatError
 from nabi.files import ModelFile, part, read_kind, reading
-from nabi.layers import deserialize, only_tensors_of, quantize_layers
+from nabi.layers import deserialize, only_tensors_of, quantize_as
 from nabi.models._files import UNREADABLE, check_state, rebuild, set_weights
 from nabi.models._foreign import reader_of
 from nabi.models._model import Model
-from nabi.small_weights import as_kind
 
 __all__ = ["load_model", "make_model"]
 
@@ -78,9 +77,7 @@ def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None)
         if not hasattr(model, "rebuild"):
             raise FileFormatError(f"model: expected a model, got {type(model).__name__}")
         rebuild(model, file)
-        kind = file.header.get("small_weights")
-        if kind is not None:
-            quantize_layers(model, as_kind(kind, "small_weights"))
+        quantize_as(model, file.header)
     with reading(file.path, UNREADABLE):
         check_state(model, file)
         set_weights(model, file, weights)

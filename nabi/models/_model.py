@@ -135,8 +135,8 @@ class Model(Fitting):
     def quantize(self, weights: str = "int8", x: Any = None) -> "SmallWeightsReport":
         """Store the weight matrices in fewer bits, in place: a quarter (int8) or half of the memory.
 
-        Those of recurrent layers, Dense and Embedding, also inside other layers; everything else stays
-        float32, as do states, activations and sums. The model is not trained any more.
+        Those of recurrent layers, Dense, Embedding and convolutions, also inside other layers; everything
+        else stays float32, as do states, activations and sums. The model is not trained any more.
         See `docs/small-weights.md`.
 
         Args:

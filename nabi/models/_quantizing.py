@@ -1,21 +1,21 @@
 """A model's weights in fewer bits, and what that changes: its size and its outputs."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nabi._dtypes import to_numpy
-from nabi.layers import RNN, Embedding, quantize_layers
+from nabi.layers import RNN, Conv1D, Conv2D, Embedding, quantize_layers
 from nabi.small_weights import arrays_of, as_kind
 
 __all__ = ["SmallWeightsReport", "quantize_model", "quantize_network"]
 
-_SEQUENCES, _STEPS = 4, 64
+_SEQUENCES, _STEPS, _AROUND = 4, 64, 16
 """Random input where a model says nothing about them."""
 
 _SEED = 20260
@@ -74,13 +74,15 @@ def quantize_model(model: Any, weights: str, x: Any) -> SmallWeightsReport:
 def quantize_network(network: torch.nn.Module, weights: str) -> SmallWeightsReport:
     """Store the weights of any network in fewer bits.
 
-    The change is measured on each recurrent layer by itself, on random input; the report has the largest.
+    The change is measured on each recurrent layer and each convolution by itself, on random input; the report
+    has the largest.
     """
     as_kind(weights)
-    recurrent = [one for one in network.modules() if isinstance(one, RNN) and one.equations and one.built]
-    before = list(map(_random_outputs, recurrent))
-    report = _quantize(network, weights, "random input of each recurrent layer")
-    after = list(map(_random_outputs, recurrent))
+    asked = [(one, outputs) for one in network.modules() if (outputs := _outputs_of(one)) is not None]
+    before = [outputs(one) for one, outputs in asked]
+    kinds = "recurrent layer and convolution" if any(o is _convolved for _, o in asked) else "recurrent layer"
+    report = _quantize(network, weights, f"random input of each {kinds}")
+    after = [outputs(one) for one, outputs in asked]
     found = [_with_error(report, one, two) for one, two in zip(before, after, strict=True)]
     return max(found, key=lambda one: one.error, default=report)
 
@@ -125,6 +127,24 @@ def _random_input(model: Any) -> Tensor | None:
     kind = getattr(torch, dtype)
     values = torch.randn(sizes, generator=generator)
     return values.to(kind) if kind.is_floating_point else None
+
+
+def _outputs_of(layer: Any) -> Callable[[Any], Any] | None:
+    """Return what computes the outputs of a layer for random input; None for layers that are not measured."""
+    if isinstance(layer, RNN):
+        return _random_outputs if layer.equations and layer.built else None
+    return _convolved if isinstance(layer, Conv1D | Conv2D | nn.Conv1d | nn.Conv2d) else None
+
+
+def _convolved(layer: Any) -> Any:
+    own = isinstance(layer, Conv1D | Conv2D)
+    widths = layer.dilation_rate if own else layer.dilation
+    sizes = [_AROUND + size * width for size, width in zip(layer.kernel_size, widths, strict=True)]
+    features = layer.kernel.shape[-2] * layer.groups if own else layer.in_channels
+    shape = (*sizes, features) if own else (features, *sizes)
+    x = torch.randn(_SEQUENCES, *shape, generator=torch.Generator().manual_seed(_SEED))
+    with torch.no_grad():
+        return np.asarray(to_numpy(layer(x)), dtype=np.float64).ravel()
 
 
 def _random_outputs(layer: Any) -> Any:

@@ -13,13 +13,13 @@ __all__ = ["matrices_of"]
 def matrices_of(module: nn.Module) -> dict[str, int]:
     """Return the names of a module's own weight matrices, each with the axis of its outputs.
 
-    Those of recurrent modules, linear maps and tables; none of other modules.
+    Those of recurrent modules, linear maps, tables and convolutions; none of other modules.
 
     >>> from nabi import cells
     >>> matrices_of(RNN(cells.GRU(5), input_size=3))
     {'W_x_l0': 0, 'W_h_l0': 0}
     """
-    if isinstance(module, nn.Linear | nn.Embedding):
+    if isinstance(module, nn.Linear | nn.Embedding | nn.Conv1d | nn.Conv2d):
         return {"weight": 0}
     if isinstance(module, ElmanRNN | LSTM | GRU) or (
         isinstance(module, RNN) and isinstance(module.cell, Cell)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nabi.shipping._export_object import object_files, write_object
     from nabi.shipping._export_web import WEB_FILE, write_web
     from nabi.shipping._export_web_assembly import web_assembly_names, write_web_assembly
-    from nabi.shipping._program import StepProgram, identifier, step_program
+    from nabi.shipping._program import StepProgram, identifier, left_out, step_program
     from nabi.shipping._stream import Stream
     from nabi.shipping._targets import TARGETS, Target
     from nabi.shipping._web._page import Page, write_page
@@ -22,7 +22,7 @@ else:
             "nabi.shipping._export_object": ["object_files", "write_object"],
             "nabi.shipping._export_web": ["WEB_FILE", "write_web"],
             "nabi.shipping._export_web_assembly": ["web_assembly_names", "write_web_assembly"],
-            "nabi.shipping._program": ["StepProgram", "identifier", "step_program"],
+            "nabi.shipping._program": ["StepProgram", "identifier", "left_out", "step_program"],
             "nabi.shipping._stream": ["Stream"],
             "nabi.shipping._targets": ["TARGETS", "Target"],
             "nabi.shipping._web._page": ["Page", "write_page"],
@@ -40,6 +40,7 @@ __all__ = [
     "c_files",
     "identifier",
     "is_song",
+    "left_out",
     "object_files",
     "song_facts",
     "step_program",

@@ -26,6 +26,7 @@ def write_web(
     - A `TextClassifier` reads as one types, and shows which words moved it.
     - A `LanguageModel` writes on after a beginning.
     - A `NoteModel` composes and plays, with a piano roll; the model of the recipe "song" sings.
+    - A `Forecaster` draws its series and their forecasts, also for a history that one changes.
     - A Sequential or functional model that reads one number a step and gives one goes on where one draws a
       curve.
 
@@ -57,6 +58,7 @@ def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
     """Return the title and what makes the page of a model."""
     from nabi.shipping._web._pages._classifier import classifier_page
     from nabi.shipping._web._pages._curve import continues_curves, curve_page
+    from nabi.shipping._web._pages._forecaster import forecaster_page
     from nabi.shipping._web._pages._notes import is_song, notes_page, song_page
     from nabi.shipping._web._pages._writer import writer_page
 
@@ -64,6 +66,7 @@ def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
         models.LanguageModel: ("Language model", writer_page),
         models.TextClassifier: ("Text classifier", classifier_page),
         models.NoteModel: ("Composer", notes_page),
+        models.Forecaster: ("Forecast", forecaster_page),
     }
     for kind, page in pages.items():
         if isinstance(model, kind):

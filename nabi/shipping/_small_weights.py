@@ -1,7 +1,7 @@
 """Weights of a step in fewer bits: what of a model is stored so, and how it lies among the float32 numbers.
 
 A matrix is stored in fewer bits if its numbers come back exactly, as those of a quantized model do; others
-(convolutions, folded normalisation) stay float32.
+(folded normalisation) stay float32.
 """
 
 import copy
@@ -55,10 +55,9 @@ def pack_small(product: Product, lanes: int, most: int, kind: str, by_fours: boo
         by_fours: whether int8 weights are for sums of four products of bytes.
     """
     packed = pack_product(product, lanes, most)
-    found = [_stored(term.matrix, kind) for term in product.terms]
-    if any(one is None for one in found):
+    factors = _factors(product, kind)
+    if factors is None:
         return packed
-    factors = [one[1] for one in found if one is not None]
     tiles = []
     for group in packed.tiles:
         step, columns = group.vectors * lanes, [term.matrix.shape[1] for term in product.terms]
@@ -81,6 +80,17 @@ def pack_small(product: Product, lanes: int, most: int, kind: str, by_fours: boo
         own_scales = scales.astype(np.float32) if kind == "int8" else None
         tiles.append(Tiles(group.first, group.count, group.vectors, stored, kind, own_scales))
     return PackedProduct(packed.bias, tuple(tiles))
+
+
+def _factors(product: Product, kind: str) -> list[Numbers] | None:
+    """Return the scales of the rows of each term; None if its numbers do not come back."""
+    apart = [_stored(term.matrix, kind) for term in product.terms]
+    found = [one[1] for one in apart if one is not None]
+    if len(found) == len(apart):
+        return found
+    # The matrices of a convolution, one for each step of its window, have their scales together.
+    whole = _stored(np.concatenate([term.matrix for term in product.terms], 1), kind)
+    return None if whole is None else [whole[1]] * len(product.terms)
 
 
 _MIDDLE_DIGIT = 128

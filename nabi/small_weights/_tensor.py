@@ -56,7 +56,7 @@ class Stored:
         if self.scales is None:
             return found
         if places is None:
-            return found * (self.scales.unsqueeze(1) if self.axis == 0 else self.scales)
+            return found * _along(self.scales, self.values.dim(), self.axis)
         return found * (self.scales[places].unsqueeze(-1) if self.axis == 0 else self.scales)
 
     def copy(self, device: Any = None) -> "Stored":
@@ -77,7 +77,7 @@ class Stored:
 
 
 class SmallWeight(Tensor):
-    """A matrix of float32 weights, stored as int8 with a scale for each output, bfloat16 or float16.
+    """A matrix or kernel of float32 weights, as int8 with a scale for each output, bfloat16 or float16.
 
     It is not trained, and no operation changes it but `copy_`.
     """
@@ -210,13 +210,13 @@ def as_dense(tensor: Tensor) -> Tensor:
 
 
 def shrink(values: Tensor, kind: str, axis: int, name: str = "weights") -> SmallWeight:
-    """Return a matrix as a small weight.
+    """Return a matrix, or the kernel of a convolution, as a small weight.
 
     An int8 weight is a whole number from -127 to 127 times the scale of its output, which is the largest
     weight of that output, without a sign, divided by 127.
 
     Args:
-        values: `[outputs, inputs]` or `[inputs, outputs]`, float32.
+        values: `[outputs, inputs]`, `[inputs, outputs]`, or a kernel with more axes; float32.
         kind: a name of `KINDS`.
         axis: the axis of the outputs; of a table, that of its lines.
         name: of the weight in messages.
@@ -242,12 +242,17 @@ def _shrunk(values: Tensor, kind: str, axis: int, name: str) -> Stored:
                 f"{name}: expected weights that {kind} can hold, got {values.abs().max():.3g}"
             )
         return Stored(kind, made, None, axis)
-    largest = values.abs().amax(1 - axis) if values.numel() else values.new_zeros(values.shape[axis])
+    others = [other for other in range(values.dim()) if other != axis]
+    largest = values.abs().amax(others) if values.numel() else values.new_zeros(values.shape[axis])
     scales = largest / _LARGEST
-    factors = torch.where(scales > 0, scales, 1.0)
-    factors = factors.unsqueeze(1) if axis == 0 else factors
+    factors = _along(torch.where(scales > 0, scales, 1.0), values.dim(), axis)
     whole = (values / factors).round().clamp(-_LARGEST, _LARGEST)
     return Stored(kind, whole.to(torch.int8).contiguous(), scales.contiguous(), axis)
+
+
+def _along(scales: Tensor, rank: int, axis: int) -> Tensor:
+    """Return the scales of outputs so that they multiply a weight of so many axes along one of them."""
+    return scales.reshape([-1 if other == axis else 1 for other in range(rank)])
 
 
 # Operations that have a way of their own --------------------------------------------------------------------
@@ -266,6 +271,8 @@ def _turned(weight: SmallWeight) -> Any:
 
 
 def _transposed(weight: SmallWeight, one: int, other: int) -> Any:
+    if weight.dim() != 2:
+        return NotImplemented
     return _turned(weight) if one % 2 != other % 2 else _same(weight)
 
 

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
         TerminateOnNaN,
         as_callbacks,
     )
+    from nabi.training._callbacks._csv_logger import (
+        CSVLogger,
+    )
+    from nabi.training._callbacks._json_lines import (
+        JSONLines,
+    )
+    from nabi.training._callbacks._mlflow import (
+        MLflow,
+    )
     from nabi.training._callbacks._monitoring import (
         EarlyStopping,
         LearningRateScheduler,
@@ -24,8 +33,10 @@ if TYPE_CHECKING:
     )
     from nabi.training._callbacks._saving import (
         BackupAndRestore,
-        CSVLogger,
         ModelCheckpoint,
+    )
+    from nabi.training._callbacks._tensorboard import (
+        TensorBoard,
     )
     from nabi.training._compiled import (
         Compiled,
@@ -131,7 +142,11 @@ else:
                 "LearningRateScheduler",
                 "ReduceLROnPlateau",
             ],
-            "nabi.training._callbacks._saving": ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"],
+            "nabi.training._callbacks._csv_logger": ["CSVLogger"],
+            "nabi.training._callbacks._json_lines": ["JSONLines"],
+            "nabi.training._callbacks._mlflow": ["MLflow"],
+            "nabi.training._callbacks._saving": ["BackupAndRestore", "ModelCheckpoint"],
+            "nabi.training._callbacks._tensorboard": ["TensorBoard"],
             "nabi.training._compiled": ["Compiled"],
             "nabi.training._data._batches": [
                 "DEFAULT_BATCH_SIZE",
@@ -182,9 +197,11 @@ __all__ = [
     "Compiled",
     "EarlyStopping",
     "History",
+    "JSONLines",
     "LambdaCallback",
     "LayerCall",
     "LearningRateScheduler",
+    "MLflow",
     "ModelCheckpoint",
     "Part",
     "Ports",
@@ -194,6 +211,7 @@ __all__ = [
     "Step",
     "Steps",
     "StreamBatches",
+    "TensorBoard",
     "TerminateOnNaN",
     "as_callbacks",
     "as_data",

@@ -35,6 +35,8 @@ def test_a_model_and_a_system(nabi: Any, tmp_path: Path, monkeypatch: pytest.Mon
     assert nabi("export", "texts.nabi", "--to", "onnx", "--out", "out/texts.onnx", "--opset", 20).status == 0
     assert '"written_by": "nabi export"' in Path("out/texts.json").read_text()
     assert nabi("export", "texts.nabi", "--to", "onnx", "--out", "out/texts.onnx").status == 0
+    done = nabi("export", "texts.nabi", "--to", "c", "--out", "out/texts")
+    assert "It is the network alone: word features" in done.out
 
 
 def test_a_cell_of_a_file_and_errors(nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from nabi.errors import ArgumentError, FileFormatError, NotReadyError, ShapeErro
 from nabi.files import read_model_file, write_model_file
 from nabi.ir.functions import sigmoid, tanh
 from nabi.models import Sequential
+from nabi.models._quantizing import quantize_network
 from nabi.small_weights import KINDS
 
 ERRORS = {"int8": 0.02, "bfloat16": 0.01, "float16": 0.001}
@@ -187,3 +188,53 @@ def test_modules_of_torch() -> None:
             after = module(x)[0]
         assert 0 < (after - before).norm() / before.norm() < 0.02
         assert not any(one.requires_grad for one in module.parameters())
+
+
+def convolutions() -> Sequential:
+    torch.manual_seed(1)
+    return Sequential(
+        [
+            layers.Conv1D(32, 5, padding="causal", activation="relu", input_shape=(None, 40)),
+            layers.Conv1D(24, 3, dilation_rate=2, groups=2),
+            layers.GRU(16),
+            layers.Dense(3),
+        ]
+    )
+
+
+@kinds
+def test_kernels_of_convolutions_are_stored_small(kind: str, tmp_path: Path) -> None:
+    model = convolutions()
+    x = np.random.default_rng(2).normal(size=(4, 20, 40)).astype("float32")
+    before = model.predict(x, verbose=0)
+    report = model.quantize(kind, x)
+    assert report.share < SHARES[kind]
+    after = model.predict(x, verbose=0)
+    assert 0 < np.abs(after - before).max() < 2 * ERRORS[kind] * np.abs(before).max()
+    model.save(tmp_path / "small.nabi")
+    assert read_model_file(tmp_path / "small.nabi").header["small_convolutions"] is True
+    loaded = models.load_model(tmp_path / "small.nabi")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), after)
+
+
+def test_files_in_which_convolutions_are_float32_are_read(tmp_path: Path) -> None:
+    model = convolutions()
+    layers.quantize_layers(model, "int8", convolutions=False)
+    x = np.random.default_rng(2).normal(size=(4, 20, 40)).astype("float32")
+    model.save(tmp_path / "earlier.nabi")
+    assert "small_convolutions" not in read_model_file(tmp_path / "earlier.nabi").header
+    loaded = models.load_model(tmp_path / "earlier.nabi")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    loaded.save(tmp_path / "again.nabi")
+    assert "small_convolutions" not in read_model_file(tmp_path / "again.nabi").header
+
+
+@pytest.mark.parametrize("made", [torch.nn.Conv1d, torch.nn.Conv2d])
+def test_convolutions_of_torch_are_stored_small_and_measured(made: Any) -> None:
+    torch.manual_seed(3)
+    network = torch.nn.Sequential(made(40, 8, 3))
+    size = network[0].weight.numel()
+    report = quantize_network(network, "int8")
+    assert report.bytes_after == size + 2 * 8 * 4
+    assert 0.001 < report.error < 0.02
+    assert "each recurrent layer and convolution" in str(report)

@@ -138,7 +138,8 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Press and release a key, such as Tab or Enter."""
-        codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38}
+        codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}
+        codes |= {"Delete": 46}
         text = {"text": "\r"} if key == "Enter" else {"text": " "} if key == " " else {}
         common = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": codes[key]}
         self("Input.dispatchKeyEvent", type="keyDown", **common, **text)

@@ -107,6 +107,7 @@ def test_sums_of_four_bytes(tmp_path: Path, cpu: str) -> None:
     assert machine.has_byte_products
     model = sequential(
         layers.Dense(67, activation="tanh"),
+        layers.Conv1D(21, 3, padding="causal", dilation_rate=2, activation="tanh"),
         layers.LSTM(45, return_sequences=True),
         layers.GRU(130, reset_after=False),
         layers.Dense(3),

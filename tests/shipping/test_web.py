@@ -4,11 +4,7 @@ import itertools
 import json
 import math
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -22,29 +18,14 @@ from nabi.data import NABIYA, Vocabulary, encode_notes
 from nabi.errors import ArgumentError, OutputError
 from nabi.models._notes._network import NoteSteps
 from nabi.models._task._written_text import Joiner
-from nabi.shipping import write_web
+from nabi.shipping import left_out, write_web
 from nabi.shipping._web._pages._notes import chain_of
 from nabi.utils import set_random_seed
 
 from .browser import Browser, needs_browser
+from .pages import SOURCES, in_node, needs_node, opened
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-SOURCES = Path(nabi.__file__).parent / "shipping" / "_web" / "page"
-PAGES = ("writer", "classifier", "notes", "song", "curve")
-
-
-def in_node(program: str, given: Any, folder: Path) -> Any:
-    """What a program of JavaScript prints as JSON; `given` is what it has been given."""
-    (folder / "given.json").write_text(json.dumps(given))
-    beginning = f"""
-        import {{ readFileSync }} from "node:fs";
-        const given = JSON.parse(readFileSync("given.json"));
-        const source = {json.dumps(SOURCES.as_uri())};
-    """
-    (folder / "program.mjs").write_text(beginning + program)
-    done = subprocess.run(["node", "program.mjs"], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+PAGES = ("writer", "classifier", "notes", "song", "curve", "forecaster")
 
 
 # The scripts -------------------------------------------------------------------------------------------
@@ -103,7 +84,7 @@ def test_words_are_put_together_as_in_python(tmp_path: Path) -> None:
 
 @needs_node
 @settings(max_examples=1, deadline=None)
-@given(texts=st.lists(st.text(max_size=30), min_size=150, max_size=200))
+@given(texts=st.lists(st.text(max_size=30), min_size=60, max_size=80))
 def test_any_text_is_cut_as_in_python(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     # Each knows the characters of its own version of Unicode; only those that both must know are compared.
     texts = ["".join(c for c in text if ord(c) < 0x2000 and c.isprintable()) for text in texts]
@@ -220,25 +201,6 @@ def test_colours_can_be_told_apart(theme: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pages")
-
-
-@pytest.fixture(scope="module")
-def torch_only() -> Iterator[None]:
-    """Trainings of a few steps take less time without compiling anything for them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NABI_NATIVE", "0")
-        yield
-
-
-@pytest.fixture(scope="module")
 def writer(torch_only: None) -> models.LanguageModel:
     model = models.LanguageModel(units=16, embedding_size=8, window=16, batch_size=4, epochs=3, warmup=10)
     model.fit(["나비 hello world. " * 40], verbose=0)
@@ -261,28 +223,6 @@ def song() -> models.Sequential:
         layers.Dense(12, activation="softmax"),
     ]
     return models.Sequential(stack)
-
-
-def opened(browser: Browser, model: Any, folder: Path, **options: Any) -> str:
-    """Open the page of a model; what is wrong with any page is found here."""
-    (path,) = write_web(model, folder, overwrite=True, **options)
-    source = path.read_text("utf-8")
-    outside = set(re.findall(r"(?:src=|href=(?!.data:,)|url\(|fetch\()", source)) - {"fetch("}
-    assert not outside
-    browser.errors.clear()
-    browser.resize(390, 844)
-    browser.open(path)
-    assert browser.value("document.documentElement.scrollWidth <= window.innerWidth")
-    # Everything that can be operated has a name.
-    assert browser.value(
-        "[...document.querySelectorAll('button, input, select, textarea, canvas')].every((one) =>"
-        " one.hidden || one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length)"
-    )
-    browser.value("document.getElementById('language').click()")
-    assert browser.value("document.documentElement.lang") == "ko"
-    assert re.search("[가-힣]", browser.value("document.querySelector('main').innerText"))
-    browser.value("document.getElementById('language').click()")
-    return source
 
 
 @needs_browser
@@ -425,6 +365,14 @@ def test_a_curve_is_continued_as_in_python(browser: Browser, folder: Path, tmp_p
     assert not browser.errors
 
 
+def test_what_an_exported_classifier_lacks_is_said(classifier: models.TextClassifier) -> None:
+    assert classifier.decision.simple
+    assert "word features" in left_out(classifier)
+    alone = models.TextClassifier(units=2, embedding_size=2, epochs=1, maxlen=4, word_features=False)
+    alone.fit(["good", "bad"] * 4, ["+", "-"] * 4, verbose=0)
+    assert left_out(alone) == ""
+
+
 def test_what_has_no_page_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     other = models.Sequential([layers.Dense(3, input_shape=(2,))])
     with pytest.raises(ArgumentError, match="expected a kind that has a page"):
@@ -435,6 +383,8 @@ def test_what_has_no_page_is_refused_and_nothing_is_written(tmp_path: Path) -> N
         write_web(models.TextClassifier(), tmp_path / "page")
     with pytest.raises(ArgumentError, match="fit it first"):
         write_web(models.NoteModel(), tmp_path / "page")
+    with pytest.raises(ArgumentError, match="fit it first"):
+        write_web(models.Forecaster(), tmp_path / "page")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "index.html").write_text("mine")
     curve = models.Sequential([layers.LSTM(2, input_shape=(None, 1), return_sequences=True), layers.Dense(1)])

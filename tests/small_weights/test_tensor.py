@@ -33,6 +33,20 @@ def test_int8_is_within_half_a_step_of_its_output(
     assert as_dense(small).shape == small.shape == values.shape
 
 
+@given(st.lists(st.integers(1, 4), min_size=3, max_size=4), st.integers(0, 99), st.integers(0, 3))
+def test_a_kernel_has_a_scale_for_each_output(shape: list[int], seed: int, axis: int) -> None:
+    axis %= len(shape)
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    small = shrink(values, "int8", axis)
+    assert small.stored.scales.shape == (shape[axis],)
+    others = [other for other in range(len(shape)) if other != axis]
+    step = values.abs().amax(others, keepdim=True) / 127
+    assert ((as_dense(small) - values).abs() <= step * 0.50001).all()
+    turned = small.transpose(0, 1)  # of a matrix this is a small weight, too
+    torch.testing.assert_close(turned, as_dense(small).transpose(0, 1), rtol=0, atol=0)
+    torch.testing.assert_close(as_dense(copy.deepcopy(small)), as_dense(small), rtol=0, atol=0)
+
+
 @given(st.integers(0, 99), st.sampled_from([("float16", 2.0**-11), ("bfloat16", 2.0**-8)]))
 def test_halves_are_rounded(seed: int, kind: tuple[str, float]) -> None:
     values = matrix(5, 4, seed)

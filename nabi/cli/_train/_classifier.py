@@ -1,5 +1,6 @@
 """`nabi train` on a table of texts and labels."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
+from nabi.cli._train._logs import Logs, Trained
 from nabi.cli._train._options import TABLE
 from nabi.cli._train._outputs import write_figures
 from nabi.cli._train._system import DataForm
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelsForm"]
 
-_STOPPED = 130
 _NAMED = 5  # labels in a note
 
 
@@ -71,7 +72,7 @@ class LabelsForm(DataForm):
         path = self.model_path(said)
         return [path, path.with_suffix(".json"), path.with_suffix(".png")]
 
-    def train(self, said: Said) -> None:
+    def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train each cell on the same rows, show how good they are, save the best."""
         from nabi.models import read_text_parts
         from nabi.training import is_first_worker, on_threads
@@ -105,10 +106,23 @@ class LabelsForm(DataForm):
         console.print(
             "{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False
         )
+        begun = time.perf_counter()
         with on_threads(said["threads"]):
-            outcomes = _train_all(classifiers, parts, console, _kept_run(targets[0], classifiers))
-        if is_first_worker():
-            _finish(said, console, targets, outcomes, sizes)
+            outcomes = _train_all(classifiers, parts, console, _kept_run(targets[0], classifiers), logs)
+        if not is_first_worker():
+            return None
+        best = _finish(said, console, targets, outcomes, sizes)
+        assert best.classifier is not None
+        return Trained(
+            model=targets[0],
+            figures=targets[1],
+            kind=best.classifier._kind,
+            cell=best.cell,
+            epochs=len(best.classifier.history.get("loss", ())),
+            seconds=round(time.perf_counter() - begun, 3),
+            interrupted=any(one.interrupted for one in outcomes),
+            report=best.classifier.report.to_dict(),
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,11 @@ class _Outcome:
     cell: str
     classifier: "TextClassifier | None"
     problem: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended its training."""
+        return self.classifier is not None and self.classifier.report.interrupted
 
     @property
     def goodness(self) -> float:
@@ -155,7 +174,11 @@ def _kept_run(model: Path, classifiers: Sequence[Any]) -> list[Any]:
 
 
 def _train_all(
-    classifiers: list[tuple[str, "TextClassifier"]], parts: Any, console: "Console", callbacks: list[Any]
+    classifiers: list[tuple[str, "TextClassifier"]],
+    parts: Any,
+    console: "Console",
+    callbacks: list[Any],
+    logs: Logs,
 ) -> list[_Outcome]:
     """Train one after the other; of several, one that fails does not end the comparison."""
     outcomes: list[_Outcome] = []
@@ -163,7 +186,8 @@ def _train_all(
         if len(classifiers) > 1:
             console.print(f"\n{_plain(cell)}", style="bold", highlight=False)
         try:
-            report = classifier.fit_parts(parts, callbacks=callbacks)
+            logging = logs.callbacks(cell if len(classifiers) > 1 else None)
+            report = classifier.fit_parts(parts, callbacks=[*callbacks, *logging])
         except NotFiniteError as problem:
             if len(classifiers) == 1:
                 raise
@@ -179,7 +203,8 @@ def _train_all(
 
 def _finish(
     said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
-) -> None:
+) -> _Outcome:
+    """Save the best, and show how good it is."""
     from nabi.training import duration
 
     best = max(outcomes, key=lambda outcome: outcome.goodness)
@@ -210,8 +235,7 @@ def _finish(
     )
     own = ["--cell", quoted(best.cell)] if ":" in best.cell else []
     typer.echo(suggestion(classifier._kind, model, *own))
-    if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
-        raise typer.Exit(_STOPPED)
+    return best
 
 
 def _never_given(report: Any) -> str:

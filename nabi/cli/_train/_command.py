@@ -15,6 +15,7 @@ from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
 from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
+from nabi.cli._train._logs import Logs, log_files
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
@@ -44,6 +45,9 @@ FORMS: tuple[Form, ...] = (
 come before those that are known by the file."""
 
 
+_STOPPED = 130
+
+
 def _plain(options: Said) -> Said:
     """Return the options without Typer's types."""
     return {name: one.value if isinstance(one, Enum) else one for name, one in options.items()}
@@ -65,7 +69,7 @@ def _written(options: Said) -> Mapping[str, list[Path]]:
     """Return the files that are written."""
     said = _plain(options)
     form = _meant(said)
-    return {} if form is None else {"--out": form.outputs(said)}
+    return {} if form is None else {"--out": form.outputs(said), "--log-dir": log_files(said)}
 
 
 @on_workers
@@ -95,7 +99,13 @@ def train(context: typer.Context, **options: Any) -> None:
         _list_forms(said)
         raise typer.Exit(2)
     _refuse(context, form, said)
-    form.train(said)
+    logs = Logs(said)
+    with logs.speaking():
+        trained = form.train(said, logs)
+    if trained is not None:
+        logs.tell(trained)
+        if trained.interrupted:
+            raise typer.Exit(_STOPPED)
 
 
 # Typer reads the options from here.

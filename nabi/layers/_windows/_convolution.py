@@ -103,6 +103,10 @@ class Convolution(Layer):
                 (self.filters,), self.bias_initializer, "bias", regularizer=self.bias_regularizer
             )
 
+    def matrices(self) -> dict[str, int]:
+        """Return the name of the kernel, with the axis of its outputs."""
+        return {"kernel": self._rank - 1}
+
     def _check_inputs(self, shape: Sequence[int | None]) -> None:
         check_rank(self, shape, self._rank, self._axes)
         if self.built and shape[-1] is not None:

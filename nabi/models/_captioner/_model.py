@@ -237,11 +237,18 @@ class Captioner(TaskModel):
         text = self.caption(pixels)[0].text if caption is None else check_captions([caption])[0]
         return look(self.network, self.vocabulary, pixels, text)
 
+    @public
+    def spelled(self, captions: Sequence[str]) -> list[str]:
+        """Return captions as the model could say them at best: in its own spelling, in words that it knows.
+
+        Raises:
+            ArgumentError: for what are no captions.
+        """
+        self._check_trained()
+        codes = self.vocabulary.encode(check_captions(captions))
+        return [join(self.vocabulary, tuple(one[1:].tolist())) for one in codes]
+
     def _exact(self, samples: CaptionSamples, beam: int) -> float:
         found = self.caption(samples.images, beam=beam)
-        # What it could have said at best: the same text in its own spelling.
-        right = [
-            join(self.vocabulary, tuple(codes[1:].tolist()))
-            for codes in self.vocabulary.encode(samples.captions)
-        ]
+        right = self.spelled(samples.captions)
         return float(np.mean([one.text == text for one, text in zip(found, right, strict=True)]))

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -14,7 +15,7 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.data import Labels, Vocabulary
-from nabi.errors import ArgumentError, UnknownNameError, unknown_name
+from nabi.errors import ArgumentError, TableWarning, UnknownNameError, unknown_name
 from nabi.files import ModelFile, check_figures, part, reading
 from nabi.layers import Dense, Embedding
 from nabi.models._classifier._comparison import compare
@@ -375,10 +376,13 @@ class TextClassifier(System):
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
+        header: bool = True,
+        wrong_rows: str = "raise",
     ) -> Report:
         """Compare with the right labels of a table or of lists; arguments as in `fit`.
 
-        The columns of a table are those of the training unless others are named.
+        The columns of a table are those of the training unless others are named. `wrong_rows` says whether a
+        row that cannot be read is an error ("raise"), or is left out and named by a `TableWarning` ("keep").
 
         Raises:
             ArgumentError, MissingFileError, FileFormatError: as `fit`; `UnknownNameError` for a label that
@@ -392,8 +396,10 @@ class TextClassifier(System):
             aspects,
             columns=columns,
             label_separator=self.settings.label_separator,
-            table=TableFormat(encoding, separator, quoted),
+            table=TableFormat(encoding, separator, quoted, header, wrong_rows),
         )
+        if samples.wrong:
+            warnings.warn(samples.wrong, TableWarning, stacklevel=3)
         if labels is None and (columns is None or columns.label is None):
             raise ArgumentError("labels: expected the right ones to compare with, got None")
         self._check_known(samples)

@@ -10,7 +10,7 @@ import torch
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data import Frame, roll_of
+from nabi.data import KEYS, Frame, roll_of
 from nabi.errors import ArgumentError
 from nabi.models._notes._network import NoteNetwork, NoteSteps
 from nabi.models._notes._pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls
@@ -60,6 +60,9 @@ class NoteModel(TaskModel):
     network: NoteNetwork
     labels: tuple[Label, ...] = ()
     """The labels that pieces had, such as composers; none where they had none."""
+    fewest: int = 0
+    voices: int = 4
+    """How many keys sound at once in the pieces that it has learnt from, at least and at most."""
     report: NoteReport
     """Of the pieces that were held out."""
     skipped: tuple[tuple[Path, str], ...] = ()
@@ -134,9 +137,10 @@ class NoteModel(TaskModel):
         return report
 
     def _prepare(self, data: _Data) -> NoteSettings:
-        """Keep the labels, and how long the frames are."""
+        """Keep the labels, how many keys sound at once, and how long the frames are."""
         asked: NoteSettings = self.asked
         self.labels, self.skipped = data.labels, data.skipped
+        self.fewest, self.voices = data.train.keys_at_once()
         return replace(asked, steps_per_beat=data.steps_per_beat)
 
     def _make_network(self) -> NoteNetwork:
@@ -167,8 +171,8 @@ class NoteModel(TaskModel):
         )
 
     def _state(self) -> dict[str, Any]:
-        """Return the labels."""
-        return {"labels": list(self.labels)}
+        """Return the labels, and how many keys sound at once."""
+        return {"labels": list(self.labels), "fewest": self.fewest, "voices": self.voices}
 
     def _set_state(self, state: Mapping[str, Any]) -> None:
         """Take what `_state` gave."""
@@ -178,6 +182,9 @@ class NoteModel(TaskModel):
         ):
             raise ArgumentError(f"labels: expected names or whole numbers, each once, got {labels!r}")
         self.labels = labels
+        # Files of earlier versions do not say how many.
+        self.voices = _checks.whole("voices", state.get("voices", NoteModel.voices), 1, KEYS)
+        self.fewest = _checks.whole("fewest", state.get("fewest", NoteModel.fewest), 0, self.voices)
 
     # Asking -----------------------------------------------------------------------------------------------
 
@@ -203,8 +210,8 @@ class NoteModel(TaskModel):
         *,
         label: Any = None,
         temperature: float = 1.0,
-        voices: int = 4,
-        fewest: int = 0,
+        voices: int | None = None,
+        fewest: int | None = None,
         ends: bool = True,
         seed: int = 0,
     ) -> Iterator[Frame]:
@@ -221,7 +228,8 @@ class NoteModel(TaskModel):
             label: of the piece, such as its composer; for a model that has learnt labels.
             temperature: below 1 what is probable becomes more probable still, above 1 less; 0 takes the keys
                 that are more probable than not.
-            voices, fewest: how many keys sound in a frame, at most and at least.
+            voices, fewest: how many keys sound in a frame, at most and at least; as in the pieces that the
+                model has learnt from where it is not said.
             ends: whether the piece may end before so many frames, where the model says that it has ended.
             seed: the same seed composes the same music.
 
@@ -233,6 +241,10 @@ class NoteModel(TaskModel):
         """
         self._check_trained()
         frames = _checks.whole("frames", frames)
+        if voices is None:
+            voices = max(self.voices, 0 if fewest is None else fewest)
+        if fewest is None:
+            fewest = min(self.fewest, voices)
         sampling = FrameSampling(temperature, voices, fewest, seed)
         roll = torch.from_numpy(roll_of(primer, "primer"))
         number = number_of(label, self.labels) if self.labels or label is not None else None

@@ -84,7 +84,8 @@ class System(ABC):
             weights: `"int8"`, `"bfloat16"` or `"float16"`.
 
         Returns:
-            The sizes, and how much the outputs of the recurrent layers change on random input.
+            The sizes, and how much the outputs of the recurrent layers and convolutions change on random
+            input.
 
         Raises:
             UnknownNameError: for another kind.

@@ -16,12 +16,12 @@ from nabi.files import ModelFile, check_figures, check_tensors, reading
 from nabi.layers import (
     cell_config,
     cell_from_config,
-    kind_of_weights,
     only_tensors_of,
-    quantize_layers,
+    quantize_as,
+    small_weights_header,
 )
 from nabi.models._task._system import System
-from nabi.small_weights import arrays_of, as_kind
+from nabi.small_weights import arrays_of
 from nabi.training import CallbackList, ResumableTraining, as_callbacks, make_display
 
 __all__ = ["TaskModel"]
@@ -119,15 +119,12 @@ class TaskModel(System):
             "report": self.report.to_dict(),
             "history": self.history,
         }
-        kind = kind_of_weights(self.network)
-        small = {} if kind is None else {"small_weights": kind}
-        return {**header, **small}, arrays_of(self.network.state_dict())
+        return {**header, **small_weights_header(self.network)}, arrays_of(self.network.state_dict())
 
     def _network_for(self, header: Mapping[str, Any]) -> torch.nn.Module:
         """Return a network whose weights are stored as the header of a file says."""
-        network, kind = self._make_network(), header.get("small_weights")
-        if kind is not None:
-            quantize_layers(network, as_kind(kind, "small_weights"))
+        network = self._make_network()
+        quantize_as(network, header)
         return network
 
     def _own_network(self) -> torch.nn.Module:

@@ -16,7 +16,7 @@ from nabi.shipping._program._instructions import (
     reads_of,
     results_of,
 )
-from nabi.shipping._program._models import exported_program, identifier, step_program
+from nabi.shipping._program._models import exported_program, identifier, left_out, step_program
 from nabi.shipping._program._step_program import Pass, State, StepLayer, StepProgram
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Value",
     "exported_program",
     "identifier",
+    "left_out",
     "reads_of",
     "results_of",
     "step_program",

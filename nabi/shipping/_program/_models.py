@@ -19,7 +19,7 @@ from nabi.shipping._program._passes import Passes
 from nabi.shipping._program._sequences import series_input, write_series
 from nabi.shipping._program._step_program import StepLayer, StepProgram
 
-__all__ = ["exported_program", "identifier", "step_program"]
+__all__ = ["exported_program", "identifier", "left_out", "step_program"]
 
 
 @public
@@ -63,6 +63,23 @@ def exported_program(model: Any, name: str | None = None) -> StepProgram:
         isinstance(one, layers.Bidirectional) for one in network.modules()
     )
     return _program(model, name, Passes() if both_ways else None)
+
+
+def left_out(model: Any) -> str:
+    """Return what a ready system computes beside the network that is exported; empty if there is nothing.
+
+    >>> from nabi import models
+    >>> left_out(models.Sequential())
+    ''
+    """
+    if isinstance(model, models.TextClassifier) and (decision := model.decision) is not None:
+        if decision.simple:
+            return "word features, which decide with the network in Python, are not in it"
+        if decision.network != 1 or decision.move:
+            return "the move towards rare labels that decides in Python is not in it"
+    if isinstance(model, models.NoteModel) and model.network.coupling() is not None:
+        return "what the keys of a chord know of each other is not in it"
+    return ""
 
 
 def _program(model: Any, name: str | None, passes: Passes | None) -> StepProgram:
@@ -125,8 +142,8 @@ _UNSTEPPED = {  # by name: to load them takes time
     "DNAClassifier": "it reads words of letters, from both ends or at their places in a sequence",
     "ClipClassifier": "its steps are pictures, which convolutions of two axes read",
     "Forecaster": "its network reads features of the calendar and of filters that are computed in float64 "
-    "beside it; state() of the model reads value by value in Python. A Sequential model that reads the "
-    "series can be exported",
+    "beside it; state() of the model reads value by value in Python, and export to a page (web) is possible. "
+    "A Sequential model that reads the series can be exported",
     "Translator": "it reads a whole sentence before it writes",
     "Captioner": "it reads a whole picture before it writes",
 }

@@ -3,6 +3,7 @@
 `fit` is the loop over a compiled model; `_resumable_training` has that of the task models.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from nabi._checks import as_real
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.training._callbacks._base import Callback, CallbackList, History
+from nabi.training._callbacks._records import Ending, EpochRecord, RecordWriter
 from nabi.training._callbacks._saving import BackupAndRestore
 from nabi.training._compiled import Compiled, KeepsExtra, Trainable
 from nabi.training._data._batches import ArrayBatches, Batch, Batches, StreamBatches
@@ -37,6 +40,7 @@ class Loop(ABC):
         epochs: number of the last epoch.
         position: where it stands.
         interrupt: whether Ctrl-C has asked for an end.
+        record: of the epoch that ended last, None before.
     """
 
     goes_on_within_epochs: ClassVar[bool] = False
@@ -49,6 +53,11 @@ class Loop(ABC):
     """Whether several workers train together, and end together."""
     is_watched_elsewhere: bool = False
     """Whether another worker has a callback that is told the figures of every batch."""
+    is_resumed: bool = False
+    """Whether it goes on where an earlier run stopped; known when `begin` was called."""
+    record: EpochRecord | None = None
+    network: torch.nn.Module | None = None
+    """What learns."""
 
     # What a subclass says -----------------------------------------------------------------------------------
 
@@ -68,6 +77,11 @@ class Loop(ABC):
     @abstractmethod
     def figures(self) -> dict[str, Any]:
         """Return the loss, and what else is measured, of the batches of this epoch."""
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The rate of the last step."""
+        return None
 
     def begin(self) -> None:
         """Set the position, after the callbacks' `on_train_begin`."""
@@ -122,19 +136,28 @@ class Loop(ABC):
     def run(self, display: Display, callbacks: CallbackList) -> None:
         """Train until the last epoch, an end that comes earlier, or Ctrl-C."""
         logs: dict[str, Any] = {}
+        ending: Ending = "failed"
+        writers = [one for one in callbacks.callbacks if isinstance(one, RecordWriter)]
+        for writer in writers:
+            writer.training = self
         try:
             with FinishBatch(self.is_shared) as self.interrupt:
                 callbacks.call("on_train_begin", {})
                 self.begin()
+                if self.is_resumed:
+                    callbacks.call("on_resume", self.position.epoch, {})
                 while not (self.interrupt.asked or self.is_at_its_end()):
                     logs = self._epoch(display, callbacks)
                 self.end()
                 callbacks.call("on_train_end", logs)
+            ending = "stopped" if self.interrupt.asked else "complete"
         finally:
             display.close()
+            for writer in writers:
+                writer.has_ended(ending)
 
     def _epoch(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
-        position = self.position
+        position, begun = self.position, time.perf_counter()
         self.draw_alike()
         if not position.batch:
             self.begin_epoch()
@@ -146,6 +169,10 @@ class Loop(ABC):
         if not complete:
             return logs
         logs |= self.validation_figures(callbacks)
+        # Before `end_epoch`, with which a schedule goes on to the rate of the next one.
+        self.record = EpochRecord(
+            position.epoch, time.perf_counter() - begun, self.learning_rate, position.batch, logs
+        )
         self.end_epoch(logs)
         display.end_epoch(logs)
         callbacks.call("on_epoch_end", position.epoch, logs)
@@ -257,11 +284,12 @@ class _Fit(Loop):
         validation_every: int,
     ) -> None:
         self._model, self._compiled, self._data = model, compiled, data
+        self.network = model if isinstance(model, torch.nn.Module) else None
         self._callbacks, self._prepare = callbacks, prepare
         self.epochs, self._initial_epoch, self.position = epochs, initial_epoch, Position(initial_epoch)
         self._validation, self._validation_every = validation, validation_every
-        # Whether the history, which looks at figures, is all that is called.
-        self._exclusive = all(type(callback) is History for callback in callbacks.callbacks)
+        # Whether all that is called looks at figures and weights, and leaves them as they are.
+        self._exclusive = callbacks.only_read
         # Whether the code of others runs between the batches, which may change the model.
         self._is_watched = bool(callbacks.before_batch or callbacks.after_batch)
         self._step: Step | None = None
@@ -283,10 +311,16 @@ class _Fit(Loop):
     def batches_per_epoch(self) -> int | None:
         return self._data.steps
 
+    @property
+    def learning_rate(self) -> float | None:
+        return as_real(self._compiled.optimizer.learning_rate)
+
     def begin(self) -> None:
         # A callback may have brought back a run that stood further on.
-        resumed = (callback.resumed_epoch or 0 for callback in self._callbacks.callbacks)
-        self.position.epoch = max(self._initial_epoch, *resumed)
+        epochs = [callback.resumed_epoch for callback in self._callbacks.callbacks]
+        resumed = [epoch for epoch in epochs if epoch is not None]
+        self.position.epoch = max(self._initial_epoch, *resumed, 0)
+        self.is_resumed = bool(resumed)
 
     def _start(self) -> None:
         start_figures(self._model, self._compiled)

@@ -111,6 +111,7 @@ class ResumableTraining(Loop):
     """
 
     goes_on_within_epochs = True
+    network: torch.nn.Module
     kind: ClassVar[str]
     """Of its checkpoint files, such as "language model training"; `nabi.files.READERS` names it."""
     material: ClassVar[str] = "texts"
@@ -204,6 +205,11 @@ class ResumableTraining(Loop):
 
     # What it does -------------------------------------------------------------------------------------------
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the last step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def run(self, display: Display, callbacks: CallbackList) -> None:
         """Train until the last epoch, the end of patience or Ctrl-C; leave the network with its best weights.
 
@@ -219,6 +225,7 @@ class ResumableTraining(Loop):
         file = self._read_checkpoint()
         if file is not None:
             self._resume(file)
+            self.is_resumed = True
         self._written = time.perf_counter()
         self._begun = self._written - self.position.seconds
         super().run(display, callbacks)
