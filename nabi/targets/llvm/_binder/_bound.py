@@ -359,7 +359,8 @@ class Backward(Bound):
     @cached_property
     def _new_gradients(self) -> list[Callable[[], Tensor]]:
         """What makes the tensor for the gradient of each family, laid out as its weights."""
-        kernel, found = self.compiled.kernel, []
+        kernel = self.compiled.kernel
+        found: list[Callable[[], Tensor]] = []
         for family, first in zip(kernel.program.families, kernel.columns_first, strict=True):
             strides = () if first or len(family.shape) == 1 else (1, family.shape[0])
             found.append(fresh_like(tuple(family.shape), self.dtype, strides))
