@@ -129,7 +129,6 @@ class Bound:
         self._steps = steps
         self._pays: dict[tuple[bool, int], bool] = {}
         self._x_size = count * program.row_size
-        self._dx = self._laid_out(program.row_size)
         self._sizes = [batch * width for width in program.state_widths]
 
     def fix(self, values: Fixed) -> None:
@@ -145,6 +144,12 @@ class Bound:
         if time_major:
             return (time, self.batch, width), ()
         return (self.batch, time, width), (width, self.batch * width, 1)
+
+    @cached_property
+    def _new_dx(self) -> Callable[[], Tensor]:
+        """What makes the tensor for the gradient of the input."""
+        shape, strides = self._laid_out(self.compiled.kernel.program.row_size)
+        return fresh_like(shape, self.dtype, strides)
 
     @cached_property
     def _zero_states(self) -> int:
@@ -351,6 +356,16 @@ class Forward(Bound):
 class Backward(Bound):
     """A backward kernel."""
 
+    @cached_property
+    def _new_gradients(self) -> list[Callable[[], Tensor]]:
+        """What makes the tensor for the gradient of each family, laid out as its weights."""
+        kernel = self.compiled.kernel
+        found: list[Callable[[], Tensor]] = []
+        for family, first in zip(kernel.program.families, kernel.columns_first, strict=True):
+            strides = () if first or len(family.shape) == 1 else (1, family.shape[0])
+            found.append(fresh_like(tuple(family.shape), self.dtype, strides))
+        return found
+
     def run(
         self,
         rows: Rows,
@@ -383,7 +398,7 @@ class Backward(Bound):
         kernel = compiled.kernel
         gradients: list[Tensor] = []
         if compiled.family_step == 3:
-            gradients = list(map(gradient_like, families, kernel.columns_first))
+            gradients = [new() for new in self._new_gradients]
         block, spare, threads = self._block(rows)
         block[compiled.x_at] = to_read(record.x)
         block[compiled.zeros_at] = not initial
@@ -431,8 +446,7 @@ class Backward(Bound):
             at += step
         dx = None
         if need_input:
-            of_input, strides = self._dx
-            dx = fresh(of_input, dtype, strides)
+            dx = self._new_dx()
             if compiled.input_at is None:
                 dx.zero_()  # no equation reads the input
             else:
