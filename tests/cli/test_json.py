@@ -12,7 +12,6 @@ from nabi.cli import _main
 
 WITHOUT = {
     "run": "writes result.json into its folder",
-    "train": "writes its figures beside the model",
     "explain": "writes a page or a picture",
     "serve": "answers in JSON",
     "export": "writes files",
