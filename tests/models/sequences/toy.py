@@ -42,7 +42,10 @@ class Toy(SequenceModel):
             others, said = validation
             train, held_out = samples, SequenceSamples(others, [labels.names.index(one) for one in said])
         return self._fit(
-            train, held_out, labels, **{"checkpoint": None, "verbose": 0, "callbacks": None, **told}
+            train,
+            held_out,
+            labels,
+            **{"checkpoint": None, "limit": None, "verbose": 0, "callbacks": None, **told},
         )
 
     def predict(self, inputs):
