@@ -71,7 +71,7 @@ def ask_notes(model: Any) -> dict[str, Any]:
     label = model.labels[1] if model.labels else None
     given = {"labels": [label]} if model.labels else {}
     return {
-        "composes": list(model.write([[60]], 6, label=label, seed=1)),
+        "composes": list(model.write([[60]], 6, label=label, voices=4, fewest=0, seed=1)),
         "measures": model.evaluate([[(60,), (62, 64)]], **given),
         "labels": model.labels,
         "settings": {name: str(value) for name, value in model.settings.to_dict().items()},
