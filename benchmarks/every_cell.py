@@ -68,7 +68,8 @@ thread of {{machine}}, with torch {{torch}}. Processor time; medians of {{rounds
 - **GRU** is the time relative to nabi's GRU of the same size.
 - **work** is the multiply-adds of a step's matrix products relative to those of the GRU. Element-wise work,
   and what a step does with a matrix state, are not in it.
-- **loop** is how many times longer a loop in torch takes that computes the same equations.
+- **loop** is how many times longer a loop in torch takes that computes the same equations, from its second
+  run on; the first one traces.
 
 Matrix states have heads of {HEAD} values. Cells without figures need more
 memory than there was, or have not been measured yet.
@@ -144,16 +145,20 @@ def measure(name: str, units: int, rounds: int, *, loops: bool = True) -> dict[s
         if one.default is None and one.name != "position"
     }
     times: dict[str, list[float]] = {"cell": [], "gru": [], "loop": []}
+    loops = loops and not program.inputs[1:]
     train(own, x, more)  # compiles
+    if loops:
+        loop(own, cell, x)  # traces, which takes several times as long as a later run
     for _ in range(rounds):
         times["cell"].append(turn(lambda: train(own, x, more), SECONDS["cell"]))
         times["gru"].append(gru_time(units))
-        if loops and not program.inputs[1:]:
+        if loops:
             times["loop"].append(turn(lambda: loop(own, cell, x), SECONDS["loop"]))
     about: dict[str, Any] = {"cell_name": name, "units": units, "bits": vector_bits()}
     about["parameters"] = sum(weight.numel() for weight in own.parameters())
     about["work"] = round(work(cell, units) / work(cells.GRU(units), units), 4)
     rounded = {kind: [round(one, 3) for one in values] for kind, values in times.items()}
+    about["warm"] = True
     return about | {"torch": torch.__version__, "machine": machine(), "milliseconds": rounded}
 
 
@@ -235,11 +240,13 @@ def figures(found: dict[str, Any]) -> tuple[float, float, float | None]:
     """Return the milliseconds, the ratio to the GRU and how many times longer the loop takes, if known."""
     times = found["milliseconds"]
 
-    def ratio(above: str, below: str) -> float:
-        return float(statistics.median(a / b for a, b in zip(times[above], times[below], strict=True)))
+    def ratio(above: list[float], below: list[float]) -> float:
+        return float(statistics.median(a / b for a, b in zip(above, below, strict=True)))
 
-    loops = ratio("loop", "cell") if times["loop"] else None
-    return statistics.median(times["cell"]), ratio("cell", "gru"), loops
+    # Once the first run of a loop was measured too, which traces.
+    skip = 0 if found.get("warm") else 1
+    loops = ratio(times["loop"][skip:], times["cell"][skip:]) if times["loop"][skip:] else None
+    return statistics.median(times["cell"]), ratio(times["cell"], times["gru"]), loops
 
 
 def line(found: dict[str, Any]) -> str:

@@ -46,9 +46,8 @@ and LSTMs with dropped weights (AWD) are [wrappers](language.md#wrappers), which
 `dilated(lstm)`, `skip(gru)`, `attention-window(lstm)`, `weight-drop(lstm)`. Group and factored LSTMs, and
 the wiring of neural circuit policies, are [derived weights](language.md#derived-weights), `Masked` and
 `LowRank`, in a cell of your own. The full-capacity unitary network is `exp-rnn` with twice the units, which
-express as much, and recurrent trace units are `lru` with a nonlinear layer behind it. Comba, gated DeltaNet
-2 and DeltaNet with momentum are like `gated-deltanet` but for a line of their equations, and MIST is `narx`
-with a softmax over its delays; they could be written, and are not.
+express as much, and recurrent trace units are `lru` with a nonlinear layer behind it. DSS is `s4d` but
+for a normalisation over the length of a sequence, which no step knows.
 
 Some cannot be said as the equations of a step:
 

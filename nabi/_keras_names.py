@@ -141,8 +141,7 @@ _LAYERS = {
 _CALLBACKS = {
     "CallbackList": "pass a list of callbacks to fit",
     **_each("ProgbarLogger BaseLogger", "fit(verbose=1) shows a bar, fit(verbose=2) a line per epoch"),
-    "RemoteMonitor": "use callbacks.LambdaCallback(on_epoch_end=...) to send the logs",
-    "TensorBoard": "use callbacks.CSVLogger, or torch.utils.tensorboard in a callbacks.LambdaCallback",
+    "RemoteMonitor": "use callbacks.MLflow, or callbacks.LambdaCallback(on_epoch_end=...) to send the logs",
     "SwapEMAWeights": "use torch.optim.swa_utils in a callback",
     "OrbaxCheckpoint": "use callbacks.ModelCheckpoint or callbacks.BackupAndRestore",
 }

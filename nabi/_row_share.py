@@ -5,9 +5,9 @@ processes, and each keeps those of its own. So every generator stands at the sam
 what is drawn is what one process would draw for the whole batch.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,22 +47,28 @@ class RowShare:
         return cls(first, end - first, total)
 
 
-_current: ContextVar[RowShare | None] = ContextVar("rows of this process", default=None)
+class _OfThread(threading.local):
+    """What a thread computes; a context variable would do, but torch.compile cannot follow one."""
+
+    share: RowShare | None = None
+
+
+_current = _OfThread()
 
 
 def row_share() -> RowShare | None:
     """Return which rows of the batch are computed here; None if all are."""
-    return _current.get()
+    return _current.share
 
 
 @contextmanager
 def having_rows(share: RowShare | None) -> Iterator[None]:
     """Say which rows of the batch are computed here, while it is entered."""
-    token = _current.set(share)
+    before, _current.share = _current.share, share
     try:
         yield
     finally:
-        _current.reset(token)
+        _current.share = before
 
 
 def drawn_for_rows(draw: Callable[[tuple[int, ...]], "Tensor"], shape: Sequence[int]) -> "Tensor":
@@ -81,7 +87,7 @@ def drawn_for_rows(draw: Callable[[tuple[int, ...]], "Tensor"], shape: Sequence[
     >>> bool((mine == draw((4, 3))[2:3]).all())
     True
     """
-    share = _current.get()
+    share = _current.share
     if share is None or shape[0] != share.count:
         return draw(tuple(shape))
     return draw((share.total, *shape[1:]))[share.rows]

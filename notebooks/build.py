@@ -24,8 +24,8 @@ def notebook_of(source: Path, language: str) -> nbformat.NotebookNode:
     for number, cell in enumerate(cells_of(source, language)):
         make = new_markdown_cell if cell.kind == "text" else new_code_cell
         cells.append(make(cell.text, id=f"cell-{number}"))
-        if cell.kind == "exercise":
-            cells[-1].metadata["tags"] = ["exercise"]
+        if cell.tags:
+            cells[-1].metadata["tags"] = cell.tags
         if cell.picture is not None:
             cells[-1].metadata["alt"] = cell.picture
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -14,7 +14,7 @@ Below code that shows a picture, `--- picture` is followed by what is seen in it
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 __all__ = ["LANGUAGES", "SOURCES", "Cell", "cells_of", "file_name", "with_solutions"]
@@ -38,12 +38,19 @@ class Cell:
         text: Markdown, or Python.
         solution: of an exercise: what can stand in its place.
         picture: what is seen in the picture that the cell shows.
+        folded: whether pages fold the code away: it prepares what follows.
     """
 
     kind: str
     text: str
     solution: str | None = None
     picture: str | None = None
+    folded: bool = False
+
+    @property
+    def tags(self) -> list[str]:
+        """What Jupyter and the site are told of the cell."""
+        return ["exercise"] * (self.kind == "exercise") + ["hide-input"] * self.folded
 
 
 def file_name(source: Path, language: str) -> str:
@@ -72,7 +79,8 @@ def _cells(text: str, language: str) -> Iterator[Cell]:
     folded: str | None = None  # the solution that stands below the next cell
     for kind, body in zip(parts[::2], parts[1::2], strict=True):
         if kind == "beginning":
-            yield from cells_of(_BEGINNING, language)
+            for cell in cells_of(_BEGINNING, language):
+                yield replace(cell, folded=cell.kind != "text")
             continue
         if kind not in _KINDS:
             raise ValueError(f"cell: expected one of {sorted({*_KINDS, 'beginning'})}, got {kind!r}")

@@ -17,19 +17,20 @@ ROOT = Path(__file__).parent.parent
 HERE = Path(__file__).parent
 
 
-def build(target: Path, *, reference: Sequence[str] = pages.REFERENCE) -> None:
+def build(target: Path, *, reference: Sequence[str] = pages.REFERENCE, documents: bool = True) -> None:
     """Build the site.
 
     Args:
         target: folder for the pages; made anew.
         reference: the modules of the API reference, which takes most of the time; none to leave it out.
+        documents: whether documents and notebooks become pages; if not, only the reference does.
 
     Raises:
         mkdocs.exceptions.Abort: MkDocs warned of something, such as a link that leads nowhere.
     """
     with tempfile.TemporaryDirectory(prefix="nabi-site-") as folder:
         source = Path(folder) / "pages"
-        navigation = pages.assemble(ROOT, source, reference=reference)
+        navigation = pages.assemble(ROOT, source, reference=reference, documents=documents)
         shutil.copytree(HERE / "theme" / "assets", source / "assets")
         with (HERE / "mkdocs.yml").open(encoding="utf-8") as file:
             settings = yaml_load(file)

@@ -1,5 +1,6 @@
-"""What MkDocs is told while it builds: languages of pages, equations as MathML."""
+"""What MkDocs is told while it builds: languages of pages, equations as MathML, pictures in full size."""
 
+import copy
 import html
 import re
 from typing import Any
@@ -9,21 +10,26 @@ from latex2mathml.converter import convert
 __all__ = ["on_page_content", "on_page_context", "on_post_page"]
 
 _EQUATION = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
+_PICTURE = re.compile(r'<img [^>]*?src="([^"]+)"[^>]*>')
 _NAMES = {"en": "English", "ko": "한국어"}
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Turn equations into MathML, which browsers show without a program; have code scroll by keyboard."""
+    """Turn equations into MathML, which browsers show without a program; have code scroll by keyboard.
+
+    A picture leads to itself in full size, which a phone can then enlarge.
+    """
     # The theme takes the focus from `code`, so that it is `pre` which scrolls.
     content = re.sub(r"<pre(?=[^>]*>(?:<span></span>)?<code>)", '<pre tabindex="0"', content)
+    content = _PICTURE.sub(r'<a href="\1">\g<0></a>', content)
     return _EQUATION.sub(_mathml, content)
 
 
 def _mathml(found: re.Match[str]) -> str:
     latex = html.unescape(found[3]).strip()
     # Lines below each other, which the converter knows as a table.
-    lines = re.sub(r"\\begin\{gather\*?\}", r"\\begin{array}{l}", latex)
-    lines = re.sub(r"\\end\{gather\*?\}", r"\\end{array}", lines)
+    lines = re.sub(r"\\begin\{(?:gather\*?|aligned)\}", r"\\begin{array}{l}", latex)
+    lines = re.sub(r"\\end\{(?:gather\*?|aligned)\}", r"\\end{array}", lines)
     block = found[2] == "["
     mathml = convert(lines, display="block" if block else "inline")
     # What a screen reader reads where it knows no MathML.
@@ -34,9 +40,15 @@ def _mathml(found: re.Match[str]) -> str:
     return f'<div class="equation" tabindex="0" role="group" aria-label="{html.escape(latex)}">{mathml}</div>'
 
 
-def on_page_context(context: dict[str, Any], page: Any, config: Any, **_: Any) -> dict[str, Any]:
-    """Set the language of the theme to that of the page, and the other languages of it."""
+def on_page_context(context: dict[str, Any], page: Any, config: Any, nav: Any, **_: Any) -> dict[str, Any]:
+    """Set the language of the theme to that of the page, and the other languages of it.
+
+    The pages of that language come first in the navigation.
+    """
     language = page.meta.get("language", "en")
+    if language != "en":
+        context["nav"] = copy.copy(nav)
+        context["nav"].items = sorted(nav.items, key=lambda item: item.title != _NAMES[language])
     config.theme["language"] = language
     other = page.meta.get("other")
     links = {language: page.url, "ko" if language == "en" else "en": _address(other)} if other else {}

@@ -16,9 +16,9 @@ _RICH = re.compile(r"<(audio|video|img|svg|table|iframe)\b")
 _TITLE = re.compile(r"""(?:set_title|suptitle|\btitle)\s*[(=]\s*f?(["'])(.+?)\1""")
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/svg+xml": "svg"}
 _WORDS = {
-    "en": {"notebook": "This page is a notebook; its file is {file} in the folder notebooks.",
+    "en": {"notebook": "This page is a notebook; its file is {file} in the folder notebooks.", "code": "Code",
            "printed": "Output", "drawn": "Picture drawn by the code above, in the section “{section}”"},
-    "ko": {"notebook": "이 페이지는 노트북입니다. 파일은 notebooks 폴더의 {file}입니다.",
+    "ko": {"notebook": "이 페이지는 노트북입니다. 파일은 notebooks 폴더의 {file}입니다.", "code": "코드",
            "printed": "출력", "drawn": "위 코드가 그린 그림, ‘{section}’ 절"},
 }  # fmt: skip
 
@@ -27,7 +27,7 @@ def markdown_of(file: Path, folder: Path, language: str) -> str:
     """Return a notebook as Markdown, and write its pictures beside the page.
 
     A picture's alternative text is its metadata `alt`; otherwise the titles that its code gives it, with the
-    section that it is in.
+    section that it is in. Code with the tag `hide-input` is folded away.
 
     Args:
         file: the notebook.
@@ -47,12 +47,18 @@ def markdown_of(file: Path, folder: Path, language: str) -> str:
             continue
         if cell.cell_type != "code" or not cell.source.strip():
             continue
-        parts.append(f"```python\n{cell.source.strip()}\n```")
+        code = f"```python\n{cell.source.strip()}\n```"
+        if "hide-input" in cell.metadata.get("tags", ()):
+            code = f'<details markdown="1">\n<summary>{words["code"]}</summary>\n\n{code}\n\n</details>'
+        parts.append(code)
         for kind, content, metadata in _outputs(cell.outputs):
             if kind == "text/plain":
                 parts.append(f'```text {{ .output title="{words["printed"]}" }}\n{content}\n```')
             elif kind == "text/html":
                 parts.append(f'<div class="output">\n{content}\n</div>')
+            elif kind == "text/latex":
+                # What stands below each other there is no line of its own outside an environment.
+                parts.append(f"$$\n\\begin{{gather*}}\n{_equation(content)}\n\\end{{gather*}}\n$$")
             else:
                 pictures += 1
                 name = f"{pictures}.{_ENDINGS[kind]}"
@@ -76,7 +82,8 @@ def _outputs(outputs: list[Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
             continue
         data = output.get("data", {})
         picture = next((kind for kind in _ENDINGS if kind in data), None)
-        if picture is None and not _RICH.search(data.get("text/html", "")):
+        rich = "text/latex" in data or _RICH.search(data.get("text/html", ""))
+        if picture is None and not rich:
             if output.output_type == "error":
                 printed += f"{output.ename}: {output.evalue}\n"
             printed += data.get("text/plain", "").rstrip("\n") + "\n"
@@ -88,13 +95,18 @@ def _outputs(outputs: list[Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
             metadata = output.get("metadata", {})
             yield picture, data[picture], {**metadata, **metadata.get(picture, {})}
         else:
-            yield "text/html", data["text/html"], {}
+            kind = "text/latex" if "text/latex" in data else "text/html"
+            yield kind, data[kind], {}
     if printed.strip():
         yield "text/plain", _plain(printed), {}
 
 
 def _plain(text: str) -> str:
     return "\n".join(line.rstrip() for line in _ESCAPES.sub("", text).strip("\n").splitlines())
+
+
+def _equation(text: str) -> str:
+    return text.strip().strip("$").strip().removeprefix("\\displaystyle").strip()
 
 
 def _folded(text: str) -> str:

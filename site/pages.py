@@ -66,13 +66,16 @@ def _page(source: PurePosixPath) -> Page:
     return Page(source, KOREAN / place if language else place, language or "en")
 
 
-def assemble(root: Path, target: Path, *, reference: Sequence[str] = REFERENCE) -> list[Any]:
+def assemble(
+    root: Path, target: Path, *, reference: Sequence[str] = REFERENCE, documents: bool = True
+) -> list[Any]:
     """Write the pages and what they show into a folder, with links as they are there.
 
     Args:
         root: of the repository.
         target: the folder.
         reference: the modules of the API reference.
+        documents: whether to write the pages of documents and notebooks.
 
     Returns:
         The navigation, as MkDocs wants it.
@@ -80,7 +83,7 @@ def assemble(root: Path, target: Path, *, reference: Sequence[str] = REFERENCE) 
     Raises:
         ValueError: a link to a file that is not a part of the site.
     """
-    made = pages_of(root)
+    made = pages_of(root) if documents else []
     places = {page.source: page for page in made}
     titles: dict[PurePosixPath, str] = {}
     for page in made:
@@ -95,7 +98,8 @@ def assemble(root: Path, target: Path, *, reference: Sequence[str] = REFERENCE) 
         other = _other_language(page, places)
         head = f"---\nlanguage: {page.language}\n{f'other: {other.place}' + chr(10) if other else ''}---\n\n"
         file.write_text(head + text, encoding="utf-8")
-    shutil.copytree(root / "docs" / "pictures", target / "pictures")
+    if documents:
+        shutil.copytree(root / "docs" / "pictures", target / "pictures")
     for name in reference:
         _write_reference(root, target, name)
     return _navigation(titles, reference)
@@ -186,17 +190,19 @@ _SECTIONS = {
     "Inside": ["architecture", "native", "performance", "results", "site"],
 }  # fmt: skip
 _SECTIONS_KOREAN = {
-    "First steps": "첫걸음", "Your own data": "내 데이터", "Out of nabi": "nabi 밖으로",
-    "Cells of your own": "나만의 셀", "Inside": "속사정",
+    "First steps": "첫걸음", "Your own data": "내 데이터", "Out of nabi": "모델 내보내기",
+    "Cells of your own": "셀 만들기", "Inside": "내부 구조",
 }  # fmt: skip
 
 
 def _navigation(titles: dict[PurePosixPath, str], reference: Sequence[str]) -> list[Any]:
     english = [place for place in titles if place.parts[0] != KOREAN]
     korean = [place for place in titles if place.parts[0] == KOREAN]
+    section = [{f"nabi.{name}": f"reference/{name}.md"} for name in reference]
+    if not titles:
+        return [{_TITLES["en"]["reference"]: section}]
     navigation: list[Any] = [*_of_language(english, titles, "en")]
     if reference:
-        section = [{f"nabi.{name}": f"reference/{name}.md"} for name in reference]
         navigation.append({_TITLES["en"]["reference"]: section})
     navigation.append({_TITLES["en"]["changes"]: "changelog.md"})
     navigation.append({"한국어": list(_of_language(korean, titles, KOREAN))})
@@ -234,4 +240,4 @@ def _of_language(
             left.pop(index)
             yield {_TITLES[language]["cells"]: [str(index), *take(*inside("cells"))]}
     if rest := take(*sorted(left)):
-        yield {"더 보기" if language == KOREAN else "More": rest}
+        yield {"그 밖의 문서" if language == KOREAN else "More": rest}

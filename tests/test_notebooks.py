@@ -110,9 +110,13 @@ def test_solved_exercises_are_right(
 
 @each_notebook
 def test_a_notebook_is_made_of_its_source(path: Path, language: str) -> None:
-    found = [("".join(cell["source"]), cell["cell_type"]) for cell in notebook(path, language)["cells"]]
+    found = [
+        ("".join(cell["source"]), cell["cell_type"], cell["metadata"].get("tags", []))
+        for cell in notebook(path, language)["cells"]
+    ]
     assert found == [
-        (cell.text, "markdown" if cell.kind == "text" else "code") for cell in source.cells_of(path, language)
+        (cell.text, "markdown" if cell.kind == "text" else "code", cell.tags)
+        for cell in source.cells_of(path, language)
     ], "run notebooks/build.py"
 
 
@@ -187,6 +191,31 @@ def test_without_nabi_the_first_cell_says_what_to_do(path: Path, language: str, 
     assert "pip install PATH_TO_NABI" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert bool(HANGUL.search(ended.stderr)) == (language == "ko")
+
+
+@pytest.mark.rotates(days=20)
+@pytest.mark.parametrize("name", [path.stem for path in source.SOURCES])
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(module) is None for module in ("nbclient", "ipykernel")),
+    reason="there is no kernel for notebooks: pip install -e '.[notebooks]'",
+)
+def test_a_newcomer_sees_a_picture(name: str) -> None:
+    command = [sys.executable, ROOT / "scripts" / "newcomer.py", "--here", "--most", "1000", "--notebook"]
+    ended = subprocess.run([*command, name], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    parts = re.findall(r"^ +(\d+\.\d) s  (.+)$", ended.stdout, re.MULTILINE)
+    assert [what for _, what in parts][:2] == ["start of the kernel", "cell 2: import importlib.util"]
+    assert "the first picture" in parts[-2][1]
+    *seconds, needed = (float(number) for number, _ in parts)
+    assert sum(seconds) == pytest.approx(needed, abs=0.05 * len(parts))
+
+
+def test_a_newcomer_is_told_that_there_is_no_such_notebook() -> None:
+    newcomer = ROOT / "scripts" / "newcomer.py"
+    named = [sys.executable, newcomer, "--here", "--notebook", "nothing"]
+    ended = subprocess.run(named, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "there is no notebooks/nothing.ipynb" in ended.stderr
 
 
 @pytest.mark.parametrize(

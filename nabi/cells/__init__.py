@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from nabi.cells._clockwork import ClockworkRNN
     from nabi.cells._convolutional import ConvGRU, ConvLSTM, MapCell, PredRNN
     from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
-    from nabi.cells._delayed import NARX, TauGRU
-    from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
+    from nabi.cells._delayed import MIST, NARX, TauGRU
+    from nabi.cells._delta import (
+        KDA,
+        Comba,
+        DeltaNet,
+        GatedDeltaNet,
+        GatedDeltaNet2,
+        MomentumDeltaNet,
+        RecurrentDeltaNet,
+    )
     from nabi.cells._earlier_inputs import QRNN, RWKV4, TypedGRU, TypedLSTM
     from nabi.cells._exponential import SLSTM, Aaren
     from nabi.cells._fast_learners import FFM, GSA, TTT, DeltaProduct, GateLoop, Titans
@@ -40,7 +48,7 @@ if TYPE_CHECKING:
     )
     from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
     from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
-    from nabi.cells._irregular import CTGRU, CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
+    from nabi.cells._irregular import CTGRU, CTRNN, EALSTM, GRUD, GRUODE, ODERNN, TLSTM, CfC, PhasedLSTM
     from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, MinGRU, MinLSTM, TypedRNN
     from nabi.cells._liquid import LTC
     from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
@@ -84,7 +92,7 @@ if TYPE_CHECKING:
     from nabi.cells._rotations import HGRN, LRU, S5, LinOSS
     from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
     from nabi.cells._simple import IndRNN, SimpleRNN
-    from nabi.cells._spiking import ALIF, LIF
+    from nabi.cells._spiking import ALIF, LIF, SynapticLIF
     from nabi.cells._stack import StackRNN
     from nabi.cells._state_space import S4D, Longhorn, Mamba, Mamba3
     from nabi.cells._structured import (
@@ -132,8 +140,16 @@ else:
             "nabi.cells._stack": ["StackRNN"],
             "nabi.cells._state_space": ["S4D", "Longhorn", "Mamba", "Mamba3"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
-            "nabi.cells._delayed": ["NARX", "TauGRU"],
-            "nabi.cells._delta": ["KDA", "DeltaNet", "GatedDeltaNet"],
+            "nabi.cells._delayed": ["MIST", "NARX", "TauGRU"],
+            "nabi.cells._delta": [
+                "KDA",
+                "Comba",
+                "DeltaNet",
+                "GatedDeltaNet",
+                "GatedDeltaNet2",
+                "MomentumDeltaNet",
+                "RecurrentDeltaNet",
+            ],
             "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TypedGRU", "TypedLSTM"],
             "nabi.cells._exponential": ["SLSTM", "Aaren"],
             "nabi.cells._few_gates": [
@@ -175,6 +191,7 @@ else:
                 "CTRNN",
                 "EALSTM",
                 "GRUD",
+                "GRUODE",
                 "ODERNN",
                 "TLSTM",
                 "CfC",
@@ -227,7 +244,7 @@ else:
             "nabi.cells._rotations": ["HGRN", "LRU", "S5", "LinOSS"],
             "nabi.cells._rwkv": ["RWKV5", "RWKV6", "RWKV7"],
             "nabi.cells._simple": ["IndRNN", "SimpleRNN"],
-            "nabi.cells._spiking": ["ALIF", "LIF"],
+            "nabi.cells._spiking": ["ALIF", "LIF", "SynapticLIF"],
             "nabi.cells._structured": [
                 "GORU",
                 "RUM",
@@ -280,6 +297,7 @@ __all__ = [
     "GRU3",
     "GRU2014",
     "GRUD",
+    "GRUODE",
     "GSA",
     "HGRN",
     "HGRN2",
@@ -301,6 +319,7 @@ __all__ = [
     "MIGRU",
     "MILSTM",
     "MIRNN",
+    "MIST",
     "MUT1",
     "MUT2",
     "MUT3",
@@ -343,6 +362,7 @@ __all__ = [
     "CfC",
     "ClockworkRNN",
     "CoRNN",
+    "Comba",
     "ConvGRU",
     "ConvLSTM",
     "CoupledLSTM",
@@ -360,6 +380,7 @@ __all__ = [
     "GateLoop",
     "GatedAntisymmetricRNN",
     "GatedDeltaNet",
+    "GatedDeltaNet2",
     "HiPPO",
     "Highway",
     "HighwayLSTM",
@@ -393,6 +414,7 @@ __all__ = [
     "MinLSTM",
     "MinimalRNN",
     "MogrifierLSTM",
+    "MomentumDeltaNet",
     "MultiplicativeLSTM",
     "NASCell",
     "NestedLSTM",
@@ -413,6 +435,7 @@ __all__ = [
     "PredRNN",
     "ProjectedLSTM",
     "QuaternionLSTM",
+    "RecurrentDeltaNet",
     "RecurrentDropout",
     "Residual",
     "ResidualLSTM",
@@ -423,6 +446,7 @@ __all__ = [
     "SkipRNN",
     "StackRNN",
     "StatisticalRU",
+    "SynapticLIF",
     "TauGRU",
     "Titans",
     "TypedGRU",

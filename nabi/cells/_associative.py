@@ -1,14 +1,18 @@
 """Associative memories: matrices that are calibrated, solved with, in slots, or fast beside slow ones."""
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.cells._matrix import MatrixCell, unit
-from nabi.ir import Cell, Node
+from nabi.errors import ArgumentError
+from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import (
+    absolute,
     exp,
     flat,
+    linear,
     log,
     maximum,
     norm,
@@ -70,15 +74,19 @@ class SHM(MatrixCell):
     """Stable Hadamard memory: every number of a matrix is calibrated at every step (Le et al. 2024).
 
     Good for partially observed reinforcement learning: a step weakens or strengthens what it finds, by up to
-    twice. In training the paper draws θ from several vectors at every step; here there is one.
+    twice. As in the authors' code, keys and queries are shares that sum to 1. In training the paper draws θ
+    from 128 vectors at every step; here there is one, which starts like one of those.
     """
 
     def step(self, x: Node, S: Node) -> Any:
-        """`S_t = (1 + tanh(θ ⊗ c)) ∘ S_{t-1} + η k ⊗ v`, `y = S_tᵀ q`."""
-        q, k = unit(relu(self.key("q", x))), unit(relu(self.key("k", x)))
-        c, v, eta = self.value("c", x), self.value("v", x), sigmoid(self.of_head("e", x))
-        theta = split(self.gain("t", "k", self.heads * self.rows, init=0.1), self.heads, self.rows)
-        S_t = (1 + tanh(outer(theta, c))) * S + outer(k, eta * v)
+        """`S_t = (1 + tanh(c ⊗ θ)) ∘ S_{t-1} + k ⊗ η v`, `y = S_tᵀ q`."""
+        q, k = (relu(self.key(gate, x)) for gate in "qk")
+        q, k = q / (1e-5 + total(q, -1)), k / (1e-5 + total(k, -1))
+        c, v = self.key("c", x), self.value("v", x)
+        eta = sigmoid(self.linear("e", "g", x, units=self.heads))
+        most = (6 / (128 + self.values)) ** 0.5
+        theta = self.gain("t", "v", init=initial.Uniform(-most, most))
+        S_t = (1 + tanh(outer(c, split(theta, self.heads, self.values)))) * S + outer(k, eta * v)
         return flat(read(S_t, q)), S_t
 
 
@@ -86,10 +94,11 @@ class MesaNet(MatrixCell):
     """Mesa layer: an output solves a regression on all keys and values so far (von Oswald et al. 2025).
 
     Good for recall and for learning in context; costs some products with a matrix at every step, since the
-    regression is solved by conjugate gradients.
+    regression is solved by conjugate gradients, from `q / λ` on. `λ` is at least 1/4 and starts at 1.
 
     Args:
-        iterations: of conjugate gradients; 4 by default. As many as keys solve it exactly.
+        iterations: of conjugate gradients; 4 by default, 30 in flash-linear-attention's layer, whose initial
+            values these are. As many as keys solve it exactly.
     """
 
     iterations: int = dataclasses.field(default=4, kw_only=True)
@@ -107,10 +116,11 @@ class MesaNet(MatrixCell):
     def step(self, x: Node, S: Node, G: Node) -> Any:
         """`G_t = γ G + β k ⊗ k`, `S_t = γ S + β k ⊗ v`, `y = S_tᵀ (G_t + Λ)⁻¹ q`."""
         q, k = unit(silu(self.key("q", x))), unit(silu(self.key("k", x)))
-        gamma, beta = sigmoid(self.of_head("g", x, bias=4.0)), sigmoid(self.of_head("b", x))
+        gamma, beta = sigmoid(self.of_head("g", x)), sigmoid(self.of_head("b", x))
         G_t = gamma * G + outer(k, beta * k)
         S_t = gamma * S + outer(k, beta * self.value("v", x))
-        lam = softplus(split(self.gain("l", "k", self.heads * self.rows), self.heads, self.rows))
+        free = self.gain("l", "k", self.heads * self.rows, init=math.log(math.expm1(0.75)))
+        lam = 0.25 + softplus(split(free, self.heads, self.rows))
         u, r = [q / lam], [q - read(G_t, q / lam) - q]
         p = [r[0]]
         for _ in range(self.iterations):
@@ -165,16 +175,19 @@ class FastWeights(Cell):
 class NRU(Cell):
     """Non-saturating unit: a memory that is added to and subtracted from (Chandar et al. 2019).
 
-    Good for long lags: without gates, nothing saturates, so gradients neither fade nor explode soon. What
-    is written is a product of two short vectors, scaled to length 1 in the norm of the fifth powers.
+    Good for long lags: without gates, nothing saturates, so gradients neither fade nor explode soon. What is
+    written are pieces of the product of two vectors, each scaled to length 1 in the norm of the fifth powers,
+    and of these the mean, as in the authors' code.
 
     Args:
         side: the memory has side × side numbers; 8 by default.
-        writes: how many products are added, and as many subtracted; 4 by default.
+        writes: how many pieces are added, and as many subtracted, a square number; 4 by default.
+        positive: whether weights and pieces are cut off below 0; not by default.
     """
 
     side: int = dataclasses.field(default=8, kw_only=True)
     writes: int = dataclasses.field(default=4, kw_only=True)
+    positive: bool = dataclasses.field(default=False, kw_only=True)
 
     states: ClassVar[tuple[str, ...]] = ("h", "m")
 
@@ -182,23 +195,24 @@ class NRU(Cell):
         super().__post_init__()
         self._keep("side", _checks.whole("side", self.side))
         self._keep("writes", _checks.whole("writes", self.writes))
+        if math.isqrt(self.writes) ** 2 != self.writes:
+            raise ArgumentError(f"writes: expected a square number such as 1, 4 or 9, got {self.writes}")
 
     def state_width(self, name: str) -> int:
         """Return side × side for m."""
         return self.side**2 if name == "m" else self.units
 
-    def change(self, gate: str, x: Node, h: Node, m: Node) -> Node:
-        """Return a sum of products of two vectors, each of length 1, with weights that are not negative."""
-        n, r = self.writes, self.side
-        weights = relu(self.affine(gate, h=h, x=x, m=m, units=n, bias="w"))
-        one, two = (
-            split(relu(self.affine(f"{gate}{k}", h=h, x=x, m=m, units=n * r, bias="v")), n, r) for k in "ab"
-        )
-        both = split(outer(one, two), n, r * r)
-        length = (total(both**5, -1) + 1e-6) ** 0.2
-        return flat(total(weights / length * both, 0))
+    def change(self, gate: str, h: Node, m: Node) -> Node:
+        """Return the mean of the pieces, each with a weight."""
+        n, width = self.writes, self.side * math.isqrt(self.writes)
+        cut = relu if self.positive else linear
+        weights = cut(self.affine(gate, h=h, m=m, units=n, bias="w"))
+        one, two = (self.affine(f"{gate}{k}", h=h, m=m, units=width, bias="v") for k in "ab")
+        both = cut(split(flat(outer(split(one, 1, width), split(two, 1, width))), n, self.side**2))
+        length = (total(absolute(both) ** 5, -1) + 1e-12) ** 0.2
+        return flat(total(weights / length * both, 0)) / n
 
     def step(self, x: Node, h: Node, m: Node) -> Any:
         """The state reads the memory; then it says what is added to it, and what is taken away."""
         h_t = relu(self.affine("h", x, h, m=m))
-        return h_t, m + self.change("p", x, h_t, m) - self.change("e", x, h_t, m)
+        return h_t, m + self.change("p", h_t, m) - self.change("e", h_t, m)

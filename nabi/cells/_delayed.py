@@ -6,9 +6,9 @@ from typing import Any
 from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Node
-from nabi.ir.functions import activation, sigmoid, tanh
+from nabi.ir.functions import activation, part, sigmoid, softmax, tanh, total
 
-__all__ = ["NARX", "TauGRU"]
+__all__ = ["MIST", "NARX", "TauGRU"]
 
 
 class TauGRU(Cell):
@@ -68,3 +68,26 @@ class NARX(Cell):
         """`h_t = φ(W x_t + Σ U_k h_{t-k} + b)`."""
         past: dict[str, Any] = {f"h{lag}": self.delay(h, lag) for lag in self.lags}
         return activation(self.activation)(self.affine("h", x, **past))
+
+
+class MIST(NARX):
+    """Network with a mixed history (DiPietro, Rupprecht, Navab and Hager 2017): attention over a few delays.
+
+    For long lags: as in NARX, a gradient goes back over many steps in few jumps, but all lags share their
+    weights, and the input says which one is read.
+
+    Args:
+        lags: the steps back that are read, different whole numbers from 1 on; the powers of 2 up to 16 by
+            default. In the authors' code they go on to 128, which as many states hold.
+    """
+
+    lags: tuple[int, ...] = dataclasses.field(default=(1, 2, 4, 8, 16), kw_only=True)
+
+    def step(self, x: Node, h: Node) -> Any:
+        """`h_t = φ(W x_t + U (r ∘ Σ a_k h_{t-k}) + b)`, with a the softmax of a layer that reads x and h."""
+        a = softmax(self.affine("a", x, h, units=len(self.lags), bias="a"))
+        mixed: Any = 0.0
+        for place, lag in enumerate(self.lags):
+            mixed = mixed + total(part(a, place, place + 1)) * self.delay(h, lag)
+        r = sigmoid(self.affine("r", x, h))
+        return activation(self.activation)(self.affine("h", x, h=r * mixed))

@@ -26,7 +26,7 @@ from nabi.ir.functions import (
 _SOFTPLUS_1 = math.log(math.e - 1)
 """What softplus takes to 1."""
 
-__all__ = ["CTGRU", "CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"]
+__all__ = ["CTGRU", "CTRNN", "EALSTM", "GRUD", "GRUODE", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"]
 
 
 class CfC(Cell):
@@ -251,8 +251,9 @@ class CTRNN(Cell):
 class CTGRU(Cell):
     """Continuous-time GRU (Mozer, Kazakov and Lindsey 2017): traces of each unit fade at several speeds.
 
-    Good for events at irregular times. A step chooses softly from which trace it reads and into which it
-    stores; `delta` is the time since the last step, 1 if it is not given.
+    Good for events at irregular times. Over `delta`, the time since the last step (1 if it is not given),
+    traces fade; then a step chooses softly from which trace it reads and into which it stores. The paper lets
+    traces fade at the end of a step instead, over the time until the next one, which comes to the same.
 
     Args:
         scales: how many traces a unit has, with time constants 1, √10, 10, ...; 5 by default.
@@ -278,44 +279,36 @@ class CTGRU(Cell):
         return softmax(-distance * distance, 0)
 
     def step(self, x: Node, m: Node, *, delta: Any = 1.0) -> Any:
-        """Read from the traces, store what is new in them, and let them fade."""
+        """Let the traces fade, read from them, and store what is new in them."""
+        speeds = split(vector(*[10 ** (-one / 2) for one in range(self.scales)]), self.scales, 1)
+        m = m * exp(-delta * speeds)
         h = total(m, 0)
         read = total(self.chosen(self.affine("r", x, h=h)) * m, 0)
         q = tanh(self.affine("q", x, h=read))
         share = self.chosen(self.affine("s", x, h=h))
-        speeds = split(vector(*[10 ** (-one / 2) for one in range(self.scales)]), self.scales, 1)
-        m_t = ((1 - share) * m + share * split(q, 1, self.units)) * exp(-delta * speeds)
+        m_t = (1 - share) * m + share * split(q, 1, self.units)
         return flat(total(m_t, 0)), m_t
 
 
-class ODERNN(Cell):
-    """ODE-RNN (Rubanova, Chen and Duvenaud 2019): between steps the state follows an equation of its own.
-
-    Good for sparse observations. Over `delta`, the time since the last step (1 if it is not given), the state
-    follows `dh/dt = V tanh(U h + b) + c`, solved numerically; then a GRU reads the input.
+class _Flowing(Cell):
+    """The base of cells whose state follows an equation of its own between two steps.
 
     Args:
-        hidden: width of the layer in the derivative; the units by default.
         solver: `"euler"` by default, as in the authors' code, or `"rk4"`, Runge and Kutta's.
         substeps: how many steps of the solver; 1 by default.
     """
 
-    hidden: int | None = dataclasses.field(default=None, kw_only=True)
     solver: str = dataclasses.field(default="euler", kw_only=True)
     substeps: int = dataclasses.field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.hidden is not None:
-            self._keep("hidden", _checks.whole("hidden", self.hidden, otherwise=" or None"))
         _checks.choice("solver", self.solver, ("euler", "rk4"))
         self._keep("substeps", _checks.whole("substeps", self.substeps))
 
     def slope(self, h: Node) -> Node:
         """Return dh/dt."""
-        width = self.hidden or self.units
-        inner = tanh(self.affine("e", e=h, units=width, bias="e"))
-        return self.affine("v", v=inner)
+        raise NotImplementedError
 
     def step(self, x: Node, h: Node, *, delta: Any = 1.0) -> Any:
         """Solve the equation over the gap, then compute a GRU step."""
@@ -331,3 +324,47 @@ class ODERNN(Cell):
         r = sigmoid(self.affine("r", x, h=h))
         n = tanh(self.affine("n", x, h=r * h))
         return z * h + (1 - z) * n
+
+
+class ODERNN(_Flowing):
+    """ODE-RNN (Rubanova, Chen and Duvenaud 2019): between steps the state follows an equation of its own.
+
+    Good for sparse observations. Over `delta`, the time since the last step (1 if it is not given), the state
+    follows `dh/dt = V tanh(U h + b) + c`, solved numerically; then a GRU reads the input.
+
+    Args:
+        hidden: width of the layer in the derivative; the units by default.
+        solver: `"euler"` by default, as in the authors' code, or `"rk4"`, Runge and Kutta's.
+        substeps: how many steps of the solver; 1 by default.
+    """
+
+    hidden: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden is not None:
+            self._keep("hidden", _checks.whole("hidden", self.hidden, otherwise=" or None"))
+
+    def slope(self, h: Node) -> Node:
+        """Return dh/dt."""
+        width = self.hidden or self.units
+        inner = tanh(self.affine("e", e=h, units=width, bias="e"))
+        return self.affine("v", v=inner)
+
+
+class GRUODE(_Flowing):
+    """GRU-ODE (De Brouwer et al. 2019): between steps the state follows the equation that a GRU is a step of.
+
+    Good for sparse observations: it pulls the state back to between -1 and 1. Over `delta`, the time since
+    the last step (1 if it is not given), `dh/dt = (1 - z) (g - h)`, solved numerically; then a GRU reads the
+    input, in the place of the paper's Bayesian update.
+
+    Args:
+        solver: `"euler"` by default, as in the authors' code, or `"rk4"`, Runge and Kutta's.
+        substeps: how many steps of the solver; 1 by default.
+    """
+
+    def slope(self, h: Node) -> Node:
+        """Return dh/dt."""
+        z, r = (sigmoid(self.affine(f"{gate}d", h=h)) for gate in "zr")
+        return (1 - z) * (tanh(self.affine("nd", h=r * h)) - h)

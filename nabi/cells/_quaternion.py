@@ -20,9 +20,12 @@ class _Hamilton(derived.Derived):
     def sources(self, shape: tuple[int, ...]) -> tuple[derived.Source, ...]:
         """Return the four parts."""
         part = (shape[0] + 3) // 4, (shape[1] + 3) // 4
-        # As long as the numbers of a matrix that starts as Glorot and Bengio say, taken together.
-        start = initial.Normal(0.0, (2 * (part[0] + part[1])) ** -0.5)
-        return tuple(derived.Source(letter, part, start) for letter in "RIJK")
+        # The authors draw a length whose square is four of these variances in the mean (Glorot and Bengio's),
+        # and an angle: half of it is real, and the other three parts have a third of the rest each.
+        variance = 1 / (2 * (part[0] + part[1]))
+        real = initial.Normal(0.0, (2 * variance) ** 0.5)
+        other = initial.Normal(0.0, (2 * variance / 3) ** 0.5)
+        return tuple(derived.Source(one, part, real if one == "R" else other) for one in "RIJK")
 
     def compute(self, *tensors: Any, mask: Any = None) -> Any:
         """Compute it."""

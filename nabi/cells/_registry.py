@@ -148,6 +148,10 @@ _FAMILIES: dict[str, Family] = {
             "deltanet": "DeltaNet",
             "gated-deltanet": "GatedDeltaNet",
             "kda": "KDA",
+            "gated-deltanet-2": "GatedDeltaNet2",
+            "comba": "Comba",
+            "momentum-deltanet": "MomentumDeltaNet",
+            "recurrent-deltanet": "RecurrentDeltaNet",
             "rwkv-5": "RWKV5",
             "rwkv-6": "RWKV6",
             "rwkv-7": "RWKV7",
@@ -180,6 +184,7 @@ _FAMILIES: dict[str, Family] = {
             "ct-rnn": "CTRNN",
             "ct-gru": "CTGRU",
             "ode-rnn": "ODERNN",
+            "gru-ode": "GRUODE",
             "t-lstm": "TLSTM",
             "phased-lstm": "PhasedLSTM",
             "gru-d": "GRUD",
@@ -191,6 +196,7 @@ _FAMILIES: dict[str, Family] = {
         {
             "tau-gru": "TauGRU",
             "narx": "NARX",
+            "mist": "MIST",
             "clockwork-rnn": "ClockworkRNN",
         },
     ),
@@ -199,6 +205,7 @@ _FAMILIES: dict[str, Family] = {
         {
             "lif": "LIF",
             "alif": "ALIF",
+            "synaptic-lif": "SynapticLIF",
         },
     ),
     "differential": Family(

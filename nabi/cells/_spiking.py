@@ -8,7 +8,7 @@ from nabi.errors import unknown_name
 from nabi.ir import Cell, Node
 from nabi.ir.functions import DERIVATIVES, step, stop_gradient
 
-__all__ = ["ALIF", "LIF"]
+__all__ = ["ALIF", "LIF", "SynapticLIF"]
 
 
 class LIF(Cell):
@@ -81,3 +81,28 @@ class ALIF(LIF):
         v_t = self.charge(x, s, v)
         s_t = step(v_t - (self.threshold + self.adaptation * a), self.surrogate, self.sharpness)
         return s_t, v_t, self.adaptation_decay * a + s_t
+
+
+class SynapticLIF(LIF):
+    """Leaky integrate-and-fire neurons whose input is a current that fades (snntorch's `Synaptic`, 2021).
+
+    For events at precise times: a spike acts on the potential of another neuron for a while.
+
+    Args:
+        synaptic_decay: share of the current that a step leaves, from 0 to 1.
+    """
+
+    synaptic_decay: float = dataclasses.field(default=0.9, kw_only=True)
+
+    states: ClassVar[tuple[str, ...]] = ("s", "v", "i")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        decay = _checks.real("synaptic_decay", self.synaptic_decay, least=0, most=1)
+        self._keep("synaptic_decay", decay)
+
+    def step(self, x: Node, s: Node, v: Node, i: Node) -> Any:  # type: ignore[override]
+        """Add up the current, then the potential; fire where that is above the threshold."""
+        i_t = self.synaptic_decay * i + (self.affine("v", x, s) if self.recurrent else self.affine("v", x))
+        v_t = self.decay * v + i_t - self.threshold * (s if self.reset_gradient else stop_gradient(s))
+        return step(v_t - self.threshold, self.surrogate, self.sharpness), v_t, i_t

@@ -19,6 +19,7 @@ __all__ = [
     "HouseholderRNN",
     "LipschitzRNN",
     "ScoRNN",
+    "all_angles",
     "modrelu",
 ]
 
@@ -138,7 +139,7 @@ def _rotations(shape: tuple[int, ...], generator: Any, largest: float, cayley: b
     return found
 
 
-def _all_angles(shape: tuple[int, ...], generator: Any) -> Any:
+def all_angles(shape: tuple[int, ...], generator: Any) -> Any:
     """Draw angles from -π to π (Henaff, Szlam and LeCun 2016)."""
     return _rotations(shape, generator, pi, cayley=False)
 
@@ -157,7 +158,7 @@ class ExpRNN(Cell):
 
     def step(self, x: Node, h: Node) -> Any:
         """`h_t = modrelu(exp(V - Vᵀ) h_{t-1} + W x_t)`, with b in modrelu."""
-        turned = self.linear("h", "h", h, init=_all_angles, derived=derived.Exponential())
+        turned = self.linear("h", "h", h, init=all_angles, derived=derived.Exponential())
         z_t = self.linear("h", "x", x) + turned
         return modrelu(z_t, self.bias("h", init=initial.Uniform(-0.01, 0.01)))
 
@@ -194,7 +195,7 @@ class GORU(Cell):
         """z is the share of the old state; r gates the turned state."""
         z_t = sigmoid(self.affine("z", x, h))
         r_t = sigmoid(self.affine("r", x, h))
-        turned = self.linear("q", "h", h, init=_all_angles, derived=derived.Exponential())
+        turned = self.linear("q", "h", h, init=all_angles, derived=derived.Exponential())
         s_t = self.linear("h", "x", x) + r_t * turned
         n_t = modrelu(s_t, self.bias("h"))
         return z_t * h + (1 - z_t) * n_t

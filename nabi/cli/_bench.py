@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nabi.cli._figures import give_figures
+from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._terminal import make_console
 from nabi.errors import ArgumentError
 
@@ -42,6 +45,7 @@ class _Pair:
     """Weights of nabi and of torch."""
 
 
+@with_files(reads={}, writes={"--out": "out"})
 def bench(
     cell: Annotated[
         str,
@@ -61,6 +65,9 @@ def bench(
             "--set", help="Another argument of the cell: full=true, activation=relu.", metavar="NAME=VALUE"
         ),
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the figures.", metavar="FILE.json")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure a cell on this machine: nabi and torch alternate on the same work.
 
@@ -89,7 +96,16 @@ def bench(
         2 * batch * steps * sum(prod(each.shape) for each in program.families if len(each.shape) == 2)
     )
     title = f"{cell}, [{batch}, {steps}, {inputs}] to {units} units, {dtype.value}, "
-    _show(title + f"{used} thread{'s' if used > 1 else ''}", pair.peer, rows, operations)
+    title += f"{used} thread{'s' if used > 1 else ''}"
+    figures = _as_figures(pair.peer, rows, operations)
+    content = {
+        "cell": cell,
+        "shape": [batch, steps, inputs, units],
+        "dtype": dtype.value,
+        "threads": used,
+        "measured": figures,
+    }
+    give_figures("bench", content, out, as_json, lambda: _show(title, figures))
 
 
 def _sizes(shape: str) -> list[int]:
@@ -219,7 +235,29 @@ def _call(run: Run) -> float:
     return time.perf_counter() - start
 
 
-def _show(title: str, peer: str, rows: list[_Row], operations: int) -> None:
+def _as_figures(peer: str, rows: list[_Row], operations: int) -> list[dict[str, Any]]:
+    """Return what was measured: a line for each way of running, with seconds and operations in a second."""
+    found = []
+    for row in rows:
+        # The backward pass has twice as many products: for input and state gradients, and for weights.
+        work, ratios = operations * (3 if row.kind == "training" else 1), row.ratios
+        own, other = statistics.median(row.own), statistics.median(row.peer)
+        found.append(
+            {
+                "kind": row.kind,
+                "seconds": own,
+                "operations_per_second": work / own,
+                "peer": peer,
+                "peer_seconds": other,
+                "peer_operations_per_second": work / other,
+                "times_faster": statistics.median(ratios),
+                "times_faster_range": [ratios[0], ratios[-1]],
+            }
+        )
+    return found
+
+
+def _show(title: str, figures: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(title=title)
@@ -227,12 +265,10 @@ def _show(title: str, peer: str, rows: list[_Row], operations: int) -> None:
         table.add_column(overflow="fold")
     for head in ("ms", "GFLOP/s", "times faster"):
         table.add_column(head, justify="right", no_wrap=True)
-    for row in rows:
-        # The backward pass has twice as many products: for input and state gradients, and for weights.
-        work = operations * (3 if row.kind == "training" else 1)
-        ratios = row.ratios
-        times = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        for who, seconds, note in (("nabi", row.own, times), (peer, row.peer, "")):
-            middle = statistics.median(seconds)
-            table.add_row(row.kind, who, f"{middle * 1e3:.3g}", f"{work / middle / 1e9:.3g}", note)
+    for one in figures:
+        low, high = one["times_faster_range"]
+        times = f"{one['times_faster']:.2f} ({low:.2f} to {high:.2f})"
+        for who, before, note in (("nabi", "", times), (one["peer"], "peer_", "")):
+            seconds, speed = one[f"{before}seconds"], one[f"{before}operations_per_second"]
+            table.add_row(one["kind"], who, f"{seconds * 1e3:.3g}", f"{speed / 1e9:.3g}", note)
     make_console().print(table)

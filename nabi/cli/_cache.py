@@ -1,5 +1,6 @@
 """`nabi cache`: the machine code stored on disk."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ def cache(
     clear: Annotated[
         bool, typer.Option("--clear", help="Delete everything; code is recompiled when needed.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what is stored as JSON.")] = False,
 ) -> None:
     """Show the compiled cells stored on disk, or delete them.
 
@@ -28,9 +30,32 @@ def cache(
             raise OutputError(
                 f"{llvm.cache_folder()}: cannot be cleared: {problem.strerror or problem}"
             ) from problem
-        typer.echo(f"{_objects(count)} deleted from {llvm.cache_folder()}")
+        if as_json:
+            typer.echo(json.dumps({"folder": str(llvm.cache_folder()), "deleted": count}, ensure_ascii=False))
+        else:
+            typer.echo(f"{_objects(count)} deleted from {llvm.cache_folder()}")
         return
-    _show()
+    if as_json:
+        _print_json()
+    else:
+        _show()
+
+
+def _print_json() -> None:
+    from datetime import UTC, datetime
+
+    from nabi.targets import llvm
+
+    entries = [
+        {
+            "compiled_from": entry.label,
+            "bytes": entry.size,
+            "last_used": datetime.fromtimestamp(entry.time, UTC).isoformat(),
+        }
+        for entry in llvm.cache_entries()
+    ]
+    held = {"folder": str(llvm.cache_folder()), "most_bytes": llvm.cache_bound(), "entries": entries}
+    typer.echo(json.dumps(held, indent=2, ensure_ascii=False))
 
 
 def _show() -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nabi.cli._bad_rows import BadRows
 from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._rows import RowWriter
+from nabi.errors import FileFormatError
 
 if TYPE_CHECKING:
     from nabi.models import Caption, Captioner
@@ -47,6 +49,8 @@ def caption(
 ) -> None:
     """Caption images with a trained model, one line per image, or a table of images and captions.
 
+    An image that cannot be read is named and has no caption; the others go on.
+
     nabi caption MODEL holiday/*.jpg --out captions.csv
     """
     from nabi.drawing import check_suffix
@@ -55,17 +59,23 @@ def caption(
         check_suffix(attention)
     writer = RowWriter(out, as_json) if as_json or out is not None else None
     loaded = load_with_cells("Captioner", model, cell or ())
-    drawn = []
+    drawn, bad = [], BadRows("images", "caption", len(images))
     with writer or nullcontext():
         for image in images:
-            found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)[0]
-            ranked = [found, *found.others]
-            if writer is None:
+            ranked: list[Caption] = []
+            wrong = ""
+            try:
+                found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)[0]
+                ranked = [found, *found.others]
+            except FileFormatError as problem:
+                wrong = bad.add(problem)
+            if writer is not None:
+                writer.write({"image": str(image)}, _columns(ranked, best, writer.as_json), wrong)
+            elif ranked:
                 _print(image if len(images) > 1 else None, ranked)
-            else:
-                writer.write({"image": str(image)}, _columns(ranked, writer.as_json))
-            if attention is not None and found.text:
-                drawn.append((image, found.text))
+            if attention is not None and ranked and ranked[0].text:
+                drawn.append((image, ranked[0].text))
+        bad.end(len(images))
     if attention is not None:
         _draw(loaded, drawn, attention)
         typer.echo(f"The attention is in {attention}", err=writer is not None)
@@ -78,15 +88,16 @@ def _print(image: Path | None, ranked: Sequence["Caption"]) -> None:
         typer.echo(f"{before}{one.text}{after}")
 
 
-def _columns(ranked: Sequence["Caption"], as_json: bool) -> dict[str, Any]:
-    """Return what a row says of an image: its captions, best first."""
+def _columns(ranked: Sequence["Caption"], best: int, as_json: bool) -> dict[str, Any]:
+    """Return what a row says of an image: its captions, best first; empty where there are fewer."""
     if as_json:
         return {"captions": [{"text": one.text, "log_probability": one.log_probability} for one in ranked]}
     columns: dict[str, Any] = {}
-    for rank, one in enumerate(ranked, 1):
+    for rank in range(1, best + 1):
         number = "" if rank == 1 else f"_{rank}"
-        columns[f"caption{number}"] = one.text
-        columns[f"log_probability{number}"] = f"{one.log_probability:.6f}"
+        one = ranked[rank - 1] if rank <= len(ranked) else None
+        columns[f"caption{number}"] = "" if one is None else one.text
+        columns[f"log_probability{number}"] = "" if one is None else f"{one.log_probability:.6f}"
     return columns
 
 

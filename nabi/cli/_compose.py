@@ -1,5 +1,6 @@
 """`nabi compose`: composing music, as a MIDI file and a picture."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,8 +65,18 @@ def compose(
         float,
         typer.Option(help="Below 1 more predictable, above 1 more varied; 0 is always the most probable."),
     ] = 1.0,
-    voices: Annotated[int, typer.Option(help="Maximum number of notes at once.", min=1, max=88)] = 4,
-    fewest: Annotated[int, typer.Option(help="Minimum number of notes at once.", min=0)] = 0,
+    voices: Annotated[
+        int | None,
+        typer.Option(
+            help="Maximum number of notes at once.", min=1, max=88, show_default="as in the training pieces"
+        ),
+    ] = None,
+    fewest: Annotated[
+        int | None,
+        typer.Option(
+            help="Minimum number of notes at once.", min=0, show_default="as in the training pieces"
+        ),
+    ] = None,
     full_length: Annotated[
         bool, typer.Option("--full-length", help="Compose all bars; otherwise the piece may end sooner.")
     ] = False,
@@ -82,6 +93,9 @@ def compose(
             metavar="FILE.mid",
         ),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was written, and its figures, as JSON.")
+    ] = False,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
@@ -118,6 +132,15 @@ def compose(
         frames, path.with_suffix(".png"), primer=len(beginning), title=path.stem, **beat
     )
     composed_bars = (len(frames) - len(beginning)) / (beats_per_bar * steps)
+    if as_json:
+        found = {
+            "midi": str(path),
+            "picture": str(picture),
+            "bars": composed_bars,
+            "silence": round(silent, 6),
+        }
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
     typer.echo(f"{composed_bars:g} bars are in {path}, a picture in {picture}")
     if silent >= _WORTH_SAYING:
         typer.echo(f"{silent:.0%} of what was composed is silence; --fewest 1 leaves none")

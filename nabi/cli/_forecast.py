@@ -1,11 +1,7 @@
 """`nabi forecast`: what comes after the last observation, as a table and a picture."""
 
-import csv
-import json
 import math
-import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +9,7 @@ import typer
 
 from nabi.cli._load import CELL_HELP, load_with_cells, series_as_trained
 from nabi.cli._outputs import Overwrite, with_files
+from nabi.cli._rows import RowWriter
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["forecast", "rounded", "written_time"]
 
-_JSON_LINES = (".jsonl", ".ndjson")
 _COLUMNS = ("series", "time", "forecast", "mean", "low95", "low80", "high80", "high95")
 
 
@@ -50,6 +46,7 @@ def forecast(
         Path | None,
         typer.Option(help="File to write, .csv or .jsonl.", show_default="CSV to standard output"),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object for each row.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Picture of the forecast, .png or .svg.")] = None,
     reading: Annotated[
         Path | None,
@@ -75,8 +72,7 @@ def forecast(
     from nabi.explain import forecast_picture, forecast_reading_picture
     from nabi.training import on_threads
 
-    if out is not None and out.suffix.lower() not in (".csv", *_JSON_LINES):
-        raise ArgumentError(f"--out: expected a name that ends in .csv or .jsonl, got {out}")
+    writer = RowWriter(out, as_json)
     for path in (picture, reading):
         if path is not None:
             check_suffix(path)
@@ -97,20 +93,9 @@ def forecast(
             forecast_picture(forecasts, found, picture)
         if reading is not None:
             forecast_reading_picture(loaded.reading(found), reading)
-    _write(forecasts, out, found.zone)
-
-
-def _write(forecasts: "list[Forecast]", out: Path | None, zone: str) -> None:
-    from nabi.files import write_atomically
-
-    with nullcontext(sys.stdout) if out is None else write_atomically(out, "w") as file:
-        if out is not None and out.suffix.lower() in _JSON_LINES:
-            for row in _rows(forecasts, zone):
-                file.write(json.dumps(dict(zip(_COLUMNS, row, strict=True)), ensure_ascii=False) + "\n")
-            return
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(_COLUMNS)
-        rows.writerows(_rows(forecasts, zone))
+    with writer:
+        for row in _rows(forecasts, found.zone):
+            writer.write(dict(zip(_COLUMNS, row, strict=True)), {})
 
 
 def _rows(forecasts: "list[Forecast]", zone: str) -> Iterator[list[Any]]:

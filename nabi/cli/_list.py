@@ -1,6 +1,8 @@
 """`nabi list`: the available recipes and cells."""
 
-from typing import Annotated
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -18,16 +20,46 @@ def list_all(
             metavar="WHAT",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print names and descriptions as JSON.")] = False,
 ) -> None:
     """List the recipes (for `nabi run`) and the cells (for `nabi show`), family by family."""
-    from rich.table import Table
-
-    from nabi import cells, recipes
+    from nabi import cells
     from nabi.errors import unknown_name
 
     families = cells.families()
     if what not in (None, "recipes", "cells", *families):
         raise unknown_name("WHAT", what, ["recipes", "cells", *families])
+    if as_json:
+        _print_json(what)
+    else:
+        _show(what, families)
+
+
+def _print_json(what: str | None) -> None:
+    from nabi import cells, recipes
+
+    found: dict[str, Any] = {}
+    if what in (None, "recipes"):
+        found["recipes"] = {name: recipes.get(name).summary for name in recipes.names()}
+    if what != "recipes":
+        found["cells"] = {
+            family: {
+                "title": title,
+                "cells": {
+                    name: (cells.get(name).__doc__ or "").partition("\n")[0] for name in cells.names(family)
+                },
+            }
+            for family, title in cells.families().items()
+            if what in (None, "cells", family)
+        }
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def _show(what: str | None, families: Mapping[str, str]) -> None:
+    from rich.table import Table
+
+    from nabi import cells, recipes
+
     table = Table(box=None, show_header=False, pad_edge=False)
     if what in (None, "recipes"):
         table.add_row("[bold]recipes[/bold]", "[dim]nabi run NAME[/dim]")

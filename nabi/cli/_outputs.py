@@ -6,6 +6,7 @@ and was not written by the same command. `--overwrite` allows the last case; an 
 """
 
 import functools
+import glob
 import json
 import os
 import re
@@ -62,6 +63,8 @@ _LONGEST_HEADER = 1 << 26
 # Beginnings of files written by nabi: model files, and ONNX files (the version of their layout, the program).
 _MODEL_FILE = b'{"__metadata__":{"nabi":'
 _ONNX_FILE = b"\x08\x08\x12\x04nabi"
+# The columns with which CSVLogger begins where it writes details.
+_METRICS = b"epoch,seconds,learning_rate,"
 # Marks, each followed by the name of the command.
 _MARKS = (
     "Software\0nabi",  # a PNG
@@ -249,8 +252,19 @@ def _is_own(path: Path, command: str) -> bool:
 
 def _goes_on(path: Path, start: bytes) -> bool:
     """Return whether `nabi train` goes on with an interrupted training that writes this file."""
-    checkpoint = path.with_suffix(".training")
-    return _is_model_file(start) and str(_header(checkpoint).get("kind")).endswith(" training")
+    # Of several cells that are compared, each has a number.
+    several = path.parent.glob(f"{glob.escape(path.stem)}.*.training")
+    return _is_model_file(start) and any(map(_is_checkpoint, (path.with_suffix(".training"), *several)))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Return whether a training was interrupted, and can go on from this file."""
+    header = _header(path)
+    if str(header.get("kind")).endswith(" training"):
+        return True
+    training = header.get("training")
+    kept = training.get("extra") if isinstance(training, dict) else None
+    return isinstance(kept, dict) and any(name.startswith("callbacks/KeptRun/") for name in kept)
 
 
 def _has_small_weights(path: Path, start: bytes) -> bool:
@@ -265,7 +279,7 @@ def _is_exported(path: Path, start: bytes) -> bool:
 
 # By what commands know files without a mark of theirs.
 _OF_COMMANDS: Mapping[str, Callable[[Path, bytes], bool]] = {
-    "train": _goes_on,
+    "train": lambda path, start: _goes_on(path, start) or start.startswith(_METRICS),
     "quantize": _has_small_weights,
     "export": _is_exported,
     "convert": _is_exported,

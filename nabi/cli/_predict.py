@@ -1,19 +1,18 @@
 """`nabi predict`: labels for any number of texts; for other models it asks `_predictors`."""
 
 import os
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nabi.cli._bad_rows import BadRows
 from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._many_files._plan import Engine, is_of_many, matching, results_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
+from nabi.cli._texts import HEADER_HELP, Reading, TextPart, holds_lines, line_parts, table_parts
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["predict", "predict_file"]
 
 _ROWS_AT_ONCE = 1000  # in memory
-_LINES = (".txt", ".text")
-_STANDARD_INPUT = Path("-")
-
-
-@dataclass(frozen=True)
-class _Part:
-    texts: list[str]
-    aspects: list[str] | None
-    columns: dict[str, list[Any]] | None = None
-    """Of the table that they are from, by name; None for texts by themselves."""
 
 
 def _files_among_texts(said: Said) -> list[Path]:
@@ -66,8 +55,8 @@ def predict(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="A table, or a .txt file with a text per line; - reads lines from standard input. A pattern "
-            "such as 'reviews/*.csv' stands for many files."
+            help="A table, or a .txt file with a text per line; - is standard input: lines, or with --text a "
+            "table. A pattern such as 'reviews/*.csv' stands for many files."
         ),
     ] = None,
     text: Annotated[
@@ -89,6 +78,7 @@ def predict(
             show_default="CSV to standard output",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object for each row.")] = False,
     top: Annotated[int, typer.Option(help="Number of most probable labels to output.", min=1)] = 1,
     threshold: Annotated[
         float,
@@ -99,6 +89,7 @@ def predict(
         str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
     ] = None,
     quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
+    header: Annotated[bool, typer.Option(help=HEADER_HELP)] = True,
     engine: Annotated[
         Engine | None,
         typer.Option(
@@ -121,6 +112,8 @@ def predict(
     An empty text gets the label frequencies of the training data; long texts are truncated as in training.
 
     Models of other data take files or folders in place of texts.
+
+    A row or a file that cannot be read is named and has no label; the others go on.
 
     Many files are predicted for by several processes, with one result file each in the folder --out. Started
     again, it goes on with the files that have no result yet; a process that ends is replaced.
@@ -161,66 +154,38 @@ def _predict_texts(said: Said) -> None:
     from nabi.cli._predictions import PredictionWriter
     from nabi.training import on_threads
 
-    texts, file, aspect, encoding = said["texts"], said["file"], said["aspect"], said["encoding"]
-    if bool(texts) == (file is not None):
+    if bool(said["texts"]) == (said["file"] is not None):
         raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
     classifier = load_classifier(said["model"], said["cell"] or ())
     if said["top"] > 1 and classifier.labels.several:
         raise ArgumentError(
             "--top: expected a model with one label per text; with several, all probabilities are written"
         )
-    if file is None:
-        parts: Iterator[_Part] = iter([_Part(texts, None if aspect is None else [aspect] * len(texts))])
-    elif file == _STANDARD_INPUT:
-        parts = _lines(iter(sys.stdin), classifier)
-    elif any(suffix.lower() in _LINES for suffix in file.suffixes) and said["separator"] is None:
-        parts = _lines(_lines_of(file, encoding), classifier)
-    else:
-        reading = {"encoding": encoding, "separator": said["separator"], "quoted": said["quotes"]}
-        parts = _rows(classifier, file, said["text"], aspect, **reading)
+    bad = BadRows()
+    parts = _parts(said, classifier, bad)
     with (
         on_threads(said["threads"]),
-        PredictionWriter(said["out"], classifier, said["top"], said["threshold"]) as writer,
+        PredictionWriter(said["out"], classifier, said["top"], said["threshold"], said["as_json"]) as writer,
     ):
         for part in parts:
-            writer.write(part.texts, part.aspects, part.columns)
+            writer.write(part)
+        bad.end(writer.count)
 
 
-def _lines_of(file: Path, encoding: str) -> Iterator[str]:
-    from nabi.data import TextFile, check_file
-
-    check_file(file)
-    return TextFile(file, encoding).lines("\n")
-
-
-def _lines(lines: Iterator[str], classifier: "TextClassifier") -> Iterator[_Part]:
-    if classifier.has_aspects:
-        raise ArgumentError(
-            "--file: expected a table with a column of aspects, got lines; the model was trained with aspects"
-        )
-    while part := [line.rstrip("\r\n") for line in islice(lines, _ROWS_AT_ONCE)]:
-        yield _Part(part, None)
-
-
-def _rows(
-    classifier: "TextClassifier", file: Path, text: str | None, aspect: str | None, **options: Any
-) -> Iterator[_Part]:
-    from nabi.data import stream_table, table_columns
-
-    columns = classifier.columns_of(file, text, None, aspect)
+def _parts(said: Said, classifier: "TextClassifier", bad: BadRows) -> Iterator[TextPart]:
+    texts, file, aspect, reading = said["texts"], said["file"], said["aspect"], Reading.of(said)
+    if file is None:
+        return iter([TextPart(texts, None if aspect is None else [aspect] * len(texts))])
+    if holds_lines(file, reading, said["text"]):
+        if classifier.has_aspects:
+            raise ArgumentError(
+                "--file: expected a table with a column of aspects, got lines; the model was trained with "
+                "aspects"
+            )
+        return line_parts(file, said["encoding"], _ROWS_AT_ONCE)
+    columns = classifier.columns_of(file, said["text"], None, aspect)
     if columns is None:
         raise ArgumentError(
             "--text: expected the column of the texts, as the model was not trained on a table, got none"
         )
-    first = [columns.text] if columns.aspect is None else [columns.text, columns.aspect]
-    every = table_columns(file, encoding=options["encoding"], separator=options["separator"])
-    # A column that is named twice cannot be told from the other; then only those that are read are kept.
-    names = list(every) if len(set(every)) == len(every) and set(first) <= set(every) else first
-    for table in stream_table(file, names, rows=_ROWS_AT_ONCE, **options):
-        texts = [_as_text(value) for value in table[columns.text]]
-        about = None if columns.aspect is None else [_as_text(value) for value in table[columns.aspect]]
-        yield _Part(texts, about, {name: table[name] for name in names})
-
-
-def _as_text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return table_parts(file, columns.text, columns.aspect, reading, bad, _ROWS_AT_ONCE)

@@ -3,21 +3,19 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from nabi.cli._rows import free_name
+from nabi.cli._rows import JSON_LINES, check_rows_file, free_name
 from nabi.cli._terminal import make_console
-from nabi.errors import ArgumentError
+from nabi.cli._texts import TextPart
 
 if TYPE_CHECKING:
     from nabi.models import Prediction, TextClassifier
 
 __all__ = ["PredictionWriter"]
-
-_JSON_LINES = (".jsonl", ".ndjson")
 
 
 class PredictionWriter:
@@ -28,14 +26,21 @@ class PredictionWriter:
     Raises `ArgumentError` for a file that is neither .csv nor .jsonl, `OutputError` if it cannot be written.
     """
 
-    def __init__(self, out: Path | None, classifier: "TextClassifier", top: int, threshold: float) -> None:
-        suffix = ".csv" if out is None else out.suffix.lower()
-        if suffix not in (".csv", *_JSON_LINES):
-            raise ArgumentError(f"--out: expected a name that ends in .csv or .jsonl, got {out}")
+    def __init__(
+        self,
+        out: Path | None,
+        classifier: "TextClassifier",
+        top: int,
+        threshold: float,
+        as_json: bool = False,
+    ) -> None:
+        suffix = check_rows_file(out, as_json)
         self._out, self._classifier, self._threshold = out, classifier, threshold
         self._top = min(top, len(classifier.labels))
-        self._as_json = suffix in _JSON_LINES
-        self._texts = self._empty = 0
+        self._as_json = as_json or suffix in JSON_LINES
+        self.count = 0
+        """How many texts there were."""
+        self._empty = 0
         self._stack = ExitStack()
         self._progress: Any = None
 
@@ -60,39 +65,37 @@ class PredictionWriter:
             self._begin()
         self._stack.__exit__(*problem)
         if problem[0] is None and self._empty and sys.stderr.isatty():
-            some = f"{self._empty:,} of {self._texts:,} texts are empty"
+            some = f"{self._empty:,} of {self.count:,} texts are empty"
             print(f"{some}; they got the label frequencies of the training data", file=sys.stderr)
 
-    def write(
-        self, texts: list[str], aspects: list[str] | None, columns: Mapping[str, Sequence[Any]] | None = None
-    ) -> None:
-        """Predict and write the next texts.
+    def write(self, part: TextPart) -> None:
+        """Predict and write the next texts, after the columns of the table that they are from.
 
-        Args:
-            texts: N texts.
-            aspects: of each, for a model with aspects.
-            columns: of the table that they are from, which are written before what is predicted; by default
-                the texts and aspects themselves.
+        A row that cannot be read has no label; as JSON it says why.
         """
-        found = self._classifier.predict(texts, aspects, threshold=self._threshold)
-        if columns is None:
-            columns = {"text": texts} if aspects is None else {"text": texts, "aspect": aspects}
-        self._begin(columns)
-        names = list(columns)
-        for row, prediction in zip(zip(*columns.values(), strict=True), found, strict=True):
-            if self._as_json:
-                added = {free_name(name, names): value for name, value in self._object(prediction).items()}
-                line = json.dumps(
-                    {**dict(zip(names, row, strict=True)), **added}, ensure_ascii=False, default=str
-                )
-                self._file.write(line + "\n")
-            else:
-                self._csv.writerow([*row, *self._fields(prediction)])
-        self._texts += len(texts)
-        self._empty += sum(not text.strip() for text in texts)
+        places = part.readable
+        aspects = None if part.aspects is None else [part.aspects[place] for place in places]
+        said = self._classifier.predict(
+            [part.texts[place] for place in places], aspects, threshold=self._threshold
+        )
+        found = dict(zip(places, said, strict=True))
+        for place, row in enumerate(part.rows()):
+            self._begin(row)
+            self._write(row, found.get(place), part.wrong.get(place, ""))
+        self.count += len(part.texts)
+        self._empty += sum(not part.texts[place].strip() for place in places)
         self._file.flush()
         if self._progress is not None:
-            self._progress.update(self._task, completed=self._texts)
+            self._progress.update(self._task, completed=self.count)
+
+    def _write(self, row: dict[str, Any], prediction: "Prediction | None", wrong: str) -> None:
+        if not self._as_json:
+            fields = [""] * len(self._header()) if prediction is None else self._fields(prediction)
+            self._csv.writerow([*row.values(), *fields])
+            return
+        added = {"label": None, "error": wrong} if prediction is None else self._object(prediction)
+        line = {**row, **{free_name(name, row): value for name, value in added.items()}}
+        self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
 
     def _begin(self, columns: Iterable[str] | None = None) -> None:
         """Write the header, once: after what is wrong with the data has been found, if something is."""

@@ -1,11 +1,13 @@
 """`nabi quantize`: a trained model with weights in fewer bits."""
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from nabi.cli._figures import give_figures
 from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._terminal import make_console
@@ -55,6 +57,7 @@ def quantize(
             metavar="DATA",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
@@ -80,10 +83,25 @@ def quantize(
         report = found.quantize(str(weights))
         after = None if file is None else found.evaluate(file)
     found.save(place)
+    if as_json:
+        content = {**asdict(report), "file": str(place), "file_bytes": place.stat().st_size}
+        if file is not None:
+            content |= {"before": _as_figures(before), "after": _as_figures(after)}
+        give_figures("quantize", content, None, True, lambda: None)
+        return
     typer.echo(str(report))
     if file is not None:
         _print_figures(before, after, str(weights))
     typer.echo(f"The model is in {place}: {_size(place)} instead of {_size(model)}")
+
+
+def _as_figures(measured: Any) -> Any:
+    """Return what a model was measured to be, as JSON can hold it."""
+    if hasattr(measured, "to_dict"):
+        return measured.to_dict()
+    if hasattr(measured, "table"):  # of forecasts
+        return {name: scores.to_dict() for name, scores in measured.table().items()}
+    return measured
 
 
 def _print_figures(before: Any, after: Any, weights: str) -> None:

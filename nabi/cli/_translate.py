@@ -1,19 +1,28 @@
 """`nabi translate`: translations of any number of texts."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from nabi.cli._bad_rows import BadRows
 from nabi.cli._load import CELL_HELP, load_with_cells
 from nabi.cli._outputs import Overwrite, with_files
+from nabi.cli._rows import JSON_LINES, RowWriter
 from nabi.cli._terminal import make_console
+from nabi.cli._texts import (
+    HEADER_HELP,
+    STANDARD_INPUT,
+    Reading,
+    TextPart,
+    holds_lines,
+    line_parts,
+    table_parts,
+)
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -22,21 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["translate"]
 
 _LINES_AT_ONCE = 200
-_STANDARD_INPUT = Path("-")
+_LINES = (".txt", ".text")
 
 
 @dataclass(frozen=True)
 class _Search:
-    """How to search for translations, and how to show them."""
+    """How to search for translations."""
 
     beam: int
     length_penalty: float
     best: int
     maxlen: int | None
-    as_json: bool
 
 
-@with_files(reads={"MODEL": "model", "--file": "file"}, writes={"--attention": "attention"})
+@with_files(reads={"MODEL": "model", "--file": "file"}, writes={"--out": "out", "--attention": "attention"})
 def translate(
     model: Annotated[
         Path,
@@ -52,7 +60,20 @@ def translate(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="A file with a text per line; - reads standard input, also the default without TEXT."
+            help="A table, or a .txt file with a text per line; - is standard input, as without TEXT: "
+            "lines, or with --text a table."
+        ),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Column of the texts of a table.", metavar="COLUMN", show_default="the only one"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write: .csv or .jsonl, with the columns of the table, or .txt, a line per text.",
+            metavar="FILE",
+            show_default="standard output",
         ),
     ] = None,
     beam: Annotated[int, typer.Option(help="Beam width; 1 always takes the most probable piece.")] = 5,
@@ -75,9 +96,14 @@ def translate(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object for each text, with all scores.")
+        bool, typer.Option("--json", help="Write a JSON object for each text, with all scores.")
     ] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8",
+    separator: Annotated[
+        str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
+    ] = None,
+    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
+    header: Annotated[bool, typer.Option(help=HEADER_HELP)] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
@@ -86,10 +112,14 @@ def translate(
 
     Each input line gives one output line; an empty line stays empty. With --best N, each text gives N lines,
     best first, each preceded by its score: for a length penalty of 1, the mean log probability per piece.
+    A table gives a table, with its columns before the translation; a row that cannot be read is named and has
+    none.
 
     nabi translate MODEL "A dog runs." --attention dog.png
 
     nabi translate MODEL --file sentences.txt > translations.txt
+
+    nabi translate MODEL --file reviews.csv --text review --out translated.csv
     """
     from nabi.decoding import BeamSearch
     from nabi.drawing import check_suffix
@@ -103,42 +133,140 @@ def translate(
         check_suffix(attention)
         if len(texts or ()) != 1:
             raise ArgumentError(f"--attention: expected one TEXT, got {len(texts or ())}")
-    search = _Search(beam, length_penalty, best, maxlen, as_json)
-    lines, count = _lines(texts, file, encoding)
+    if text is not None and texts:
+        raise ArgumentError("--text: expected a table from --file with it, got texts")
+    search, bad = _Search(beam, length_penalty, best, maxlen), BadRows("rows", "translation")
+    reading = Reading(encoding, separator, quotes, header)
+    is_table = not texts and not holds_lines(STANDARD_INPUT if file is None else file, reading, text)
+    as_lines = out.suffix.lower() in _LINES if out is not None else not (is_table or as_json)
+    if as_json and as_lines:
+        raise ArgumentError(f"--out: expected a name that ends in .jsonl with --json, got {out}")
+    if out is not None and not as_lines and out.suffix.lower() not in (".csv", *JSON_LINES):
+        raise ArgumentError(f"--out: expected a name that ends in .csv, .jsonl or .txt, got {out}")
+    writer = _Lines(out, best) if as_lines else _Rows(out, as_json, best)
+    parts, count = _parts(texts, file, text, reading, bad)
     translator = load_with_cells("Translator", model, cell or ())
     if attention is not None and translator.settings.attention is None:
         raise ArgumentError(f"--attention: expected a model with attention, got {model}")
     with on_threads(threads):
-        _translate_all(translator, lines, search, count)
+        with writer:
+            _translate_all(translator, parts, count, search, writer, bad)
         if attention is not None and texts:
             _show_attention(translator, texts[0], attention, search)
 
 
-def _lines(texts: Sequence[str] | None, file: Path | None, encoding: str) -> tuple[Iterator[str], int | None]:
-    """Return the texts to translate, and their number if known."""
+def _parts(
+    texts: Sequence[str] | None, file: Path | None, text: str | None, reading: Reading, bad: BadRows
+) -> tuple[Iterator[TextPart], int | None]:
+    """Return the texts to translate, and their number if it is known."""
     if texts:
-        return iter(texts), len(texts)
-    if file is None or file == _STANDARD_INPUT:
-        return iter(sys.stdin), None
-    from nabi.data import TextFile, check_file
+        return iter([TextPart(list(texts))]), len(texts)
+    file = STANDARD_INPUT if file is None else file
+    if holds_lines(file, reading, text):
+        # Answer each line when used interactively; use large batches for a file.
+        at_once = 1 if file == STANDARD_INPUT and sys.stdin.isatty() else _LINES_AT_ONCE
+        count = (
+            None
+            if file == STANDARD_INPUT
+            else sum(len(one.texts) for one in line_parts(file, reading.encoding, _LINES_AT_ONCE))
+        )
+        return line_parts(file, reading.encoding, at_once), count
+    from nabi.data import table_columns
 
-    check_file(file)
-    opened = TextFile(file, encoding)
-    return opened.lines("\n"), sum(1 for _ in opened.lines("\n"))
+    columns = table_columns(file, **reading.options())
+    if text is None and len(columns) > 1:
+        raise ArgumentError(
+            f"--text: expected the column of the texts, got none; {file} has {', '.join(columns)}"
+        )
+    return table_parts(file, text or columns[0], None, reading, bad, _LINES_AT_ONCE), None
 
 
 def _translate_all(
-    translator: "Translator", lines: Iterator[str], search: _Search, count: int | None
+    translator: "Translator",
+    parts: Iterator[TextPart],
+    count: int | None,
+    search: _Search,
+    writer: "_Lines | _Rows",
+    bad: BadRows,
 ) -> None:
-    # Answer each line when used interactively; use large batches for a file.
-    at_once = 1 if count is None and sys.stdin.isatty() else _LINES_AT_ONCE
+    total = 0
     with _bar(count) as advance:
-        while part := [line.rstrip("\r\n") for line in islice(lines, at_once)]:
-            for text, found in zip(part, _translated(translator, part, search), strict=True):
-                for line in _shown(text, found, search):
-                    typer.echo(line)
-            sys.stdout.flush()
-            advance(len(part))
+        for part in parts:
+            # An empty text has no translation, nor has a row that cannot be read.
+            texts = ["" if place in part.wrong else text for place, text in enumerate(part.texts)]
+            for place, (row, found) in enumerate(
+                zip(part.rows(), _translated(translator, texts, search), strict=True)
+            ):
+                writer.write(row, found, part.wrong.get(place, ""), part.columns is not None)
+            writer.flush()
+            total += len(texts)
+            advance(len(texts))
+    bad.end(total)
+
+
+class _Lines:
+    """Writes a line for each translation, to a file or to standard output."""
+
+    def __init__(self, out: Path | None, best: int) -> None:
+        self._out, self._best = out, best
+
+    def __enter__(self) -> Self:
+        from nabi.files import write_atomically
+
+        self._opened = nullcontext(sys.stdout) if self._out is None else write_atomically(self._out, "w")
+        self._file: IO[str] = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self._opened.__exit__(*problem)
+
+    def write(self, row: dict[str, Any], found: list["Translation"], wrong: str, is_row: bool) -> None:
+        """Write the translations of a text, best first; an empty line where there are none."""
+        if self._best == 1 or not found:
+            lines = [found[0].text if found else ""]
+        else:
+            lines = [f"{one.score:.4f}\t{one.text}" for one in found]
+        self._file.writelines(f"{line}\n" for line in lines)
+
+    def flush(self) -> None:
+        """Hand on what has been written."""
+        self._file.flush()
+
+
+class _Rows:
+    """Writes a row for each text: its columns, then the translations."""
+
+    def __init__(self, out: Path | None, as_json: bool, best: int) -> None:
+        self._rows, self._best = RowWriter(out, as_json), best
+
+    def __enter__(self) -> Self:
+        self._rows.__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self._rows.__exit__(*problem)
+
+    def flush(self) -> None:
+        """Hand on what has been written."""
+        self._rows.flush()
+
+    def write(self, row: dict[str, Any], found: list["Translation"], wrong: str, is_row: bool) -> None:
+        """Write the translations of a text, best first."""
+        given = row if is_row else {"source": row["text"]}
+        if self._rows.as_json:
+            translations = [
+                {"text": one.text, "log_probability": one.log_probability, "score": one.score}
+                for one in found
+            ]
+            self._rows.write(given, {"translations": translations}, wrong)
+            return
+        added: dict[str, Any] = {}
+        for rank in range(1, self._best + 1):
+            number = "" if rank == 1 else f"_{rank}"
+            one = found[rank - 1] if rank <= len(found) else None
+            added[f"translation{number}"] = "" if one is None else one.text
+            added[f"score{number}"] = "" if one is None else f"{one.score:.6f}"
+        self._rows.write(given, added)
 
 
 def _translated(translator: "Translator", texts: list[str], search: _Search) -> list[list["Translation"]]:
@@ -156,20 +284,6 @@ def _translated(translator: "Translator", texts: list[str], search: _Search) -> 
         for place, one in zip(places, made, strict=True):
             found[place] = [one, *one.others]
     return found
-
-
-def _shown(text: str, found: list["Translation"], search: _Search) -> Iterator[str]:
-    if search.as_json:
-        translations: list[dict[str, Any]] = [
-            {"text": one.text, "log_probability": one.log_probability, "score": one.score} for one in found
-        ]
-        yield json.dumps({"source": text, "translations": translations}, ensure_ascii=False)
-    elif search.best == 1:
-        yield found[0].text if found else ""
-    else:
-        yield from (f"{one.score:.4f}\t{one.text}" for one in found)
-        if not found:
-            yield ""
 
 
 @contextmanager

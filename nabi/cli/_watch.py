@@ -11,7 +11,8 @@ import typer
 
 from nabi.cli._forecast import rounded, written_time
 from nabi.cli._load import CELL_HELP, load_with_cells
-from nabi.cli._outputs import with_files
+from nabi.cli._outputs import Overwrite, with_files
+from nabi.cli._rows import RowWriter
 from nabi.errors import ArgumentError, FileFormatError, NabiError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _STANDARD_INPUT = Path("-")
 _MOST_MISSED = 100_000
 
 
-@with_files(reads={"MODEL": "model", "--file": "file"})
+@with_files(reads={"MODEL": "model", "--file": "file"}, writes={"--out": "out"})
 def watch(
     model: Annotated[
         Path,
@@ -42,11 +43,17 @@ def watch(
         float,
         typer.Option(help="Bits from which an observation is an anomaly: 10 is once in a thousand.", min=0.0),
     ] = 10.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write, .csv or .jsonl.", metavar="FILE", show_default="standard output"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object for each row.")] = False,
     only: Annotated[bool, typer.Option("--only-anomalies", help="Write anomalies only.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8",
     separator: Annotated[
         str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="comma")
     ] = None,
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
     """Read observations one by one, and say how surprising each of them was.
@@ -57,23 +64,25 @@ def watch(
     surprise in bits, "yes" for an anomaly, and the forecast of the next step. Lines that are wrong are named
     and passed over.
     """
+    writer = RowWriter(out, as_json)
     loaded = load_with_cells("Forecaster", model, cell or ())
     if series is not None:
         loaded.series[series]  # a name that is not known is an error before anything is read
     watching = _Watching(loaded, series)
-    rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(_COLUMNS)
     passed_over = 0
-    for number, fields in _lines(file, encoding, separator or ",", watching):
-        try:
-            for name, seen, following in watching.read(fields, number):
-                odd = seen.surprise >= surprise
-                if odd or not only:
-                    rows.writerow(_row(name, seen, odd, following, watching.zone))
-        except NabiError as problem:
-            passed_over += 1
-            typer.echo(f"nabi: {problem}; passed over", err=True)
-        sys.stdout.flush()
+    with writer:
+        writer.begin(_COLUMNS)
+        for number, fields in _lines(file, encoding, separator or ",", watching):
+            try:
+                for name, seen, following in watching.read(fields, number):
+                    odd = seen.surprise >= surprise
+                    if odd or not only:
+                        row = _row(name, seen, odd, following, watching.zone)
+                        writer.write(dict(zip(_COLUMNS, row, strict=True)), {})
+            except NabiError as problem:
+                passed_over += 1
+                typer.echo(f"nabi: {problem}; passed over", err=True)
+            writer.flush()
     if passed_over:
         typer.echo(f"nabi: {passed_over:,} lines passed over", err=True)
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 from nabi.errors import NabiError
 
@@ -36,9 +36,9 @@ def on_workers(command: Callable[_Arguments, None]) -> Callable[_Arguments, None
 def _in_group() -> Iterator[None]:
     import torch
 
-    from nabi.training import find_workers, have_compared, report_failure
+    from nabi.training import find_workers, have_compared, join_workers, report_failure
 
-    _join()
+    join_workers()
     workers = find_workers()
     assert workers is not None
     try:
@@ -59,22 +59,3 @@ def _in_group() -> Iterator[None]:
         raise
     finally:
         torch.distributed.destroy_process_group()
-
-
-def _join() -> None:
-    """Meet the other workers at the address that `torchrun` gave.
-
-    On one machine, torchrun restarts workers with the same store, in which the addresses of the ended ones
-    still are: a new attempt would wait for them. So each attempt has names of its own. On several machines
-    they count their restarts separately, but get a new store each time.
-    """
-    import torch
-
-    if os.environ.get("GROUP_WORLD_SIZE") != "1":
-        torch.distributed.init_process_group("gloo")
-        return
-    distributed: Any = torch.distributed  # whose types do not say that it has these two
-    store, number, count = next(distributed.rendezvous("env://"))
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    own = distributed.PrefixStore(f"attempt {attempt}", store)
-    distributed.init_process_group("gloo", store=own, rank=number, world_size=count)

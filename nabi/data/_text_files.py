@@ -82,14 +82,15 @@ class TextFile:
         path: of the file; `.gz`, `.bz2`, `.xz` and, from Python 3.14 on, `.zst` are decompressed,
             and of a `.zip` file with one file in it, that one is read.
         encoding: of the text. With UTF-8, a byte order mark (BOM) of UTF-16 or UTF-32 takes precedence.
+        called: what messages call it; its path by default.
 
     Raises `ArgumentError` for an unknown encoding or a compression that needs a newer Python,
     `FileFormatError` if the file does not begin like a text.
     """
 
-    def __init__(self, path: Path, encoding: str = "utf-8") -> None:
-        self.path, self.encoding = path, _known_encoding(encoding)
-        self._open = _opener(path)
+    def __init__(self, path: Path, encoding: str = "utf-8", called: Path | None = None) -> None:
+        self.path, self.encoding = called or path, _known_encoding(encoding)
+        self._place, self._open = path, _opener(path)
         if self.encoding == "utf-8":
             with self.readable(), self._open(path, "rb") as file:
                 start = file.read(4)
@@ -120,7 +121,7 @@ class TextFile:
         """Yield the lines with their line ends; `newline` as for `open`."""
         with (
             self.readable(),
-            self._open(self.path, "rb") as file,
+            self._open(self._place, "rb") as file,
             io.TextIOWrapper(file, self.encoding, newline=newline) as text,
         ):
             yield from text
@@ -131,7 +132,7 @@ class TextFile:
         A damaged compressed file decompresses to nonsense first; its checksum only fails at the end.
         """
         if self.path.suffix.lower() in (*COMPRESSED, ".zip"):
-            with self.readable(), self._open(self.path, "rb") as file:
+            with self.readable(), self._open(self._place, "rb") as file:
                 while file.read(_BLOCK):
                     pass
         return FileFormatError(f"path: {self.path}, line {line}: {what}")
@@ -144,7 +145,7 @@ class TextFile:
         # A byte order mark counts as bytes too.
         decoder = codecs.getincrementaldecoder(self.encoding.removesuffix("-sig"))()
         line, before, pending = 1, 0, b""
-        with self._open(self.path, "rb") as file:
+        with self._open(self._place, "rb") as file:
             while True:
                 block = file.read(_BLOCK)
                 pending = decoder.getstate()[0]

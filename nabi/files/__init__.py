@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
-from nabi.files._atomic import write_atomically
+from nabi.files._atomic import check_writable, write_atomically
 from nabi.files._beginnings import begins_as_safetensors
+from nabi.files._strict_json import strict_json
 from nabi.files._writer import writer, writing_as
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ __all__ = [
     "check_counter",
     "check_figures",
     "check_tensors",
+    "check_writable",
     "file_content",
     "part",
     "plain_json",
     "read_kind",
     "read_model_file",
     "reading",
+    "strict_json",
     "write_atomically",
     "write_model_file",
     "writer",

@@ -11,7 +11,7 @@ from typing import IO, Any
 from nabi import _checks
 from nabi.errors import ArgumentError, OutputError
 
-__all__ = ["write_atomically"]
+__all__ = ["check_writable", "write_atomically"]
 
 _MODES = ("wb", "w")
 # Error codes when the rest of a file cannot be stored.
@@ -46,21 +46,10 @@ def write_atomically(
     """
     if mode not in _MODES:
         raise ArgumentError(f"mode: expected one of {', '.join(map(repr, _MODES))}, got {mode!r}")
-    _checks.path("path", path, wrong=OutputError)
-    # Follow a link and replace its target.
-    target = Path(os.path.realpath(path))
-    if os.path.isdir(target):
-        raise OutputError(f"path: cannot write {os.fspath(path)}: expected a file name, got a folder")
-    # A device or a pipe would be replaced by a file.
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise OutputError(f"path: cannot write {os.fspath(path)}: it is not a regular file")
+    target = _target(path)
     if mode == "w" and encoding is None:
         encoding = "utf-8"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".nabi-", suffix=".part", dir=target.parent)
-    except OSError as problem:
-        raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
+    descriptor, temporary = _open_beside(target, path)
     try:
         with os.fdopen(descriptor, mode, encoding=encoding) as file:
             yield file
@@ -73,6 +62,38 @@ def write_atomically(
         if isinstance(problem, OSError) and not isinstance(problem, OutputError) and problem.errno in _FULL:
             raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror}") from problem
         raise
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Try out whether `write_atomically` could write a file; nothing is left of it but missing folders.
+
+    Raises:
+        OutputError: if the folder cannot be created or written, or the path is a folder, a device or a pipe.
+    """
+    descriptor, temporary = _open_beside(_target(path), path)
+    os.close(descriptor)
+    os.unlink(temporary)
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that is replaced: that of a link, where `path` is one."""
+    _checks.path("path", path, wrong=OutputError)
+    target = Path(os.path.realpath(path))
+    if os.path.isdir(target):
+        raise OutputError(f"path: cannot write {os.fspath(path)}: expected a file name, got a folder")
+    # A device or a pipe would be replaced by a file.
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OutputError(f"path: cannot write {os.fspath(path)}: it is not a regular file")
+    return target
+
+
+def _open_beside(target: Path, path: str | os.PathLike[str]) -> tuple[int, str]:
+    """Open a temporary file in the folder of the one to be written."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(prefix=".nabi-", suffix=".part", dir=target.parent)
+    except OSError as problem:
+        raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
 
 
 def _finish(file: IO[Any], temporary: str, target: Path, path: str | os.PathLike[str]) -> None:

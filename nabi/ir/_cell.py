@@ -167,8 +167,8 @@ class Cell(Composing):
             **named: any other value, with the letter that names its weights: `h=r * h`.
 
         Raises:
-            CellError: an unnamed operand is not the input or a state, one name is used for different shapes
-                or initial values, or `init`, `trained` or `derived` names no weight.
+            CellError: an unnamed operand is not the input or a state, a name has a dot, one name is used for
+                different shapes or initial values, or `init`, `trained` or `derived` names no weight.
         """
         trace = self._trace()
         letters: dict[str, Node] = {}
@@ -437,6 +437,11 @@ class Cell(Composing):
         shape = tuple(check_width(f"{trace.where()}: units", size) for size in shape)
         name = (f"{family}{gate}" if "_" in family else f"{family}_{gate}") if gate else family
         name, family = trace.part.named(name), trace.part.named(family)
+        if "." in name:
+            raise CellError(
+                f"{trace.where()}: {name}: expected a name without a dot, since models name their weights by "
+                "paths of names with dots between them"
+            )
         new = Parameter(name, gate, family, shape, role, self._initial(name, init), trained, scalar)
         known = trace.parameters.setdefault(name, new)
         if known is not new:

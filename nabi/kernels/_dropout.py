@@ -1,12 +1,13 @@
 """Dropout in native code, or in torch if native code does not run."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from nabi._row_share import having_rows, row_share
+from nabi._row_share import row_share
 from nabi.native import has_failed, made_natively, runs_native
 from nabi.native.bound import BoundPass
 
@@ -56,21 +57,31 @@ def draw_kept(like: Tensor, rate: float, generator: torch.Generator | None) -> K
     """
     if rate >= 1.0:
         return Kept(torch.zeros_like(like), None, 0.0)
-    share = row_share()
-    if share is not None and like.dim() and like.shape[0] == share.count:
-        with having_rows(None):
-            everyone = draw_kept(like.new_empty((share.total, *like.shape[1:])), rate, generator)
-        factors = everyone.times(like.new_ones((share.total, *like.shape[1:])))
-        return Kept(factors[share.rows], None, everyone.scale)
+    share, scale = row_share(), 1.0 / (1.0 - rate)
+    if share is not None and (not like.dim() or like.shape[0] != share.count):
+        share = None
     if not has_failed("dropout") and runs_native(like):
-        from nabi.kernels._code import _dropout
-
         key = draw_keys((), generator)
-        bits = made_natively("dropout", "dropout", lambda: _dropout.draw(like.numel(), rate, key))
-        if bits is not None:
-            return Kept(None, bits, 1.0 / (1.0 - rate))
-    values = torch.empty_like(like).bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
-    return Kept(values, None, 1.0 / (1.0 - rate))
+        first = 0 if share is None else share.first * prod(like.shape[1:])
+        kept = made_natively("dropout", "dropout", lambda: _kept_from(first, like, rate, key))
+        if kept is not None:
+            return kept
+    everyone = torch.empty_like(like) if share is None else like.new_empty((share.total, *like.shape[1:]))
+    values = everyone.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
+    return Kept(values if share is None else values[share.rows], None, scale)
+
+
+def _kept_from(first: int, like: Tensor, rate: float, key: Tensor) -> Kept:
+    """Draw for the elements of a larger tensor from this number on, as many as there are in `like`."""
+    from nabi.kernels._code import _dropout
+
+    scale, count = 1.0 / (1.0 - rate), like.numel()
+    before = first % _dropout.BLOCK  # elements that are drawn with them
+    bits = _dropout.draw(before + count, rate, key, first - before)
+    if not before:
+        return Kept(None, bits, scale)
+    factors = _dropout.thin(like.new_ones(before + count), bits, scale)
+    return Kept(factors[before:].view(like.shape), None, scale)
 
 
 def draw_keys(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         model_from_json,
         save_model,
     )
+    from nabi.models._language._figures import LanguageFigures
     from nabi.models._language._model import LanguageModel
     from nabi.models._language._settings import LanguageSettings as LanguageSettings
     from nabi.models._language._training import LanguageReport
@@ -106,6 +107,7 @@ else:
             "nabi.models._forecaster._sensitivity": ["ForecastReading"],
             "nabi.models._forecaster._settings": ["ForecastSettings"],
             "nabi.models._forecaster._state": ["ForecastState"],
+            "nabi.models._language._figures": ["LanguageFigures"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
@@ -156,6 +158,7 @@ __all__ = [
     "Functional",
     "Heard",
     "LabelFigures",
+    "LanguageFigures",
     "LanguageModel",
     "LanguageReport",
     "Model",

@@ -176,6 +176,7 @@ class Fitting(Layer):
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
         device: str | torch.device | None = None,
+        minutes: float | None = None,
     ) -> History:
         """Train the model.
 
@@ -199,6 +200,8 @@ class Fitting(Layer):
             validation_batch_size: samples per validation step.
             validation_freq: epochs between two validations.
             device: where to train, as in `compile`.
+            minutes: the time that training may take, None for all that it needs: it ends by the clock, after
+                a last validation, if that comes before the last epoch. Not in Keras.
 
         Returns:
             The history: `fit(...).history["loss"]` has a number for each epoch; also available as
@@ -209,6 +212,7 @@ class Fitting(Layer):
             NotFiniteError: if the loss becomes NaN or infinite; the weights are those before that batch.
             KeyboardInterrupt: on Ctrl-C, after the batch is finished; model and history are kept.
         """
+        limit = training.as_time_limit(minutes)
         compiled = self.compiled
         check_can_train("fit", self)
         self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
@@ -258,6 +262,7 @@ class Fitting(Layer):
             callbacks=heard,
             validation=held_out,
             validation_every=validation_freq,
+            limit=limit,
         )
 
     @public

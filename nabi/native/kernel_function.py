@@ -163,7 +163,7 @@ class KernelFunction:
         return found or ir.Function(self.module, ir.FunctionType(ir.VoidType(), list(arguments)), name)
 
 
-_NUMBERS = frozenset({"split_units", "batch", "steps", "chunks", "chunk_rows"})
+_NUMBERS = frozenset({"split_units", "batch", "steps", "chunks", "chunk_rows", "from_zeros"})
 
 
 def smaller(b: ir.IRBuilder, one: Any, two: Any) -> Any:

@@ -98,12 +98,12 @@ def take(layout: Layout) -> Block:
     size = layout.size
     for _ in range(len(_free)):
         try:
-            memory = _free.popleft()
+            memory = _free.pop()  # of a training, what came back last is what is needed next
         except IndexError:
             break
         if size <= memory.numel() - _ALIGNMENT <= size + size // 4 + 4096:
             return memory, start_of(memory, layout, True)
-        _free.append(memory)
+        _free.appendleft(memory)
     return new_memory(layout)
 
 
@@ -116,7 +116,7 @@ def give_back(memory: Tensor) -> None:
     if memory.numel() > KEPT:
         return  # it would only displace reusable memory
     _free.append(memory)
-    while sum(kept.numel() for kept in list(_free)) > KEPT:
+    while sum(map(Tensor.numel, list(_free))) > KEPT:
         try:
             _free.popleft()
         except IndexError:

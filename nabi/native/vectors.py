@@ -4,7 +4,7 @@ The number of lanes comes from the machine; every load and store states its alig
 start anywhere), and addresses are computed only with `getelementptr`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,7 +12,10 @@ from llvmlite import ir
 
 from nabi.native._code._machine import FULL, Arithmetic
 
-__all__ = ["BYTE", "INDEX", "NOWHERE", "POINTER", "Loop", "Mask", "Vectors", "index", "loop_over", "reserve"]
+__all__ = [
+    "BYTE", "INDEX", "NOWHERE", "POINTER", "Loop", "Mask", "Vectors", "index", "loop_over", "only_if",
+    "reserve",
+]  # fmt: skip
 
 BYTE = ir.IntType(8)
 INDEX = ir.IntType(64)
@@ -333,6 +336,31 @@ class Loop:
         self._builder.branch(self._head)
         self._builder.position_at_end(self._end)
         return self.carried
+
+
+def only_if(
+    builder: ir.IRBuilder, wanted: Any, values: Sequence[Any], compute: Callable[[list[Any]], list[Any]]
+) -> list[Any]:
+    """Emit what changes values behind a branch: where the flag does not hold, they stay as they are.
+
+    Args:
+        builder: the builder.
+        wanted: the flag, or None if there is nothing to ask.
+        values: the values before.
+        compute: emits instructions and returns the values after them.
+    """
+    if wanted is None:
+        return compute(list(values))
+    before = builder.block
+    with builder.if_then(wanted):
+        found = compute(list(values))
+        inside = builder.block
+    after = []
+    for value, new in zip(values, found, strict=True):
+        after.append(phi := builder.phi(value.type))
+        phi.add_incoming(value, before)
+        phi.add_incoming(new, inside)
+    return after
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def scan_full_batch(
             return None
     found = full_batch(
         program, families, x.dtype, batch, time, time_major=time_major, stacked=stacked, save=save,
-        turned=turned,
+        from_zeros=states is None, turned=turned,
     )  # fmt: skip
     if found is None:
         return None
@@ -119,7 +119,7 @@ def scan_full_batch(
         kept, finals, _ = passes.forward(x, states, weights, lines)
         return kept[0], finals  # type: ignore[return-value]
     run = _Run(program, found[0], found[2], time_major, stacked, len(given))
-    output, *last = _FullBatchScan.apply(run, x, *given, *families)  # type: ignore[no-untyped-call]
+    output, *last = _apply(run, x, *given, *families)
     return output, tuple(last)
 
 
@@ -155,7 +155,7 @@ class PreparedBatch:
             return None
         found = full_batch(
             program, families, dtype, shape[0], shape[1], time_major=False, stacked=False, save=False,
-            turned=True,
+            from_zeros=True, turned=True,
         )  # fmt: skip
         return None if found is None else cls(families, *found)
 
@@ -262,6 +262,11 @@ class _FullBatchScan(torch.autograd.Function):
         dx, initial, gradients = found
         of_families: Sequence[Tensor | None] = gradients or [None] * len(families)
         return (None, dx, *initial[: run.count], *of_families)
+
+
+_apply: Any = super(torch.autograd.Function, _FullBatchScan).apply
+"""`_FullBatchScan.apply` without what torch does for its transforms, under which nothing comes here: three
+microseconds of a call."""
 
 
 def _differentiate(

@@ -234,6 +234,7 @@ def full_batch(
     time_major: bool,
     stacked: bool,
     save: bool,
+    from_zeros: bool,
     turned: bool = False,
 ) -> "tuple[Passes, list[int], tuple[int, ...]] | None":
     """Return what runs a program natively over batches in which every sequence has every step.
@@ -246,6 +247,7 @@ def full_batch(
         time_major: whether input and output are `[T, B, width]` or `[B, T, width]`.
         stacked: whether final states are `[1, B, width]` or `[B, width]`.
         save: whether a backward pass will follow.
+        from_zeros: whether no states are given to start from.
         turned: whether matrices have their inputs first; then they must be contiguous.
 
     Returns:
@@ -263,7 +265,9 @@ def full_batch(
         if found is None:
             return None
         columns_first, lines, weights = found
-    passes = _passes(program, dtype, columns_first, batch, time, time_major, stacked, save)
+    # Of several steps, only the first knows the difference.
+    of_zeros = from_zeros and time == 1
+    passes = _passes(program, dtype, columns_first, batch, time, time_major, stacked, save, of_zeros)
     return None if passes is None else (passes, weights, lines)
 
 
@@ -302,17 +306,25 @@ def _passes(
     time_major: bool,
     stacked: bool,
     save: bool,
+    from_zeros: bool,
 ) -> "Passes | None":
     """Bind a program to full batches; one `columns_first` stands for that of every matrix."""
     if isinstance(columns_first, bool):
         alike = tuple([columns_first or len(shape) != 2 for shape in program.family_shapes])
-        return _passes(program, dtype, alike, batch, time, time_major, stacked, save)
+        return _passes(program, dtype, alike, batch, time, time_major, stacked, save, from_zeros)
     rows = Rows([batch] * time, batch)
     return made_natively(
         program.key,
         name_of(program),
         lambda: _binder().Passes(
-            program, rows, dtype, columns_first, keep=(0,), save=save, batched=(time, time_major, stacked)
+            program,
+            rows,
+            dtype,
+            columns_first,
+            keep=(0,),
+            save=save,
+            batched=(time, time_major, stacked),
+            from_zeros=from_zeros,
         ),
     )
 

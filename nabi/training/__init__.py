@@ -17,6 +17,15 @@ if TYPE_CHECKING:
         TerminateOnNaN,
         as_callbacks,
     )
+    from nabi.training._callbacks._csv_logger import (
+        CSVLogger,
+    )
+    from nabi.training._callbacks._json_lines import (
+        JSONLines,
+    )
+    from nabi.training._callbacks._mlflow import (
+        MLflow,
+    )
     from nabi.training._callbacks._monitoring import (
         EarlyStopping,
         LearningRateScheduler,
@@ -24,8 +33,10 @@ if TYPE_CHECKING:
     )
     from nabi.training._callbacks._saving import (
         BackupAndRestore,
-        CSVLogger,
         ModelCheckpoint,
+    )
+    from nabi.training._callbacks._tensorboard import (
+        TensorBoard,
     )
     from nabi.training._compiled import (
         Compiled,
@@ -88,6 +99,10 @@ if TYPE_CHECKING:
         BatchCallbacks,
         ResumableTraining,
     )
+    from nabi.training._loop._time_limit import (
+        TimeLimit,
+        as_time_limit,
+    )
     from nabi.training._losses._functions import (
         attach_logits,
     )
@@ -108,6 +123,7 @@ if TYPE_CHECKING:
     from nabi.training._workers._group import (
         find_workers,
         is_first_worker,
+        join_workers,
     )
     from nabi.training._workers._same import (
         have_compared,
@@ -131,7 +147,11 @@ else:
                 "LearningRateScheduler",
                 "ReduceLROnPlateau",
             ],
-            "nabi.training._callbacks._saving": ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"],
+            "nabi.training._callbacks._csv_logger": ["CSVLogger"],
+            "nabi.training._callbacks._json_lines": ["JSONLines"],
+            "nabi.training._callbacks._mlflow": ["MLflow"],
+            "nabi.training._callbacks._saving": ["BackupAndRestore", "ModelCheckpoint"],
+            "nabi.training._callbacks._tensorboard": ["TensorBoard"],
             "nabi.training._compiled": ["Compiled"],
             "nabi.training._data._batches": [
                 "DEFAULT_BATCH_SIZE",
@@ -161,11 +181,12 @@ else:
             "nabi.training._loop._loop": ["fit"],
             "nabi.training._loop._progress": ["duration", "make_display"],
             "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
+            "nabi.training._loop._time_limit": ["TimeLimit", "as_time_limit"],
             "nabi.training._losses._functions": ["attach_logits"],
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
             "nabi.training._step._chain": ["LayerCall", "Steps"],
             "nabi.training._step._step": ["Step", "evaluate_by_default", "start_figures"],
-            "nabi.training._workers._group": ["find_workers", "is_first_worker"],
+            "nabi.training._workers._group": ["find_workers", "is_first_worker", "join_workers"],
             "nabi.training._workers._same": ["have_compared", "report_failure"],
         },
     )
@@ -182,9 +203,11 @@ __all__ = [
     "Compiled",
     "EarlyStopping",
     "History",
+    "JSONLines",
     "LambdaCallback",
     "LayerCall",
     "LearningRateScheduler",
+    "MLflow",
     "ModelCheckpoint",
     "Part",
     "Ports",
@@ -194,9 +217,12 @@ __all__ = [
     "Step",
     "Steps",
     "StreamBatches",
+    "TensorBoard",
     "TerminateOnNaN",
+    "TimeLimit",
     "as_callbacks",
     "as_data",
+    "as_time_limit",
     "attach_logits",
     "by_default",
     "check_finite",
@@ -212,6 +238,7 @@ __all__ = [
     "fit",
     "have_compared",
     "is_first_worker",
+    "join_workers",
     "make_batches",
     "make_display",
     "named",

@@ -14,12 +14,14 @@ from nabi.cells import (
     FSRNN,
     GRU,
     LIF,
+    MIST,
     NARX,
     ONLSTM,
     Cell,
     ClockworkRNN,
     HyperLSTM,
     NestedLSTM,
+    SynapticLIF,
     TauGRU,
     WeightNorm,
 )
@@ -66,6 +68,13 @@ def alif(w: Weights, x: np.ndarray, s: np.ndarray, v: np.ndarray, a: np.ndarray)
     v = 0.9 * v + x @ w["W_xv"].T + s @ w["W_sv"].T + w["b_v"] - 1.0 * s
     s = (v > 1.0 + 0.3 * a) * 1.0
     return s, v, 0.95 * a + s
+
+
+def synaptic_lif(w: Weights, x: np.ndarray, s: np.ndarray, v: np.ndarray, i: np.ndarray) -> States:
+    """The current fades with 0.6, the potential with 0.8."""
+    i = 0.6 * i + x @ w["W_xv"].T + s @ w["W_sv"].T + w["b_v"]
+    v = 0.8 * v + i - 1.0 * s
+    return (v > 1.0) * 1.0, v, i
 
 
 def on_lstm(w: Weights, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> States:
@@ -137,10 +146,19 @@ def narx(w: Weights, x: np.ndarray, h: np.ndarray, h2: np.ndarray, h3: np.ndarra
     return np.tanh(x @ w["W_xh"].T + h @ w["W_h1h"].T + h3 @ w["W_h3h"].T + w["b_h"]), h, h2
 
 
+def mist(w: Weights, x: np.ndarray, h: np.ndarray, h2: np.ndarray, h3: np.ndarray) -> States:
+    """DiPietro et al. 2017 with lags 1 and 3, as in the authors' code."""
+    past = np.stack([h, h3], 1)
+    shares = softmax(x @ w["W_xa"].T + h @ w["W_ha"].T + w["b_aa"])
+    mixed = sigma(pre(w, "r", x, h)) * np.einsum("bk,bku->bu", shares, past)
+    return np.tanh(pre(w, "h", x, mixed)), h, h2
+
+
 CASES: list[tuple[Cell, Callable[..., States], int]] = [
     # cell, its equations in numpy, its parameter count by hand
     (LIF(5, decay=0.8, threshold=0.7), lif, 5 * (3 + 5 + 1)),
     (ALIF(5, adaptation=0.3, adaptation_decay=0.95), alif, 5 * (3 + 5 + 1)),
+    (SynapticLIF(5, decay=0.8, synaptic_decay=0.6), synaptic_lif, 5 * (3 + 5 + 1)),
     (ONLSTM(6, chunk=2), on_lstm, 4 * 6 * (3 + 6 + 1) + 2 * 3 * (3 + 6 + 1)),
     (NestedLSTM(5), nested_lstm, 4 * 5 * (3 + 5 + 1) + 4 * 5 * (5 + 5 + 1)),
     (FSRNN(5), fast_slow, 4 * 5 * (3 + 5 + 1) + 2 * 4 * 5 * (5 + 5 + 1)),
@@ -151,6 +169,7 @@ CASES: list[tuple[Cell, Callable[..., States], int]] = [
     ),
     (TauGRU(5, delay_steps=3), tau_gru, 4 * 5 * (3 + 5 + 1)),
     (NARX(5, lags=(1, 3)), narx, 5 * (3 + 2 * 5 + 1)),
+    (MIST(5, lags=(1, 3)), mist, (5 + 5 + 2) * (3 + 5 + 1)),
 ]
 
 
@@ -181,7 +200,7 @@ def test_a_cell_computes_its_equations(cell: Cell, reference: Callable[..., Stat
 
 
 @pytest.mark.parametrize("native", ["", "0"])
-@pytest.mark.parametrize("cell", [case[0] for case in CASES[2:]], ids=lambda cell: type(cell).__name__)
+@pytest.mark.parametrize("cell", [case[0] for case in CASES[3:]], ids=lambda cell: type(cell).__name__)
 def test_gradients_are_those_of_numeric_differentiation(
     cell: Cell, native: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +270,8 @@ def test_neurons_are_those_of_snntorch() -> None:
     families, _, _ = drawn(cell)
     w, b = families
     theirs = snntorch.Leaky(beta=0.8, threshold=0.7, spike_grad=surrogate.fast_sigmoid(slope=5.0)).double()
-    x = torch.randn(2, 20, INPUTS, dtype=torch.float64, requires_grad=True)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 20, INPUTS, generator=generator, dtype=torch.float64, requires_grad=True)
     potential, spikes = theirs.init_leaky().double(), []
     for t in range(20):
         fired, potential = theirs(x[:, t] @ w.T + b, potential)
@@ -268,6 +288,23 @@ def test_neurons_are_those_of_snntorch() -> None:
     )
 
 
+def test_synaptic_neurons_are_those_of_snntorch() -> None:
+    snntorch = pytest.importorskip("snntorch")
+    cell = SynapticLIF(5, decay=0.8, synaptic_decay=0.6, recurrent=False)
+    families, _, _ = drawn(cell)
+    theirs = snntorch.Synaptic(alpha=0.6, beta=0.8).double()
+    x = torch.randn(2, 20, INPUTS, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    current, potential = (state.double() for state in theirs.init_synaptic())
+    spikes = []
+    for t in range(20):
+        fired, current, potential = theirs(x[:, t] @ families[0].T + families[1], current, potential)
+        spikes.append(fired)
+    found, final, _ = scan(cell.program(INPUTS), x, None, families)
+    assert torch.equal(found, torch.stack(spikes, 1).double())
+    # Its decays are float32.
+    torch.testing.assert_close(tuple(final[1:]), (potential, current), rtol=1e-5, atol=1e-5)
+
+
 def test_arguments_are_checked() -> None:
     with pytest.raises(UnknownNameError, match="surrogate: 'arctan' is not known"):
         LIF(5, surrogate="arctan")
@@ -275,7 +312,7 @@ def test_arguments_are_checked() -> None:
         lambda: LIF(5, decay=1.5), lambda: LIF(5, threshold=0.0), lambda: ALIF(5, adaptation=-1.0),
         lambda: ONLSTM(5, chunk=2), lambda: FSRNN(5, layers=1), lambda: FSRNN(5, fast=GRU(4)),
         lambda: HyperLSTM(5, hyper=0), lambda: TauGRU(5, delay_steps=0), lambda: NARX(5, lags=()),
-        lambda: NARX(5, lags=(2, 2)),
+        lambda: NARX(5, lags=(2, 2)), lambda: MIST(5, lags=(0, 1)), lambda: SynapticLIF(5, synaptic_decay=2),
         lambda: ClockworkRNN(5, periods=(1, 3)), lambda: ClockworkRNN(5, periods=()),
     ):  # fmt: skip
         with pytest.raises(ArgumentError):

@@ -74,11 +74,14 @@ def ct_rnn(w: Weights, x: Array, h: Array, *, delta: Array, steps: int = 1) -> t
 
 
 def ode_rnn(
-    w: Weights, x: Array, h: Array, *, delta: Array, rk4: bool = False, steps: int = 1
+    w: Weights, x: Array, h: Array, *, delta: Array, rk4: bool = False, steps: int = 1, gru: bool = False
 ) -> tuple[Array, ...]:
-    """Rubanova et al. 2019, algorithm 1, with a GRU."""
+    """Rubanova et al. 2019, algorithm 1, with a GRU; De Brouwer et al. 2019, for `gru`."""
 
     def f(h: Array) -> Array:
+        if gru:
+            z, r = (sigma(pre(w, gate, h=h)) for gate in ("zd", "rd"))
+            return (1 - z) * (np.tanh(pre(w, "nd", h=r * h)) - h)
         return np.tanh(h @ w["W_ee"].T + w["b_ee"]) @ w["W_vv"].T + w["b_v"]
 
     dt = delta[:, None] / steps
@@ -121,6 +124,7 @@ CASES: list[tuple[Cell, Callable[..., Any]]] = [
     (cells.CTRNN(UNITS), ct_rnn),
     (cells.CTRNN(UNITS, substeps=3), with_options(ct_rnn, steps=3)),
     (cells.ODERNN(UNITS), ode_rnn),
+    (cells.GRUODE(UNITS, substeps=2), with_options(ode_rnn, steps=2, gru=True)),
     (cells.ODERNN(UNITS, hidden=6, solver="rk4", substeps=2), with_options(ode_rnn, rk4=True, steps=2)),
 ]
 

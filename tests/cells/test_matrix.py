@@ -248,6 +248,97 @@ def kda_decay(g: Given) -> Array:
     return np.exp(-np.exp(g.weight("g_dA"))[:, None] * speed)[..., None]
 
 
+def separate_gates(g: Given) -> tuple[Array, ...]:
+    q, k, v = unit(silu(g.key("q"))), unit(silu(g.key("k"))), silu(g.value("v"))
+    return q, k, v, sigma(g.key("b")), sigma(g.value("w"))
+
+
+def gated_deltanet_2(g: Given) -> tuple[Array, Array]:
+    """The layer of fla: a matrix `(I - k (b ∘ k)ᵀ) diag(α)`, and `k (w ∘ v)ᵀ`."""
+    q, k, v, b, w = separate_gates(g)
+    alpha = kda_decay(g)
+
+    def step(S: Array, t: int) -> tuple[Array, Array]:
+        erased = (np.eye(KEYS) - outer(k[:, t], b[:, t] * k[:, t])) @ (alpha[:, t] * S)
+        S = erased + outer(k[:, t], w[:, t] * v[:, t])
+        return S, read(S, q[:, t])
+
+    y, S = over_time(g, step)
+    return flat(y) / np.sqrt(KEYS), S
+
+
+def comba_gates(g: Given) -> tuple[Array, ...]:
+    q, k, v = silu(g.key("q")), silu(g.key("k")), silu(g.value("v"))
+    d, D = sigma(g.weight("g_dp"))[:, None], g.weight("g_dD")[:, None]
+    return unit(q - D * d * k), unit(k), v, d * unit(k), sigma(g.linear("W_gb"))
+
+
+def comba(g: Given) -> tuple[Array, Array]:
+    """A decay and a feedback as a matrix, `α I - β k pᵀ`."""
+    q, k, v, p, beta = comba_gates(g)
+    alpha, rate = gated_decay(g), beta[..., None, None]
+
+    def step(S: Array, t: int) -> tuple[Array, Array]:
+        S = (alpha[:, t] * np.eye(KEYS) - rate[:, t] * outer(k[:, t], p[:, t])) @ S
+        S = S + rate[:, t] * outer(k[:, t], v[:, t])
+        return S, read(S, q[:, t])
+
+    y, S = over_time(g, step)
+    return flat(y) / np.sqrt(KEYS), S
+
+
+def momentum_gates(g: Given) -> tuple[Array, ...]:
+    """The gates of fla's layer, with its angle."""
+    k = silu(g.key("k"))
+    q = unit(silu(g.key("q")) - g.weight("g_dD")[:, None] * k)
+
+    def fading(gate: str) -> Array:
+        return -np.exp(g.weight(f"g_s{gate}")) * softplus(g.linear(f"W_g{gate}", bias=f"b_g{gate}"))
+
+    eta = 1 + np.tanh(g.linear("W_ge") / np.sqrt(INPUTS))
+    angle = np.arctan(eta * g.weight("g_df"))
+    log_alpha = np.log(np.cos(angle) ** 2) + fading("a")
+    beta = np.sin(angle) ** 2 * sigma(g.linear("W_gb"))
+    return q, unit(k), silu(g.value("v")), log_alpha, np.maximum(fading("m"), -2), beta, eta
+
+
+def momentum_deltanet(g: Given) -> tuple[Array, Array]:
+    q, k, v, log_alpha, log_mu, beta, eta = momentum_gates(g)
+    alpha, mu, rate = (one[..., None, None] for one in (np.exp(log_alpha), np.exp(log_mu), beta))
+    M = [g.state("M", HEADS, KEYS, VALUES)]
+
+    def step(S: Array, t: int) -> tuple[Array, Array]:
+        error = v[:, t] - alpha[:, t, ..., 0] * read(S, k[:, t])
+        M.append(mu[:, t] * M[-1] - eta[:, t, :, None, None] * outer(k[:, t], error))
+        S = alpha[:, t] * S - rate[:, t] * M[-1]
+        return S, read(S, q[:, t])
+
+    y, S = over_time(g, step)
+    return flat(y) / np.sqrt(KEYS), S
+
+
+def recurrent_deltanet(g: Given) -> tuple[Array, Array]:
+    """Irie et al. 2021, as in the loop in torch that their kernel is tested with."""
+    y = [g.state("h", HEADS, VALUES)]
+    from_x = {"q": g.key("q"), "k": g.key("k"), "v": g.value("v"), "b": g.linear("W_gb")[..., None]}
+
+    def softmax(a: Array) -> Array:
+        return np.exp(a) / np.exp(a).sum(-1, keepdims=True)
+
+    def step(S: Array, t: int) -> tuple[Array, Array]:
+        now = {}
+        for gate, value in from_x.items():
+            R = g.weight(f"R_h{gate}").reshape(HEADS, VALUES, value.shape[-1])
+            now[gate] = value[:, t] + np.einsum("bhv,hvk->bhk", np.tanh(y[-1]), R)
+        k = softmax(now["k"])
+        S = S + outer(k, sigma(now["b"]) * (now["v"] - read(S, k)))
+        y.append(read(S, softmax(now["q"])))
+        return S, y[-1]
+
+    found, S = over_time(g, step)
+    return flat(found), S
+
+
 def rwkv(g: Given, w: Array) -> tuple[Array, Array]:
     r, k, v, u = g.key("r"), g.key("k"), g.value("v"), g.weight("g_ku").reshape(HEADS, KEYS)
 
@@ -305,6 +396,10 @@ TWINS: dict[str, Callable[[Given], tuple[Array, Array]]] = {
     "deltanet": delta,
     "gated-deltanet": lambda g: delta(g, gated_decay(g)),
     "kda": lambda g: delta(g, kda_decay(g)),
+    "gated-deltanet-2": gated_deltanet_2,
+    "comba": comba,
+    "momentum-deltanet": momentum_deltanet,
+    "recurrent-deltanet": recurrent_deltanet,
     "rwkv-5": lambda g: rwkv(g, rwkv_5_decay(g)),
     "rwkv-6": lambda g: rwkv(g, rwkv_6_decay(g)),
     "rwkv-7": rwkv_7,

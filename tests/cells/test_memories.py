@@ -15,7 +15,7 @@ from nabi.errors import ArgumentError, CellError
 from nabi.scan import scan
 
 from .sampling import cells_of_today
-from .test_matrix import norm, outer, read, sigma, silu, softplus, unit
+from .test_matrix import module, norm, outer, read, sigma, silu, softplus, unit
 from .twins import memories
 
 Array = np.ndarray
@@ -300,7 +300,7 @@ def drawn(cell: Cell, seed: int = 1) -> tuple[Any, ...]:
         named[parameter.name] = families[family][rows].numpy()
     drawn_states = {name: normal(BATCH, width) for name, width in widths(program)}
     # The weights of rows are positive and add up to one.
-    states = [value.softmax(-1) if name == "w" else value for name, value in drawn_states.items()]
+    states = [value.softmax(-1) if name in ("p", "w") else value for name, value in drawn_states.items()]
     extra = {one.name: normal(BATCH, STEPS).exp() for one in program.inputs[1:]}
     return program, families, named, normal(BATCH, STEPS, INPUTS), states, extra
 
@@ -345,12 +345,14 @@ def test_native_code_and_derivatives(cell: Cell, monkeypatch: pytest.MonkeyPatch
 
     given = [leaf.requires_grad_() for leaf in (x, *families)]
     value = run(*given)
-    gradients = torch.autograd.grad(value.sin().sum(), given)
+    # What states start with is not read where they are given.
+    gradients = torch.autograd.grad(value.sin().sum(), given, materialize_grads=True)
     assert torch.autograd.gradcheck(run, given, fast_mode=True)
     monkeypatch.setenv("NABI_NATIVE", "0")
     want = run(*given)
     torch.testing.assert_close(value, want, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(gradients, torch.autograd.grad(want.sin().sum(), given), rtol=1e-8, atol=1e-9)
+    expected = torch.autograd.grad(want.sin().sum(), given, materialize_grads=True)
+    torch.testing.assert_close(gradients, expected, rtol=1e-8, atol=1e-9)
 
 
 # What the cells promise -----------------------------------------------------------------------------------
@@ -429,16 +431,46 @@ def test_as_many_iterations_as_keys_solve_the_regression_of_a_mesa_layer() -> No
     found, (S, G), _ = scan(program, x, None, families)
     last = x[:, -1].numpy()
     q = unit(silu(last @ named["W_kq"].T))
-    A = G.numpy().reshape(BATCH, 4, 4) + np.diag(softplus(named["g_kl"]))
+    A = G.numpy().reshape(BATCH, 4, 4) + np.diag(0.25 + softplus(named["g_kl"]))
     expected = np.einsum(
         "bkv,bk->bv", S.numpy().reshape(BATCH, 4, 6), np.linalg.solve(A, q[..., None])[..., 0]
     )
     np.testing.assert_allclose(found[:, -1].numpy(), expected, rtol=1e-6, atol=1e-8)
 
 
+def test_bounded_memory_beside_fla() -> None:
+    """Peng et al.'s sums and their quotients, over all steps at once, from empty slots."""
+    loop = module("fla", "ops/abc/naive.py").naive_cumsum_abc
+    program, families, w, x, _, _ = drawn(cells.ABC(6, heads=2, keys=4, slots=5))
+    found, _, _ = scan(program, x, None, families)
+    widths = {"W_kq": 4, "W_kk": 4, "W_vv": 3, "W_pp": 5}
+    parts = [x @ torch.from_numpy(w[name].T) for name in widths]
+    divided = [one.reshape(BATCH, STEPS, 2, n) for one, n in zip(parts, widths.values(), strict=True)]
+    expected, _ = loop(*[one.transpose(1, 2) for one in divided])
+    torch.testing.assert_close(found, expected.double().transpose(1, 2).flatten(2), rtol=2e-4, atol=2e-5)
+
+
+def test_mesa_layer_beside_fla() -> None:
+    """Its exact solution, from an empty memory, at every step."""
+    loop = module("fla", "ops/mesa_net/naive.py").naive_mesa_net_exact
+    program, families, w, x, _, _ = drawn(cells.MesaNet(6, heads=2, iterations=3))
+    found, finals, _ = scan(program, x, None, families)
+    q, k, v = (lin(w, f"W_{n}", x.numpy()).reshape(BATCH, STEPS, 2, 3) for n in ("kq", "kk", "vv"))
+    g, beta = (sigma(lin(w, f"W_g{n}", x.numpy(), bias=f"b_g{n}")).reshape(BATCH, STEPS, 2) for n in "gb")
+    least = 0.25 + softplus(w["g_kl"]).reshape(2, 3)
+    given = [torch.from_numpy(one) for one in (unit(silu(q)), unit(silu(k)), v, np.log(g), least, beta)]
+    expected, G, S = loop(*given)
+    torch.testing.assert_close(found, expected.double().flatten(2), rtol=2e-4, atol=2e-5)
+    for got, want in zip(finals, (S, G), strict=True):
+        torch.testing.assert_close(got, want.double().flatten(1), rtol=2e-4, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: cells.NRU(6, writes=3), "writes: expected a square number such as 1, 4 or 9, got 3"),
+        (lambda: cells.SVDRNN(6, radius=2), "radius: expected"),
+        (lambda: cells.EUNN(6, layers=0), "layers: expected"),
         (lambda: cells.ConvLSTM(6), "size: expected the positions of each axis"),
         (lambda: cells.ConvGRU(6, size=(4,)), "size: expected a divisor of 6 units, got 4 positions"),
         (lambda: cells.Mamba3(6, keys=3), "keys: expected an even number, got 3"),

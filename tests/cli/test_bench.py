@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -85,9 +86,9 @@ def test_results_that_differ_are_not_timed(nabi, monkeypatch):
     assert "differ" in outcome.err
 
 
-def test_operations_are_those_of_the_matrices(nabi, monkeypatch):
+def test_operations_are_those_of_the_matrices(nabi):
     """LSTM, B 2, T 3, D 4, H 5: 2 · 2 · 3 · 4 · 5 · (4 + 5) additions and multiplications."""
-    shown = []
-    monkeypatch.setattr(_bench, "_show", lambda title, peer, rows, operations: shown.append(operations))
-    nabi("bench", "lstm", *SMALL)
-    assert shown == [2160]
+    inference, training = json.loads(nabi("bench", "lstm", *SMALL, "--json").out)["measured"]
+    for one, expected in ((inference, 2160), (training, 3 * 2160)):
+        assert one["operations_per_second"] * one["seconds"] == pytest.approx(expected)
+        assert one["peer_operations_per_second"] * one["peer_seconds"] == pytest.approx(expected)

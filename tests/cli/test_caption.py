@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .logged import check_logged
+
 COLOURS = {"red": 0, "blue": 2}
 
 
@@ -35,6 +37,7 @@ def model(folder, tmp_path_factory):
 
     place = tmp_path_factory.mktemp("model") / "walls.nabi"
     command = ["train", folder, "--captions", folder / "captions.csv", *SMALL, "--epochs", 25, "--out", place]
+    command += ["--log-dir", place.parent / "logs"]
     with pytest.raises(SystemExit) as end:
         main([str(one) for one in command])
     assert not end.value.code
@@ -49,6 +52,7 @@ def test_a_folder_becomes_a_model_with_figures_and_a_picture(model, folder) -> N
     assert figures["settings"]["image_size"] == 8
     with Image.open(model.with_suffix(".png")) as picture:
         assert min(picture.size) > 300
+    check_logged(model.parent / "logs", model.with_suffix(".json"))
     assert not model.with_suffix(".training").exists()
 
 

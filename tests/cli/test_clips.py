@@ -10,6 +10,8 @@ from PIL import Image
 
 from nabi.models import ClipClassifier
 
+from .logged import check_logged
+
 SMALL = (
     "--units", 12, "--image-size", 8, "--epochs", 4, "--learning-rate", 0.02, "--batch-size", 8,
     "--dropout", 0,
@@ -48,7 +50,7 @@ def test_a_folder_of_clips_becomes_a_model(nabi) -> None:
     folder, test = write("clips", 40), write("new", 12)
     (folder / "lighter" / "broken.gif").write_bytes(b"GIF89a")
     Image.new("RGB", (8, 8)).save(folder / "darker" / "still.png")
-    outcome = nabi("train", folder, "--frames", *SMALL, "--test", test)
+    outcome = nabi("train", folder, "--frames", *SMALL, "--test", test, "--log-dir", "logs")
     assert (outcome.status, outcome.err) == (0, "")
     assert "clips: 40 clips of 2 classes, 4 to 6 frames each" in outcome.out
     assert (
@@ -63,6 +65,7 @@ def test_a_folder_of_clips_becomes_a_model(nabi) -> None:
         in outcome.out
     )
     assert "It labels clips with: nabi predict clips.nabi CLIP" in outcome.out
+    check_logged("logs", "clips.json")
     written = json.loads(Path("clips.json").read_text())
     assert (written["folder"], written["test"], len(written["skipped"])) == ("clips", "new", 2)
     assert written["report"]["held_out"] == 12

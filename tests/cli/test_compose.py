@@ -1,6 +1,7 @@
 """`nabi train FOLDER_OF_MIDI` and `nabi compose`, as a user types them."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from nabi.data import read_midi_frames, write_midi_frames
 from nabi.models import NoteModel
 
 from ..forked import NABI
+from .logged import check_logged
 
 SMALL = ("--units", "12", "--embedding-size", "8", "--batch-size", "4")
 SCALE = [(60,), (62,), (64,), (65,), (60, 67)]
@@ -45,7 +47,8 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     fill(tmp_path / "music" / "fast")
     (tmp_path / "music" / "fast" / "broken.mid").write_bytes(b"MThd")
     mido.MidiFile().save(tmp_path / "music" / "slow" / "silent.midi")
-    done = nabi("train", "music", *SMALL, "--epochs", 30, "--learning-rate", 0.05, "--transpose", 1)
+    logs = ("--log-dir", "logs")
+    done = nabi("train", "music", *SMALL, "--epochs", 30, "--learning-rate", 0.05, "--transpose", 1, *logs)
     assert done.status == 0, done.err
     assert "20 pieces, 200 frames; frames of a beat: 1" in done.out
     assert "labels, the names of the folders: fast (10), slow (10)" in done.out
@@ -53,6 +56,7 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     assert "silent.midi has no notes" in done.out
     assert "nats per frame" in done.out
     assert "nabi compose music.nabi --label fast -n 16" in done.out
+    check_logged("logs", "music.json")
     figures = json.loads((tmp_path / "music.json").read_text(encoding="utf-8"))
     assert figures["report"]["validation"] < figures["history"]["val_loss"][0]
     assert figures["settings"]["output"] == "chords"
@@ -81,6 +85,21 @@ def test_a_primer_is_gone_on_from_and_begins_the_file(nabi: Any, model: Path, tm
         assert read_midi_frames(tmp_path / "scale.mid").frames[:10] == tuple(SCALE * 2)
 
 
+def test_it_is_measured_on_a_folder_and_on_a_file(nabi: Any, model: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "music", 2)
+    (tmp_path / "music/bad.mid").write_text("no music")
+    done = nabi("evaluate", model, "music", "--json", "--out", "x.json")
+    assert done.status == 0
+    assert "bad.mid" in done.err
+    assert "1 of 3 rows could not be read" in done.err
+    figures = json.loads(done.out)
+    assert figures == json.loads((tmp_path / "x.json").read_text())
+    assert (figures["pieces"], figures["frames"]) == (2, 4 * len(SCALE))
+    assert figures["nats"] == pytest.approx(NoteModel.load(model).evaluate([SCALE * 2]), rel=1e-4)
+    assert figures["bits"] == pytest.approx(figures["nats"] / math.log(2))
+    assert f"{figures['nats']:.4f} nats per frame" in nabi("evaluate", model, "music/0.mid").out
+
+
 def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path) -> None:
     files = []
     for seed in (1, 1, 2):
@@ -93,7 +112,7 @@ def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path)
     ("arguments", "message"),
     [
         (["--temperature", "-1"], "temperature: expected a number of at least 0, got -1.0"),
-        (["--fewest", "5"], "fewest: expected a whole number from 0 to"),
+        (["--fewest", "5", "--voices", "4"], "fewest: expected a whole number from 0 to"),
         (["--seed", "-1"], "seed: expected a whole number"),
         (["--label", "bach"], "label: expected None, got 'bach'; the model has learnt no labels"),
         (["--chord", "60,x"], "--chord: expected MIDI pitches such as 60,64,67, got '60,x'"),

@@ -7,6 +7,8 @@ import random
 import pytest
 from PIL import Image
 
+from .logged import check_logged
+
 SMALL = ["--units", 8, "--batch-size", 8, "--seed", 1]
 
 
@@ -87,8 +89,12 @@ def test_every_base_gets_a_label(folder, nabi, tmp_path, labels) -> None:
     bed = labels.endswith(".bed")
     file, given = (folder / "genes.fasta", folder / labels) if bed else (folder / "genes.csv", labels)
     place = tmp_path / "bases.nabi"
-    trained = nabi("train", file, "--base-labels", given, *SMALL, "--epochs", 3, "--out", place)
+    logs = tmp_path / "logs"
+    trained = nabi(
+        "train", file, "--base-labels", given, *SMALL, "--epochs", 3, "--out", place, "--log-dir", logs
+    )
     assert trained.status == 0
+    check_logged(logs, place.with_suffix(".json"))
     assert "logistic regression on 21 bases" in trained.out
     said = nabi("predict", place, file).out.splitlines()
     assert said[0] == "sequence,step,label,probability"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from .logged import check_logged
+
 SMALL = ("--units", 4, "--networks", 1, "--epochs", 2, "--no-refit")
 SEASON = (10, 14, 30, 22, 12, 8, 9)
 
@@ -101,6 +103,8 @@ def test_train_forecast_watch_and_evaluate_with_all_kinds_of_columns(nabi: Any, 
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert {"last value", "Theta", "median of five"} < figures["scores"].keys()
     assert figures["forecasts"] == 2
+    shown = nabi("evaluate", "sales.nabi", "sales.csv", "--json")
+    assert json.loads(shown.out) == figures
 
     (tmp_path / "stream.csv").write_text(
         "shop,date,sales,price,rain\nsouth,2024-03-15,21,9,wet\nnorth,2024-03-17,11,9,dry\neast,2024-03-15,1,9,wet\n"
@@ -138,6 +142,20 @@ def test_watch_says_what_is_odd_and_misses_nothing(nabi: Any, model: Path, tmp_p
     assert float(rows[2]["next"]) == pytest.approx(float(ahead["forecast"]), rel=1e-5)
 
 
+def test_forecasts_and_what_was_watched_as_json(nabi: Any, model: Path, tmp_path: Path) -> None:
+    rows = table(nabi("forecast", model).out)
+    found = [json.loads(line) for line in nabi("forecast", model, "--json").out.splitlines()]
+    assert [{name: str(value) for name, value in one.items()} for one in found] == rows
+    (tmp_path / "new.csv").write_text("50\n60\n")
+    shown = table(nabi("watch", model, "--file", "new.csv").out)
+    assert nabi("watch", model, "--file", "new.csv", "--out", "x.csv").out == ""
+    assert table((tmp_path / "x.csv").read_text()) == shown
+    watched = [
+        json.loads(line) for line in nabi("watch", model, "--file", "new.csv", "--json").out.splitlines()
+    ]
+    assert [str(one["expected"]) for one in watched] == [row["expected"] for row in shown]
+
+
 def test_watch_reads_standard_input_line_by_line(model: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "nabi", "watch", str(model), "--file", "-"],
@@ -164,8 +182,9 @@ def test_forecast_without_a_file_goes_on_after_the_training(nabi: Any, model: Pa
 
 def test_a_target_of_numbers_is_enough_and_pairs_are_still_pairs(nabi: Any, tmp_path: Path) -> None:
     daily(tmp_path / "days.csv", 40)
-    done = nabi("train", "days.csv", "--target", "y", "--horizon", 3, *SMALL)
+    done = nabi("train", "days.csv", "--target", "y", "--horizon", 3, *SMALL, "--log-dir", "logs")
     assert done.status == 0, done.err
+    check_logged("logs", "days.json")
     (tmp_path / "pairs.csv").write_text("english,german\na,b\n")
     done = nabi("train", "pairs.csv", "--target", "german")
     assert done.status == 2

@@ -87,7 +87,7 @@ def test_options_and_endings_in_a_help_text_are_kept(text) -> None:
         (["show", "lstm", "--unit", "3"], "nabi: --unit라는 옵션은 없습니다. 비슷한 옵션: --out, --units"),
         (["show", "lstm", "--as", "x"], "nabi: --as의 값이 잘못되었습니다. x는 쓸 수 없습니다. 쓸 수 있는"),
         (["show", "lstm", "--out"], "nabi: --out에는 값이 있어야 합니다."),
-        (["show", "lstm", "gru"], "nabi: 인자가 남습니다: gru"),
+        (["show", "lstm", "gru"], "nabi: 필요 없는 인자가 있습니다: gru"),
         (["show", "lstm", "--set", "foo=1"], "nabi: --set: LSTM에 'foo'라는 인자는 없습니다. 아는 인자:"),
         (
             ["show", "lstm", "--as", "picture", "--out", "x.gif"],
@@ -110,13 +110,16 @@ def test_a_mistake_is_answered_in_korean(nabi, in_korean, tmp_path, monkeypatch,
 def test_help_is_korean(nabi, in_korean) -> None:
     outcome = nabi("--help")
     assert outcome.status == 0
+    assert "사용법: nabi [옵션] 명령 [인자]..." in outcome.out
     assert "모델로 텍스트를 이어 씁니다" in outcome.out.replace("언어 ", "")
     alone = nabi()
     assert alone.status == 2
     assert "─ 명령 ─" in alone.out + alone.err
     one = nabi("show", "-h")
     assert "─ 옵션 ─" in one.out
+    assert "사용법: nabi show [옵션] " in one.out
     assert "이 도움말을 출력하고 끝냅니다." in one.out
+    assert not re.search(r"Usage|OPTIONS|COMMAND|ARGS", outcome.out + one.out)
 
 
 @pytest.mark.parametrize("kind", [*READERS, "weights", "translator training"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nabi.cli import _predict
+from nabi.cli._bad_rows import BadRows
 from nabi.models import TextClassifier
 
 from ..forked import NABI
@@ -92,13 +93,15 @@ def test_no_more_than_a_part_of_a_file_is_in_memory(model, tmp_path, monkeypatch
     monkeypatch.setattr(
         PredictionWriter,
         "write",
-        lambda self, texts, about: held.append(len(texts)) or write(self, texts, about),
+        lambda self, part: held.append(len(part.texts)) or write(self, part),
     )
     classifier = TextClassifier.load(model)
-    parts = _predict._rows(classifier, path, None, None, encoding="utf-8", separator=None, quoted=True)
+    said = {"texts": None, "file": path, "text": None, "aspect": None}
+    reading = {"encoding": "utf-8", "separator": None, "quotes": True, "header": True}
+    parts = _predict._parts(said | reading, classifier, BadRows())
     with PredictionWriter(tmp_path / "out.csv", classifier, 1, 0.5) as writer:
         for number, part in enumerate(parts, 1):
-            writer.write(part.texts, part.aspects)
+            writer.write(part)
             assert sum(held) == number * 1000
     assert held == [1000] * 5
 
@@ -172,10 +175,10 @@ def test_errors_of_predict_are_one_line(nabi, folder, model, arguments, message)
 
 def test_an_error_in_the_middle_of_a_file_leaves_no_half_result(nabi, model, tmp_path, monkeypatch):
     monkeypatch.setattr(_predict, "_ROWS_AT_ONCE", 2)
-    (tmp_path / "t.csv").write_text("review,x\n" + "film,1\n" * 5 + "film\n")
+    (tmp_path / "t.csv").write_text("review,x\n" + "film,1\n" * 5 + '"film\nmore\n')
     outcome = nabi("predict", model, "--file", tmp_path / "t.csv", "--out", tmp_path / "labels.csv")
     assert outcome.status == 2
-    assert "line 7" in outcome.err
+    assert "line 7: a field in quotes begins here, and it never ends" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 

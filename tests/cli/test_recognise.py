@@ -9,6 +9,8 @@ import pytest
 
 from nabi.data import write_wav
 
+from .logged import check_logged
+
 RATE = 8000
 SMALL = ["--units", 16, "--learning-rate", 0.02, "--batch-size", 8, "--warp", 0, "--threads", 1]
 
@@ -43,7 +45,7 @@ def model(folder, tmp_path_factory):
     place = tmp_path_factory.mktemp("model") / "tones.nabi"
     (folder / "low_a_99.wav").write_bytes(b"RIFF")
     trained(["train", folder, "--label-from", "name", "--group-pattern", "_(.)_", *SMALL, "--epochs", 8,
-             "--out", place])  # fmt: skip
+             "--out", place, "--log-dir", place.parent / "logs"])  # fmt: skip
     (folder / "low_a_99.wav").unlink()
     return place
 
@@ -56,6 +58,7 @@ def test_a_folder_becomes_a_model_with_figures(model) -> None:
     assert report["scores"]["accuracy"] == 1.0
     assert report["verdict"]
     assert "low_a_99.wav is not a WAV file" in figures["skipped"][0]
+    check_logged(model.parent / "logs", model.with_suffix(".json"))
     assert not model.with_suffix(".training").exists()
     assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
@@ -86,6 +89,24 @@ def test_they_are_predicted_and_measured_as_other_sequences(model, folder, nabi)
     assert "accuracy 1.0" in outcome.out
 
 
+def test_results_as_rows_and_a_recording_that_cannot_be_read(model, folder, nabi, tmp_path) -> None:
+    files = sorted(folder.glob("*.wav"))
+    (tmp_path / "bad.wav").write_text("no sound")
+    words = ("recognise", model, files[0], tmp_path / "bad.wav", files[-1], "--top", 2)
+    done = nabi(*words, "--json")
+    assert done.status == 0
+    assert "1 of 3 recordings could not be read and have no label" in done.err
+    found = list(map(json.loads, done.out.splitlines()))
+    assert [one["label"] for one in found] == ["high", "", "low"]
+    assert "bad.wav" in found[1]["error"]
+    assert nabi(*words, "--out", tmp_path / "x.csv").out == ""
+    lines = (tmp_path / "x.csv").read_text().splitlines()
+    assert lines[0] == "recording,label,probability,label_2,probability_2"
+    assert lines[2].endswith("bad.wav,,,,")
+    done = nabi("recognise", model, tmp_path / "bad.wav", "--json")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+
+
 def stream_of(monkeypatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 
@@ -110,6 +131,10 @@ def test_a_stream_is_recognised_as_it_comes(model, nabi, monkeypatch, tmp_path) 
     assert times == sorted(times)
     assert "s of sound (16 bit, mono, 8000 Hz)" in outcome.err
     assert "ms per 10 ms" in outcome.err
+    stream_of(monkeypatch, content)
+    rows = list(map(json.loads, nabi("recognise", model, "--stream", "--json").out.splitlines()))
+    assert [row["label"] for row in rows] == ["low", "high", "high"]
+    assert [f"{row['seconds']:.2f}" for row in rows] == [f"{time:.2f}" for time in times]
     stream_of(monkeypatch, content[44:])
     assert nabi("recognise", model, "--stream", "--raw", RATE).out == outcome.out
 
@@ -124,7 +149,8 @@ def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch, capsys) -> None
     (place / "labels.csv").write_text("\n".join([*lines, "none.wav,low"]) + "\n")
     out = tmp_path / "texts.nabi"
     trained(["train", place, "--label-from", place / "labels.csv", *SMALL, "--epochs", 6, "--dropout", 0,
-             "--noise", 0, "--out", out])  # fmt: skip
+             "--noise", 0, "--out", out, "--log-dir", tmp_path / "logs"])  # fmt: skip
+    check_logged(tmp_path / "logs", out.with_suffix(".json"))
     figures = json.loads(out.with_suffix(".json").read_text())
     assert "labels.csv, row 33: there is no file" in figures["skipped"][0]
     assert figures["report"]["error_rate"] > 0
@@ -137,6 +163,14 @@ def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch, capsys) -> None
     assert [line.split()[1] for line in streamed.out.splitlines()] == (
         nabi("recognise", out, place / "0.wav", "--beam", 1).out.split()
     )
+    (tmp_path / "table.csv").write_text("\n".join(lines[:9]) + "\nnone.wav,low\n")
+    measured = nabi("evaluate", out, tmp_path / "table.csv", "--folder", place, "--json")
+    assert measured.status == 0
+    assert "none.wav" in measured.err
+    found = json.loads(measured.out)
+    assert (found["held_out"], found["written_by"]) == (8, "nabi evaluate")
+    assert found["error_rate"] > 0
+    assert 0 <= found["exact"] <= 1
 
 
 def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> None:

@@ -10,6 +10,7 @@ from nabi.models import SeriesClassifier
 
 from ..models.sequences.toy import directions, turns
 from ..models.series.test_model import as_table, as_ts
+from .logged import check_logged
 
 SMALL = ("--units", 6, "--epochs", 12, "--learning-rate", 0.02, "--batch-size", 16)
 
@@ -79,7 +80,9 @@ def test_wrong_commands_are_refused(nabi, folder, monkeypatch) -> None:
     monkeypatch.chdir(folder)
     (folder / "bad.ts").write_text("@classLabel true a b\n@data\n1,2:a\n3,x:b\n")
     (folder / "empty.ts").write_text("")
-    assert nabi("train", "waves_TRAIN.ts", "--out", "small.nabi", "--units", 2, "--epochs", 1).status == 0
+    small = ("--out", "small.nabi", "--units", 2, "--epochs", 1, "--log-dir", "logs")
+    assert nabi("train", "waves_TRAIN.ts", *small).status == 0
+    check_logged("logs", "small.json")
     for arguments, message in [
         (("train", "bad.ts"), "line 4: channel 1: expected a number or ?, got 'x'"),
         (("train", "empty.ts"), "line 1: expected a line @data, got the end of the file"),

@@ -38,7 +38,7 @@ def test_sigterm_saves_what_was_learnt(tmp_path: Path) -> None:
         said = process.stdout.read().decode()
         assert (process.wait(), process.stderr.read().decode()) == (130, "")
     assert "Stopped: saving what has been learnt." in said
-    assert "\nTraining took " in said
+    assert "\nTraining and evaluation took " in said
     assert model.exists()
 
 
@@ -60,39 +60,27 @@ def test_sigterm_is_handled_only_while_a_command_runs(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_long_epoch_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_epoch_says_how_far_it_is_and_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, out = [100.0], io.StringIO()
     monkeypatch.setattr(_progress.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(sys, "stdout", out)
     lines = _progress.Lines()
+    lines.seconds_left = lambda: 200.0
     for epoch in range(3):
         lines.begin_epoch(epoch, 3, 4)
         for batch in range(4):
             clock[0] += 20
             lines.batch(batch + 1, dict)
-        lines.end_epoch({"loss": 0.5})
-    assert out.getvalue().splitlines()[:3] == [
-        "  batch 2/4 - 40 s - all 3 epochs take about 4.0 min at most",
-        "  batch 4/4 - 80 s",
-        "Epoch 1/3 - 80.00s - loss: 0.5000",
-    ]
-    assert out.getvalue().count("take about") == 1
-
-
-def test_short_epochs_say_how_long_all_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, out = [0.5], io.StringIO()
-    monkeypatch.setattr(_progress.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(sys, "stdout", out)
-    for epochs, told in ((20, ["  the other 19 epochs take about 3.2 min at most"]), (3, [])):
-        lines = _progress.Lines()
-        for epoch in range(2):
-            lines.begin_epoch(epoch, epochs, 4)
+        for batch in range(3):
             clock[0] += 10
-            lines.batch(4, dict)
-            lines.end_epoch({})
-        assert [line for line in out.getvalue().splitlines() if "take about" in line] == told
-        out.truncate(0)
-        out.seek(0)
+            lines.validation_batch(batch, {})
+        lines.end_epoch({"loss": 0.5})
+    assert out.getvalue().splitlines()[:4] == [
+        "  batch 2/4 - 40 s - about 3.3 minutes left",
+        "  batch 4/4 - 80 s - about 3.3 minutes left",
+        "  validation, batch 3 - 1.8 min - about 3.3 minutes left",
+        "Epoch 1/3 - 110.00s - loss: 0.5000",
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (89, "89 s"), (90, "1.5 min"), (9000, "2.5 h")])
@@ -112,4 +100,4 @@ def test_every_training_says_how_long_it_took(
     }
     done = nabi("train", table, *columns[kind], "--epochs", 1, "--units", 2, "--embedding-size", 4)
     assert done.status == 0
-    assert re.search(r"^Training took \d+ s\.$", done.out, re.M)
+    assert re.search(r"^Training and evaluation took \d+ s\.$", done.out, re.M)

@@ -275,7 +275,6 @@ def test_suggested_commands_are_quoted() -> None:
         ["compose"],
         ["forecast"],
         ["predict", "MODEL", "a"],
-        ["evaluate", "MODEL", "table.csv"],
         ["watch"],
         ["train"],
     ],

@@ -11,6 +11,8 @@ from PIL import Image
 
 from nabi.models import Translator
 
+from .logged import check_logged
+
 COLOURS = {"red": "rote", "blue": "blaue", "old": "alte", "small": "kleine"}
 THINGS = {"cat": "Katze", "house": "Mühle", "flower": "Blume", "lamp": "Lampe", "clock": "Uhr"}
 DOINGS = {"sleeps": "schläft", "waits": "wartet", "sings": "singt", "falls": "fällt"}
@@ -102,7 +104,8 @@ def test_names_other_files_and_settings_reach_the_model(nabi):
 def test_no_source_is_in_two_parts(nabi):
     twice = [(source, f"{target} {number}") for source, target in PAIRS[:20] for number in range(2)]
     write_pairs(Path("pairs.tsv"), twice)
-    assert nabi("train", "pairs.tsv", *COLUMNS, *SMALL, "--epochs", 1).status == 0
+    assert nabi("train", "pairs.tsv", *COLUMNS, *SMALL, "--epochs", 1, "--log-dir", "logs").status == 0
+    check_logged("logs", "pairs.json")
     written = json.loads(Path("pairs.json").read_text(encoding="utf-8"))
     assert written["test"]["pairs"] == 4
     assert len({sample["source"] for sample in written["samples"]}) == 2

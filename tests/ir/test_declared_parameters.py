@@ -148,6 +148,10 @@ def test_wrong_initial_values_say_so(make: Any, message: str) -> None:
         (lambda c, x, h: c.affine("h", x, h, init=0), "init: expected a dictionary by letter"),
         (lambda c, x, h: c.linear("h", "h", h, trained=False), "W_hh is not trained, so it keeps"),
         (lambda c, x, h: c.affine("h", x, h, trained=False), "is not trained, so it keeps"),
+        (lambda c, x, h: c.affine("h", x, h, bias="a.b"), r"line \d+: «.*»: b_a\.bh: expected a name"),
+        (lambda c, x, h: c.affine("h", x, **{"a.b": h}), r"W_a\.bh: expected a name without a dot"),
+        (lambda c, x, h: c.affine("a.b", x, h), r"W_xa\.b: expected a name without a dot"),
+        (lambda c, x, h: c.diagonal("h", "a.b", h), r"w_a\.bh: expected a name without a dot"),
     ],
 )  # fmt: skip
 def test_wrong_declarations_quote_the_line(step: Any, message: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from nabi._row_share import RowShare, having_rows
 from nabi.kernels._code import _dropout
 from nabi.native import OTHER_MACHINES, threads as _threads
 from nabi.targets import draw_kept
@@ -52,6 +53,19 @@ def test_bits_are_words_against_a_threshold(rate: float) -> None:
     words = [philox([16 * (n // 64) + n % 16, 0, 0, 0], [KEY & 0xFFFFFFFF, KEY >> 32]) for n in range(count)]
     expected = [word[n % 64 // 16] >= rate * 2**32 for n, word in enumerate(words)]
     assert kept(count, rate).tolist() == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, 9), row=st.sampled_from([1, 7, 16, 64, 100]), data=st.data())
+def test_a_share_of_the_rows_keeps_what_all_keep(rows: int, row: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, rows - 1))
+    share = RowShare(first, data.draw(st.integers(1, rows - first)), rows)
+    x = torch.rand(rows, row) + 1
+    expected = draw_kept(x, 0.4, torch.Generator().manual_seed(1)).times(x)[share.rows]
+    with having_rows(share):
+        mine = x[share.rows]
+        found = draw_kept(mine, 0.4, torch.Generator().manual_seed(1)).times(mine)
+    assert torch.equal(found, expected)
 
 
 def test_rates_are_met_and_places_do_not_know_each_other() -> None:

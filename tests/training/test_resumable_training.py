@@ -15,6 +15,7 @@ from nabi.files import read_model_file, write_model_file
 from nabi.models._task._described import Described
 from nabi.training import BatchCallbacks, CallbackList, ResumableTraining, make_display
 from nabi.training._loop._interrupt import FinishBatch
+from nabi.training._loop._time_limit import TimeLimit
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,42 @@ def test_patience_ends_it_and_the_best_weights_are_kept(
     training = Line(Settings(epochs=9, patience=2), tmp_path / "line.nabi")
     training.losses = [2.0, 1.0]
     assert run(training).position.epoch == 4
+
+
+class Slow(Line):
+    """A line whose batches take a second each, on a clock of its own."""
+
+    now = 50.0
+
+    def step(self, batch: Tensor) -> None:
+        Slow.now += 1.0
+        super().step(batch)
+
+
+def test_the_learning_rate_goes_through_its_course_in_the_time_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.perf_counter", lambda: Slow.now)
+    training = Slow(Settings(epochs=100), None)
+    training.limit = TimeLimit(33.0)
+    run(training)
+    assert 30 <= training.position.step <= 33
+    assert not training.interrupted
+    # It falls to nothing; with all the time it would be at 0.94 of its beginning.
+    assert training.optimizer.param_groups[0]["lr"] < 0.05 * 0.06
+    assert len(training.validated) == training.position.epoch == 7
+    assert training.position.best_epoch  # and the best weights are what is kept
+    # One that is interrupted has the rest of its time, and its plan, when it goes on.
+    halves = Slow(Settings(epochs=100), tmp_path / "line.nabi")
+    halves.limit = TimeLimit(33.0)
+    stop(halves, 20, monkeypatch)
+    Slow.now += 5_000
+    halves = Slow(Settings(epochs=100), tmp_path / "line.nabi")
+    halves.limit = TimeLimit(33.0)
+    run(halves)
+    assert 30 <= halves.position.step <= 33
+    assert halves.optimizer.param_groups[0]["lr"] < 0.05 * 0.06
+    assert not (tmp_path / "line.nabi").exists()
 
 
 def test_callbacks_hear_of_all_of_it() -> None:

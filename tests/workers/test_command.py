@@ -21,7 +21,8 @@ def _train(file: Path, out: Path) -> Any:
     shown, problems = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(problems):
         try:
-            main(["train", str(file), *OPTIONS, "--out", str(out)])
+            logs = ["--log-dir", str(out.with_suffix("")), "--log", "json", "--json"]
+            main(["train", str(file), *OPTIONS, "--out", str(out), *logs])
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
@@ -40,10 +41,17 @@ def test_workers_train_the_model_that_one_does(tmp_path: Path) -> None:
     file.write_text("\n".join(ROWS))
     alone, together = tmp_path / "alone.nabi", tmp_path / "together.nabi"
     assert _train(file, alone)[0] == 0
-    (status, shown, _), (other_status, other_shown, _) = on_workers(2, _train, file, together, meet=False)
+    (status, shown, said), (other_status, other_shown, other_said) = on_workers(
+        2, _train, file, together, meet=False
+    )
     assert (status, other_status) == (0, 0)
-    assert "The model is in" in shown
-    assert other_shown == ""
+    *epochs, result = map(json.loads, shown.splitlines())
+    assert [one["epoch"] for one in epochs] == [0, 1]
+    assert result["model"] == str(together)
+    assert "The model is in" in said
+    assert (other_shown, other_said) == ("", "")
+    logs = sorted(path.name.split(".")[0] for path in tmp_path.glob("together/**/*.*"))
+    assert logs == ["events", "events", "metrics"]  # of the first worker: training, validation, the table
     assert sorted(path.name for path in tmp_path.glob("together.*")) == [
         "together.json", "together.nabi", "together.png"
     ]  # fmt: skip

@@ -18,6 +18,8 @@ RECORD = "predict.json"
 """In the folder of results: which model and options they are of."""
 
 _SHAPING = ("text", "aspect", "top", "threshold", "encoding", "separator", "quotes")
+_SHAPING_IF_NOT = {"header": True, "as_json": False}
+"""Those that are written down only where they are something else."""
 _AS_CSV = (".csv", ".tsv", ".txt", ".text")
 
 
@@ -53,16 +55,17 @@ def results_of(said: Said) -> list[Path]:
     record = out / RECORD
     if _read(record):
         return [record]  # the plan says which of the results are kept
-    return [record, *(_result(out, file) for file in matching(said.get("file")))]
+    return [record, *(_result(out, file, said) for file in matching(said.get("file")))]
 
 
-def _result(out: Path, file: Path) -> Path:
+def _result(out: Path, file: Path, said: Said) -> Path:
     """Return where the result of a file goes: CSV for CSV and lines of text, JSON lines for the others."""
     name = file.name
     for packed in (".gz", ".bz2", ".xz", ".zst"):
         name = name.removesuffix(packed)
     path = Path(name)
-    return out / f"{path.stem}{'.csv' if path.suffix.lower() in _AS_CSV else '.jsonl'}"
+    as_csv = path.suffix.lower() in _AS_CSV and not said.get("as_json")
+    return out / f"{path.stem}{'.csv' if as_csv else '.jsonl'}"
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,11 @@ class Plan:
         if out.exists() and not out.is_dir():
             raise ArgumentError(f"--out: expected a folder, as there is a result for each file, got {out}")
         files = matching(said["file"])
-        results = [_result(out, file) for file in files]
+        results = [_result(out, file, said) for file in files]
         _check_names(files, results)
         now = {"written_by": "nabi predict", "model": _digest(said["model"])}
         now |= {name: said[name] for name in _SHAPING}
+        now |= {name: said[name] for name, usual in _SHAPING_IF_NOT.items() if said.get(name, usual) != usual}
         before = _read(out / RECORD)
         if before and before != now and not said["overwrite"]:
             raise ArgumentError(

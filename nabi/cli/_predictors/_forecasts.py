@@ -1,10 +1,10 @@
 """`nabi predict` and `nabi evaluate` for models that forecast."""
 
-import json
 from typing import Any
 
 import typer
 
+from nabi.cli._figures import give_figures
 from nabi.cli._load import load_with_cells, series_as_trained
 from nabi.cli._predictors._predictor import Said
 from nabi.cli._uses import suggestion
@@ -20,7 +20,7 @@ class ForecastPredictor:
 
     kind, what = "forecaster", "series to forecast"
     predict_options = _ALWAYS | {"texts"}
-    evaluate_options = _ALWAYS | {"out", "overwrite", "picture", "encoding", "separator", "quotes"}
+    evaluate_options = _ALWAYS | {"out", "as_json", "overwrite", "picture", "encoding", "separator", "quotes"}
 
     def predict(self, said: Said) -> None:
         """Say which command forecasts."""
@@ -34,7 +34,6 @@ class ForecastPredictor:
         """Forecast the end of each series of the file, and show the errors beside those of simple methods."""
         from nabi.drawing import check_suffix
         from nabi.explain import forecast_picture
-        from nabi.files import write_atomically
         from nabi.training import on_threads
 
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()
@@ -44,38 +43,22 @@ class ForecastPredictor:
         reading = {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}
         series = series_as_trained(model, said["file"], **reading)
         for note in series.notes:
-            typer.echo(note)
+            typer.echo(note, err=said["as_json"])
         with on_threads(said["threads"]):
             backtest = model.evaluate(series)
             table = {name: scores.to_dict() for name, scores in backtest.table().items()}
         covered = {f"{level:.0%}": share for level, share in backtest.coverage().items()}
         horizon = backtest.actual.shape[1]
         count = len(backtest.origins)
-        typer.echo(f"\nthe last {horizon} steps, {count:,} forecast{'s' if count > 1 else ''}")
-        typer.echo(f"{'':28}{'MASE':>9}{'sMAPE':>9}{'RMSE':>12}{'MAE':>12}")
-        for name, scores in table.items():
-            typer.echo(
-                f"{name:28}"
-                + "".join(
-                    f"{'-' if scores[key] is None else format(scores[key], ',.3f'):>{width}}"
-                    for key, width in (("MASE", 9), ("sMAPE", 9), ("RMSE", 12), ("MAE", 12))
-                )
-            )
-        shares = ", ".join(f"{share:.1%} in the interval of {level}" for level, share in covered.items())
-        typer.echo(f"coverage: {shares}")
-        if out is not None:
-            content: dict[str, Any] = {
-                "written_by": "nabi evaluate",
-                "horizon": horizon,
-                "forecasts": count,
-                "method": backtest.method,
-                "scores": table,
-                "coverage": covered,
-                "notes": list(series.notes),
-            }
-            with write_atomically(out, "w") as written:
-                json.dump(content, written, indent=2, ensure_ascii=False)
-                written.write("\n")
+        content: dict[str, Any] = {
+            "horizon": horizon,
+            "forecasts": count,
+            "method": backtest.method,
+            "scores": table,
+            "coverage": covered,
+            "notes": list(series.notes),
+        }
+        give_figures("evaluate", content, out, said["as_json"], lambda: _show(content))
         if picture is not None:
             known = [one for one in series if one.future >= horizon or not series.known_names]
             if not known:
@@ -84,3 +67,21 @@ class ForecastPredictor:
                 )
             some = series.with_series(known)
             forecast_picture(model.forecast(some), some, picture, backtest=backtest)
+
+
+def _show(content: dict[str, Any]) -> None:
+    """Print the errors of each method in a table, and how often the intervals held what came."""
+    count = content["forecasts"]
+    typer.echo(f"\nthe last {content['horizon']} steps, {count:,} forecast{'s' if count > 1 else ''}")
+    typer.echo(f"{'':28}{'MASE':>9}{'sMAPE':>9}{'RMSE':>12}{'MAE':>12}")
+    for name, scores in content["scores"].items():
+        typer.echo(
+            f"{name:28}"
+            + "".join(
+                f"{'-' if scores[key] is None else format(scores[key], ',.3f'):>{width}}"
+                for key, width in (("MASE", 9), ("sMAPE", 9), ("RMSE", 12), ("MAE", 12))
+            )
+        )
+    covered = content["coverage"].items()
+    shares = ", ".join(f"{share:.1%} in the interval of {level}" for level, share in covered)
+    typer.echo(f"coverage: {shares}")

@@ -2,14 +2,14 @@
 
 from typing import Any, Protocol
 
-__all__ = ["Predictor", "Said"]
+__all__ = ["Evaluator", "Predictor", "Said"]
 
 Said = dict[str, Any]
 """What the command line says: the value of each option by the name of its argument."""
 
 
-class Predictor(Protocol):
-    """A kind of model that predicts something for files."""
+class Evaluator(Protocol):
+    """A kind of model that can be compared with what is right."""
 
     @property
     def kind(self) -> str:
@@ -20,15 +20,19 @@ class Predictor(Protocol):
         """What the model is of, in messages: "series"."""
 
     @property
-    def predict_options(self) -> frozenset[str]:
-        """Arguments of `nabi predict` that mean something for it; others are refused."""
-
-    @property
     def evaluate_options(self) -> frozenset[str]:
         """Arguments of `nabi evaluate` that mean something for it; others are refused."""
 
-    def predict(self, said: Said, /) -> None:
-        """Predict what the command line asks for, and write it."""
-
     def evaluate(self, said: Said, /) -> None:
         """Measure the model, show and write how good it is."""
+
+
+class Predictor(Evaluator, Protocol):
+    """A kind of model that predicts something for files."""
+
+    @property
+    def predict_options(self) -> frozenset[str]:
+        """Arguments of `nabi predict` that mean something for it; others are refused."""
+
+    def predict(self, said: Said, /) -> None:
+        """Predict what the command line asks for, and write it."""

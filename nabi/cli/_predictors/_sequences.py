@@ -1,23 +1,33 @@
 """`nabi predict` and `nabi evaluate` for models of sequences: series, sound, frames, DNA."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nabi.cli._bad_rows import BadRows
+from nabi.cli._figures import give_figures
 from nabi.cli._load import load_with_cells
 from nabi.cli._predictors._predictor import Said
+from nabi.cli._rows import RowWriter, check_rows_file
 from nabi.cli._terminal import make_console
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, FileFormatError, ShapeError
 
 if TYPE_CHECKING:
     from nabi.models import SequencePrediction, SequenceReport
 
 __all__ = ["SequencePredictor"]
 
-_ALWAYS = frozenset({"model", "file", "out", "overwrite", "cell", "threads"})
+_ALWAYS = frozenset({"model", "file", "out", "as_json", "overwrite", "cell", "threads"})
 _TABLE = frozenset({"encoding", "separator", "quotes"})
-_JSON_LINES = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """A file that cannot be read, and why."""
+
+    name: str
+    problem: str
 
 
 class SequencePredictor:
@@ -69,19 +79,33 @@ class SequencePredictor:
         files = [*map(Path, said["texts"] or ()), *([said["file"]] if said["file"] is not None else [])]
         if not files:
             raise ArgumentError("FILE: expected one or more files to predict for, got none")
-        out: Path | None = said["out"]
-        if out is not None and out.suffix.lower() not in (".csv", *_JSON_LINES):
-            raise ArgumentError(f"--out: expected a name that ends in .csv or .jsonl, got {out}")
+        check_rows_file(said["out"], said["as_json"])
         cells = said["cell"] or ()
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
-            found = self.predictions(model, files, said)
-        _write(found, out, said["top"])
+            found = self._of_all(model, files, said)
+        _write(found, said["out"], said["top"], said["as_json"])
+
+    def _of_all(self, model: Any, files: list[Path], said: Said) -> "list[SequencePrediction | _Wrong]":
+        """Return what the model says of all files; one that cannot be read is named."""
+        if len(files) == 1:
+            return list(self.predictions(model, files, said))
+        try:
+            return list(self.predictions(model, files, said))
+        except (FileFormatError, ShapeError):
+            bad = BadRows("files", "label", len(files))
+        found: list[SequencePrediction | _Wrong] = []
+        for file in files:
+            try:
+                found += self.predictions(model, [file], said)
+            except (FileFormatError, ShapeError) as problem:
+                found.append(_Wrong(str(file), bad.add(problem)))
+        bad.end(len(files))
+        return found
 
     def evaluate(self, said: Said) -> None:
         """Show the figures of the model and those of the simple models beside it."""
         from nabi.drawing import check_suffix
-        from nabi.files import write_atomically
         from nabi.training import on_threads
 
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()
@@ -90,44 +114,35 @@ class SequencePredictor:
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
             report = self.report(model, said["file"], said)
-        make_console().print(report)
-        if out is not None:
-            with write_atomically(out, "w") as written:
-                content = {"written_by": "nabi evaluate", **report.to_dict()}
-                json.dump(content, written, indent=2, ensure_ascii=False)
-                written.write("\n")
+        give_figures("evaluate", report.to_dict(), out, said["as_json"], lambda: make_console().print(report))
         if picture is not None:
             report.picture(picture)
 
 
-def _write(found: "list[SequencePrediction]", out: Path | None, top: int) -> None:
+def _write(found: "list[SequencePrediction | _Wrong]", out: Path | None, top: int, as_json: bool) -> None:
     """Write predictions as CSV or JSON lines, to a file or to standard output."""
-    import csv
-    import sys
-    from contextlib import nullcontext
-
-    from nabi.files import write_atomically
-
-    with nullcontext(sys.stdout) if out is None else write_atomically(out, "w") as file:
-        if out is not None and out.suffix.lower() in _JSON_LINES:
-            for one in found:
-                file.write(json.dumps(_object(one, top), ensure_ascii=False) + "\n")
-            return
-        rows = csv.writer(file, lineterminator="\n")
-        if any(isinstance(one.probabilities, tuple) and one.probabilities for one in found):
-            rows.writerow(["sequence", "step", *_heads(top)])
-            for one in found:
+    told = [one for one in found if not isinstance(one, _Wrong)]
+    by_step = any(isinstance(one.probabilities, tuple) and one.probabilities for one in told)
+    by_class = all(isinstance(one.probabilities, dict) for one in told)
+    with RowWriter(out, as_json) as writer:
+        for one in found:
+            given = {"sequence": one.name}
+            if writer.as_json:
+                wrong = one.problem if isinstance(one, _Wrong) else ""
+                writer.write(given, {"label": None} if isinstance(one, _Wrong) else _object(one, top), wrong)
+            elif isinstance(one, _Wrong):
+                empty = dict.fromkeys(_heads(top if by_step or by_class else 1), "")
+                writer.write({**given, **({"step": ""} if by_step else {})}, empty)
+            elif by_step:
                 for step, values in enumerate(one.probabilities):
                     assert isinstance(values, Mapping)
-                    rows.writerow([one.name, step, *_fields(values, top)])
-        elif all(isinstance(one.probabilities, dict) for one in found):
-            rows.writerow(["sequence", *_heads(top)])
-            for one in found:
-                rows.writerow([one.name, *_fields(one.probabilities, top)])  # type: ignore[arg-type]
-        else:
-            rows.writerow(["sequence", "label", "probability"])
-            for one in found:
-                rows.writerow([one.name, " ".join(one.label), f"{one.probability:.6f}"])
+                    writer.write({**given, "step": step}, _fields(values, top))
+            elif by_class:
+                assert isinstance(one.probabilities, dict)
+                writer.write(given, _fields(one.probabilities, top))
+            else:
+                label, probability = " ".join(one.label), f"{one.probability:.6f}"
+                writer.write(given, {"label": label, "probability": probability})
 
 
 def _heads(top: int) -> list[str]:
@@ -135,8 +150,9 @@ def _heads(top: int) -> list[str]:
     return ["label", "probability", *more]
 
 
-def _fields(values: Mapping[str, float], top: int) -> list[str]:
-    return [field for name, value in _ranked(values, top) for field in (name, f"{value:.6f}")]
+def _fields(values: Mapping[str, float], top: int) -> dict[str, str]:
+    fields = [field for name, value in _ranked(values, top) for field in (name, f"{value:.6f}")]
+    return dict(zip(_heads(top), fields, strict=False))  # there may be fewer labels
 
 
 def _ranked(values: Mapping[str, float], top: int) -> list[tuple[str, float]]:
@@ -145,7 +161,6 @@ def _ranked(values: Mapping[str, float], top: int) -> list[tuple[str, float]]:
 
 def _object(one: "SequencePrediction", top: int) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "sequence": one.name,
         "label": one.label if isinstance(one.label, str) else list(one.label),
         "probability": round(one.probability, 6),
     }

@@ -79,11 +79,11 @@ class CaptionsForm(SystemForm):
         samples = CaptionSamples(found.images, found.captions, found.skipped)
         return model, samples.divided(_HELD_OUT, model.settings.seed)
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the pictures."""
         train, held_out = data
         validation = (held_out.images, held_out.captions)
-        return model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
+        return model.fit(train.images, train.captions, validation=validation, **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the pictures were, and those that were left out."""

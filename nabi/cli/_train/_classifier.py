@@ -1,5 +1,6 @@
 """`nabi train` on a table of texts and labels."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
+from nabi.cli._train._logs import Logs, Trained
 from nabi.cli._train._options import TABLE
-from nabi.cli._train._outputs import write_figures
+from nabi.cli._train._outputs import say_where_it_goes_on, write_figures
 from nabi.cli._train._system import DataForm
 from nabi.cli._uses import quoted, suggestion
 from nabi.errors import ArgumentError, NotFiniteError
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelsForm"]
 
-_STOPPED = 130
 _NAMED = 5  # labels in a note
 
 
@@ -69,9 +70,10 @@ class LabelsForm(DataForm):
     def outputs(self, said: Said) -> list[Path]:
         """Return the model, its figures, and the picture of its confusions."""
         path = self.model_path(said)
-        return [path, path.with_suffix(".json"), path.with_suffix(".png")]
+        cells = said["cell"] or [self.settings.cell]
+        return [path, path.with_suffix(".json"), path.with_suffix(".png"), *_checkpoints(path, cells)]
 
-    def train(self, said: Said) -> None:
+    def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train each cell on the same rows, show how good they are, save the best."""
         from nabi.models import read_text_parts
         from nabi.training import is_first_worker, on_threads
@@ -105,10 +107,24 @@ class LabelsForm(DataForm):
         console.print(
             "{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False
         )
+        begun = time.perf_counter()
         with on_threads(said["threads"]):
-            outcomes = _train_all(classifiers, parts, console, _kept_run(targets[0], classifiers))
-        if is_first_worker():
-            _finish(said, console, targets, outcomes, sizes)
+            outcomes = _train_all(classifiers, parts, console, targets[3:], said["minutes"], logs)
+        took = time.perf_counter() - begun
+        if not is_first_worker():
+            return None
+        best = _finish(said, console, targets, outcomes, sizes, took)
+        assert best.classifier is not None
+        return Trained(
+            model=targets[0],
+            figures=targets[1],
+            kind=best.classifier._kind,
+            cell=best.cell,
+            epochs=len(best.classifier.history.get("loss", ())),
+            seconds=round(time.perf_counter() - begun, 3),
+            interrupted=any(one.interrupted for one in outcomes),
+            report=best.classifier.report.to_dict(),
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,11 @@ class _Outcome:
     cell: str
     classifier: "TextClassifier | None"
     problem: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended its training."""
+        return self.classifier is not None and self.classifier.report.interrupted
 
     @property
     def goodness(self) -> float:
@@ -145,25 +166,35 @@ def _classifiers(cells: Sequence[str], settings: dict[str, Any]) -> list[tuple[s
     return made
 
 
-def _kept_run(model: Path, classifiers: Sequence[Any]) -> list[Any]:
-    """Return what keeps where the training of several workers stands, one of which may end at any time."""
-    from nabi.training import BackupAndRestore, find_workers
-
-    if find_workers() is None or len(classifiers) > 1:
-        return []
-    return [BackupAndRestore(model.with_suffix(".training"))]
+def _checkpoints(model: Path, cells: Sequence[str]) -> list[Path]:
+    """Return the file that keeps where training stands, for each cell."""
+    suffixes = (
+        [".training"] if len(cells) == 1 else [f".{number + 1}.training" for number in range(len(cells))]
+    )
+    return [model.with_suffix(suffix) for suffix in suffixes]
 
 
 def _train_all(
-    classifiers: list[tuple[str, "TextClassifier"]], parts: Any, console: "Console", callbacks: list[Any]
+    classifiers: list[tuple[str, "TextClassifier"]],
+    parts: Any,
+    console: "Console",
+    checkpoints: Sequence[Path],
+    minutes: float | None,
+    logs: Logs,
 ) -> list[_Outcome]:
-    """Train one after the other; of several, one that fails does not end the comparison."""
+    """Train one after the other; of several, one that fails does not end the comparison.
+
+    Each has an even share of the time.
+    """
     outcomes: list[_Outcome] = []
-    for cell, classifier in classifiers:
+    share = None if minutes is None else minutes / len(classifiers)
+    for (cell, classifier), checkpoint in zip(classifiers, checkpoints, strict=True):
         if len(classifiers) > 1:
             console.print(f"\n{_plain(cell)}", style="bold", highlight=False)
+        say_where_it_goes_on(checkpoint)
         try:
-            report = classifier.fit_parts(parts, callbacks=callbacks)
+            logging = logs.callbacks(cell if len(classifiers) > 1 else None)
+            report = classifier.fit_parts(parts, checkpoint=checkpoint, minutes=share, callbacks=logging)
         except NotFiniteError as problem:
             if len(classifiers) == 1:
                 raise
@@ -173,20 +204,32 @@ def _train_all(
         outcomes.append(_Outcome(cell, classifier))
         if report.interrupted:
             console.print("Stopped: saving what has been learnt.")
+            if checkpoint.exists():
+                console.print(
+                    f"The same command goes on from {_plain(str(checkpoint))}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
             break
     return outcomes
 
 
 def _finish(
-    said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
-) -> None:
+    said: Said,
+    console: "Console",
+    targets: list[Path],
+    outcomes: list[_Outcome],
+    sizes: list[int],
+    took: float,
+) -> _Outcome:
+    """Save the best, and show how good it is."""
     from nabi.training import duration
 
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
         raise NotFiniteError(f"none of the cells could be trained: {outcomes[0].problem}")
-    model, figures, picture = targets
+    model, figures, picture = targets[:3]
     classifier.save(model)
     classifier.report.picture(picture)
     write_figures(figures, _result(said, best, outcomes) | {"rows": sizes})
@@ -198,8 +241,7 @@ def _finish(
     never = _never_given(classifier.report)
     if never:
         console.print(f"\n[yellow]note[/yellow] {_plain(never)}", highlight=False, soft_wrap=True)
-    took = sum(one.classifier.seconds for one in outcomes if one.classifier is not None)
-    console.print(f"\nTraining took {duration(took)}.", highlight=False)
+    console.print(f"\nTraining and evaluation took {duration(took)}.", highlight=False)
     console.print(
         f"\nThe model is in {model}, its figures in {figures}, the confusion matrix in {picture}"
         if classifier.report.confusion is not None
@@ -210,8 +252,7 @@ def _finish(
     )
     own = ["--cell", quoted(best.cell)] if ":" in best.cell else []
     typer.echo(suggestion(classifier._kind, model, *own))
-    if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
-        raise typer.Exit(_STOPPED)
+    return best
 
 
 def _never_given(report: Any) -> str:

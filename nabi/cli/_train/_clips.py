@@ -59,10 +59,10 @@ class ClipsForm(SystemForm):
             _tell(clips, said[name], size, most)
         return model, found
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the clips."""
         others = {name: data.get(name) for name in ("validation", "test")}
-        return model.fit(data["file"], **others, checkpoint=checkpoint)
+        return model.fit(data["file"], **others, **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the clips were, and those that were left out."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from nabi import _checks
 from nabi.cli._outputs import with_files
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
@@ -15,6 +16,7 @@ from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
 from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
+from nabi.cli._train._logs import Logs, log_files
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
@@ -44,6 +46,9 @@ FORMS: tuple[Form, ...] = (
 come before those that are known by the file."""
 
 
+_STOPPED = 130
+
+
 def _plain(options: Said) -> Said:
     """Return the options without Typer's types."""
     return {name: one.value if isinstance(one, Enum) else one for name, one in options.items()}
@@ -65,7 +70,7 @@ def _written(options: Said) -> Mapping[str, list[Path]]:
     """Return the files that are written."""
     said = _plain(options)
     form = _meant(said)
-    return {} if form is None else {"--out": form.outputs(said)}
+    return {} if form is None else {"--out": form.outputs(said), "--log-dir": log_files(said)}
 
 
 @on_workers
@@ -82,8 +87,12 @@ def train(context: typer.Context, **options: Any) -> None:
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
-    Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
-    what has been learned (exit status 130); so does SIGTERM.
+    Defaults are chosen from the data. After every epoch the held-out part is looked at, and the weights of
+    the best epoch are kept; --patience says when to stop early. After the first steps the command says how
+    long training takes; --minutes fits it into a time.
+
+    Ctrl-C ends it after the current batch and saves what has been learned (exit status 130); so does SIGTERM.
+    Where training was interrupted, the same command goes on.
 
     Started by torchrun in several processes, they train one model together, each on its rows of every batch:
     torchrun --nproc-per-node 4 -m nabi train ...
@@ -95,7 +104,15 @@ def train(context: typer.Context, **options: Any) -> None:
         _list_forms(said)
         raise typer.Exit(2)
     _refuse(context, form, said)
-    form.train(said)
+    if said["minutes"] is not None:
+        _checks.real("minutes", said["minutes"], above=0)
+    logs = Logs(said)
+    with logs.speaking():
+        trained = form.train(said, logs)
+    if trained is not None:
+        logs.tell(trained)
+        if trained.interrupted:
+            raise typer.Exit(_STOPPED)
 
 
 # Typer reads the options from here.

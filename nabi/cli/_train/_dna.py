@@ -111,11 +111,11 @@ class DNAForm(SystemForm):
         say_what_is_left_out(found.skipped, len(found.names), "sequences")
         return found
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the sequences."""
         train, *others = ((one.sequences, one.labels or one.base_labels) for one in data)
         validation = {"validation": others[0]} if others else {}
-        return model.fit(*train, **validation, names=data[0].places, checkpoint=checkpoint)
+        return model.fit(*train, **validation, names=data[0].places, **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the files, and what was left out."""

@@ -95,9 +95,9 @@ class ForecastForm(SystemForm):
             typer.echo(note)
         return model, found
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the series."""
-        return model.fit(data, horizon=said["horizon"] or _HORIZON, checkpoint=checkpoint)
+        return model.fit(data, horizon=said["horizon"] or _HORIZON, **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the file, its columns and what was found in it."""

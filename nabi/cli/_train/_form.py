@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nabi.cli._train._given import Given
+from nabi.cli._train._logs import Logs, Trained
 from nabi.errors import NabiError
 
 __all__ = ["Form", "Said", "columns_of"]
@@ -53,8 +54,8 @@ class Form(Protocol):
     def outputs(self, said: Said, /) -> list[Path]:
         """Return the files that are written: the model, and those beside it."""
 
-    def train(self, said: Said, /) -> None:
-        """Train a model, say how good it is, save it."""
+    def train(self, said: Said, logs: Logs, /) -> Trained | None:
+        """Train a model, say how good it is, save it; return what came of it, in the first worker."""
 
 
 def columns_of(said: Said) -> str:

@@ -59,9 +59,9 @@ class MusicForm(SystemForm):
         _describe(folder)
         return self.make(said, steps_per_beat=folder.steps_per_beat), folder
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the pieces."""
-        return model.fit(data.pieces, checkpoint=checkpoint)
+        return model.fit(data.pieces, **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the music was, what was skipped, and the labels."""

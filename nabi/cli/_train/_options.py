@@ -6,7 +6,7 @@ and default. What says where the data lies stands in the form of its kind, or he
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
-from enum import Enum
+from enum import Enum, StrEnum
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,12 @@ __all__ = ["TABLE", "option_names", "parameters"]
 TABLE = "Table of texts and labels"
 """The panel of what tables of any kind are read by."""
 _TRAINING, _NETWORK = "Training", "Network"
+
+
+class Lines(StrEnum):
+    """As what epochs are printed for programs."""
+
+    JSON = "json"
 
 
 _FILE = typer.Argument(help="The data.", metavar="FILE", show_default=False)
@@ -76,6 +82,32 @@ _LAST = {
     ),
     "threads": given(
         int, help="Number of CPU threads.", min=1, show_default="torch's default", panel=_TRAINING
+    ),
+    "minutes": given(
+        float,
+        help="Fit the training into this many minutes: as many epochs as there is time for, and an end by "
+        "the clock that keeps the best weights.",
+        metavar="NUMBER",
+        show_default="as long as it takes",
+        panel=_TRAINING,
+    ),
+    "log_dir": given(
+        Path,
+        help="Folder for the figures of every epoch: metrics.csv; if TensorBoard is installed, its files.",
+        metavar="FOLDER",
+        panel=_TRAINING,
+    ),
+    "log": given(
+        Lines,
+        help="Print a line of JSON for every epoch on standard output, all else on standard error.",
+        panel=_TRAINING,
+    ),
+    "as_json": given(
+        bool,
+        "--json",
+        default=False,
+        help="Print the result as JSON on standard output, all else on standard error.",
+        panel=_TRAINING,
     ),
     "out": given(
         Path,

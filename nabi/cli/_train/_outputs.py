@@ -11,14 +11,12 @@ from nabi.errors import ArgumentError
 
 __all__ = [
     "draw_confusion",
-    "end_if_interrupted",
     "make_model",
     "say_what_is_left_out",
     "say_where_it_goes_on",
     "write_figures",
 ]
 
-_STOPPED = 130
 _NAMED = 5  # of what is left out; the file of the figures has them all
 
 
@@ -67,10 +65,3 @@ def write_figures(path: Path, content: Mapping[str, Any]) -> None:
         # The first entry tells later runs that they may replace the file.
         json.dump({"written_by": "nabi train", **content}, file, indent=2, ensure_ascii=False)
         file.write("\n")
-
-
-def end_if_interrupted(interrupted: bool, checkpoint: Path) -> None:
-    """End the program, with the status of Ctrl-C, after a training that was interrupted."""
-    if interrupted:
-        typer.echo(f"Stopped; the same command goes on from {checkpoint}")
-        raise typer.Exit(_STOPPED)

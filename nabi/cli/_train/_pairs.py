@@ -70,9 +70,9 @@ class PairsForm(SystemForm):
             model = self.make(said, unit=unit)
         return model, parts
 
-    def fit(self, said: Said, model: Any, data: _Parts, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: _Parts, how: Mapping[str, Any]) -> Any:
         """Train on the pairs."""
-        return model.fit(*data.training, validation=data.validation, checkpoint=checkpoint)
+        return model.fit(*data.training, validation=data.validation, **how)
 
     def figures(self, said: Said, model: Any, data: _Parts) -> Figures:
         """Return where the pairs were, and what was left out."""

@@ -77,7 +77,7 @@ class SeriesForm(SystemForm):
         weight = {"class_weight": "balanced"} if said["balanced"] else {}
         return self.make(said, **weight), columns
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the series."""
         return model.fit(
             said["file"],
@@ -87,7 +87,7 @@ class SeriesForm(SystemForm):
             encoding=said["encoding"],
             separator=said["separator"],
             quoted=said["quotes"],
-            checkpoint=checkpoint,
+            **how,
         )
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:

@@ -72,9 +72,9 @@ class _RecordingsForm(SystemForm):
         typer.echo(f"{count:,} recordings{whose}, {seconds / 60:.1f} minutes, {found.rate:,} Hz")
         return model, found
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the recordings."""
-        return model.fit(data, checkpoint=checkpoint)
+        return model.fit(data, **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the recordings were, and those that were left out."""

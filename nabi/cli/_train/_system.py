@@ -12,9 +12,9 @@ import typer
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import Given
+from nabi.cli._train._logs import Logs, Trained
 from nabi.cli._train._options import option_names
 from nabi.cli._train._outputs import (
-    end_if_interrupted,
     make_model,
     say_where_it_goes_on,
     write_figures,
@@ -25,7 +25,7 @@ __all__ = ["DataForm", "Figures", "SystemForm"]
 
 Figures = Mapping[str, Any]
 
-_ALWAYS = frozenset({"file", "cell", "threads", "out", "overwrite"})
+_ALWAYS = frozenset({"file", "cell", "threads", "minutes", "log_dir", "log", "as_json", "out", "overwrite"})
 
 
 class DataForm(ABC):
@@ -56,7 +56,7 @@ class DataForm(ABC):
         """Return files and folders that are learnt from, by what messages call them."""
 
     @abstractmethod
-    def train(self, said: Said) -> None:
+    def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train a model, say how good it is, save it."""
 
     @abstractmethod
@@ -95,8 +95,8 @@ class SystemForm(DataForm):
         """Read the data and say what there is to say of it; return the model, or another, and the data."""
 
     @abstractmethod
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
-        """Train the model; return its report."""
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
+        """Train the model; return its report. `how` are more arguments of its `fit`."""
 
     @abstractmethod
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
@@ -123,7 +123,7 @@ class SystemForm(DataForm):
 
     # The way ------------------------------------------------------------------------------------------------
 
-    def train(self, said: Said) -> None:
+    def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train on the data, show how good the model is, save it with its figures."""
         from nabi.training import duration, is_first_worker, on_threads
 
@@ -132,9 +132,10 @@ class SystemForm(DataForm):
         say_where_it_goes_on(checkpoint)
         begun = time.perf_counter()
         with on_threads(said["threads"]):
-            report = self.fit(said, model, data, checkpoint)
+            how = {"checkpoint": checkpoint, "minutes": said["minutes"], "callbacks": logs.callbacks()}
+            report = self.fit(said, model, data, how)
             if not is_first_worker():
-                return
+                return None
             model.save(model_path)
             text, more = self.try_out(said, model, data, beside)
         content = {
@@ -151,13 +152,24 @@ class SystemForm(DataForm):
             make_console().print(report)
         else:
             typer.echo(str(report))
-        typer.echo(f"{text}\n\nTraining took {duration(time.perf_counter() - begun)}.")
+        typer.echo(f"{text}\n\nTraining and evaluation took {duration(time.perf_counter() - begun)}.")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
-        cell = (said["cell"] or [""])[0]
+        cell = (said["cell"] or [self.settings.cell])[0]
         own = ["--cell", quoted(cell)] if ":" in cell else []
         typer.echo(self.next_command(model, model_path, own))
-        end_if_interrupted(report.interrupted, checkpoint)
+        if report.interrupted:
+            typer.echo(f"Stopped; the same command goes on from {checkpoint}")
+        return Trained(
+            model=model_path,
+            figures=figures,
+            kind=type(model)._kind,
+            cell=cell,
+            epochs=len(next(iter(model.history.values()), ())),
+            seconds=round(time.perf_counter() - begun, 3),
+            interrupted=report.interrupted,
+            report=report.to_dict(),
+        )
 
     def make(self, said: Said, **chosen: Any) -> Any:
         """Make the model that the command line asks for, with a cell whose equations are tried out."""

@@ -49,9 +49,9 @@ class WriterForm(SystemForm):
         """Return the file: the model reads it, and holds its end out."""
         return model, said["file"]
 
-    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+    def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the text."""
-        return model.fit(data, lines=said["lines"], encoding=said["encoding"], checkpoint=checkpoint)
+        return model.fit(data, lines=said["lines"], encoding=said["encoding"], **how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return where the text was."""

@@ -1,8 +1,9 @@
 """Captioned images from a folder and a table."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def read_captioned_images(
 ) -> CaptionedImages:
     """Read the images of a folder, with their captions from a table.
 
-    Rows whose image is missing or damaged, or whose caption is empty, are skipped.
+    Rows whose image is missing or damaged, whose caption is empty, or that cannot be read, are skipped.
 
     Args:
         folder: of the images.
@@ -67,11 +68,17 @@ def read_captioned_images(
         raise ArgumentError(f"folder: expected the folder of the images, got {place}")
     names = table_columns(table, encoding=encoding, separator=separator, quoted=quoted)
     columns = _choose(names, image, caption, table)
-    rows = read_table(table, columns, encoding=encoding, separator=separator, quoted=quoted)
+    rows = read_table(
+        table, columns, encoding=encoding, separator=separator, quoted=quoted, wrong_rows="keep"
+    )
     files, captions = ([_text(value) for value in rows[column]] for column in columns)
+    wrong = dict(rows.wrong)
     if image is None and columns[0] and (place / columns[0]).is_file():
         files, captions = [columns[0], *files], [columns[1], *captions]
-    return keep_readable([place / name if name else None for name in files], captions, size, str(table))
+        wrong = {row + 1: what for row, what in wrong.items()}
+    return keep_readable(
+        [place / name if name else None for name in files], captions, size, str(table), wrong
+    )
 
 
 def _choose(
@@ -96,17 +103,28 @@ def _choose(
 
 
 def keep_readable(
-    paths: Sequence[Path | None], captions: Sequence[str], size: int, source: str
+    paths: Sequence[Path | None],
+    captions: Sequence[str],
+    size: int,
+    source: str,
+    wrong_rows: Mapping[int, str] = MappingProxyType({}),
 ) -> CaptionedImages:
-    """Read the images of captions; see `read_captioned_images`. A path of None is a missing file name."""
+    """Read the images of captions; see `read_captioned_images`. A path of None is a missing file name.
+
+    `wrong_rows` says what is wrong with rows, by their place.
+    """
     # An image with several captions is read once.
-    once = list(dict.fromkeys(path for path in paths if path is not None))
+    once = list(
+        dict.fromkeys(path for row, path in enumerate(paths) if path is not None and row not in wrong_rows)
+    )
     images, readable, problems = read_images(once, size)
     place = {once[number]: position for position, number in enumerate(readable)}
     wrong = dict(zip((path for path in once if path not in place), problems, strict=True))
     kept, chosen, skipped = [], [], []
     for row, (path, caption) in enumerate(zip(paths, captions, strict=True)):
-        if path is None or not caption.strip():
+        if row in wrong_rows:
+            skipped.append(f"{source}, {wrong_rows[row]}")
+        elif path is None or not caption.strip():
             skipped.append(f"row {row + 1} has no {'caption' if path else 'file name'}")
         elif path in wrong:
             skipped.append(wrong[path])

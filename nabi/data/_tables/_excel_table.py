@@ -26,6 +26,7 @@ class ExcelReader:
     def __init__(self, path: Path, header: bool = True) -> None:
         self.path, self._header = path, header
         self.joined: list[tuple[int, int]] = []
+        self.keeps_wrong, self.wrong = False, dict[int, str]()
         with self._rows() as rows:
             number, first = next(rows, (1, ()))
         while first and first[-1] is None:
@@ -77,12 +78,13 @@ class ExcelReader:
             if self._header:
                 next(found, None)
             while part := _taken(found, rows):
-                for number, row in part:
+                self.wrong = {}
+                for at, (number, row) in enumerate(part):
                     if any(value is not None for value in row[width:]):
-                        raise FileFormatError(
-                            f"path: {self.path}, line {number}: expected {width} cells as in the first row, "
-                            f"got {len(row)}"
-                        )
+                        what = f"line {number}: expected {width} cells as in the first row, got {len(row)}"
+                        if not self.keeps_wrong:
+                            raise FileFormatError(f"path: {self.path}, {what}")
+                        self.wrong[at] = what
                 filled = [(*row, *[None] * (width - len(row))) for _, row in part]
                 yield [[row[place] for row in filled] for place in places]
 

@@ -1,7 +1,6 @@
 """Pairs of texts from a table: sentences and translations, questions and answers."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ class Pairs:
     """Pairs of texts, `sources[n]` and `targets[n]`; `len(pairs)` is their number.
 
     `left_out` has the rows of the file with an empty side, counted from 1 without the header; `joined` the
-    lines that form one row, as in `Table`.
+    lines that form one row, as in `Table`; `wrong` what is wrong with rows that could not be read, if these
+    are passed over.
     """
 
     path: Path
@@ -29,6 +29,7 @@ class Pairs:
     targets: list[str]
     left_out: tuple[int, ...] = ()
     joined: tuple[tuple[int, int], ...] = ()
+    wrong: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -60,6 +61,7 @@ def read_pairs(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    wrong_rows: str = "raise",
 ) -> Pairs:
     """Read pairs of texts from two columns of a table.
 
@@ -72,6 +74,8 @@ def read_pairs(
             number from 0, in which case a CSV or TSV file has no header and every line is a pair.
         target: the column of the translations or answers, named or numbered like `source`.
         encoding: as for `read_table`, as are `separator` and `quoted`.
+        wrong_rows: as for `read_table`; where they are kept, `Pairs.wrong` says what is wrong with them, and
+            they are no pairs.
 
     Raises:
         MissingFileError: if the file does not exist.
@@ -98,19 +102,32 @@ def read_pairs(
         columns = [_column("source", source, names, path), _column("target", target, names, path)]
     else:
         columns = [str(source), str(target)]
-    table = read_table(path, columns, **options)
+    table = read_table(path, columns, **options, wrong_rows=wrong_rows)
+    wrong = dict(table.wrong)
     sources: list[str] = []
     targets: list[str] = []
     left_out = []
-    for row, pair in enumerate(zip(_texts(table, columns[0]), _texts(table, columns[1]), strict=True), 1):
+    for row, pair in enumerate(zip(*(table[column] for column in columns), strict=True), 1):
+        if row - 1 in wrong:
+            continue
+        try:
+            pair = tuple(
+                _text(value, table, row, column) for value, column in zip(pair, columns, strict=True)
+            )
+        except FileFormatError as problem:
+            if wrong_rows == "raise":
+                raise
+            wrong[row - 1] = str(problem).removeprefix(f"path: {table.path}, ")
+            continue
         if all(pair):
             sources.append(pair[0])
             targets.append(pair[1])
         else:
             left_out.append(row)
-    pairs = Pairs(table.path, sources, targets, tuple(left_out), table.joined)
+    said = tuple(what for _, what in sorted(wrong.items()))
+    pairs = Pairs(table.path, sources, targets, tuple(left_out), table.joined, said)
     if not sources:
-        raise FileFormatError(f"path: {path} has no complete pair of texts: {pairs.note}")
+        raise FileFormatError(f"path: {path} has no complete pair of texts: {pairs.note or said[0]}")
     return pairs
 
 
@@ -136,9 +153,8 @@ def _column(name: str, number: int | str, names: list[str], path: Any) -> str:
     return names[number]
 
 
-def _texts(table: Table, column: str) -> Iterator[str]:
-    """Yield the stripped texts of a column; a missing value is an empty text."""
-    for row, value in enumerate(table[column], 1):
-        if value is not None and not isinstance(value, str):
-            raise FileFormatError(f"path: {table.path}, row {row}, {column}: expected a text, got {value!r}")
-        yield (value or "").strip()
+def _text(value: Any, table: Table, row: int, column: str) -> str:
+    """Return a text, stripped; a missing value is an empty text."""
+    if value is not None and not isinstance(value, str):
+        raise FileFormatError(f"path: {table.path}, row {row}, {column}: expected a text, got {value!r}")
+    return (value or "").strip()

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nabi.data._text_files import TextFile
 from nabi.errors import FileFormatError, TableWarning
 
-__all__ = ["DelimitedReader", "ParquetReader", "Part", "Reader", "line_numbers"]
+__all__ = ["DelimitedReader", "ParquetReader", "Part", "Reader", "WrongRow", "line_numbers"]
 
 # Part of a table: the values of each requested column, in that order.
 Part = list[list[Any]]
@@ -43,12 +43,27 @@ def line_numbers(spans: Sequence[tuple[int, int]]) -> str:
     return f"lines {named}{more}"
 
 
+class WrongRow(NamedTuple):
+    """A row that cannot be read: its line, or in an array its number, and what is wrong with it."""
+
+    place: int
+    what: str
+    is_line: bool = True
+
+    def __str__(self) -> str:
+        return f"{'line' if self.is_line else 'row'} {self.place}: {self.what}"
+
+
 class Reader(Protocol):
     """A table in a file."""
 
     columns: list[str]
     joined: list[tuple[int, int]]
     """First and last line of each row read so far that spans several lines."""
+    keeps_wrong: bool
+    """Whether a row that cannot be read has its place, with nothing in it; otherwise it is an error."""
+    wrong: dict[int, str]
+    """What is wrong with rows of the part that was read last, by their place in it."""
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """Yield the values of `columns` (None: all), at most `rows` rows at a time."""
@@ -69,6 +84,7 @@ class DelimitedReader:
     def __init__(self, file: TextFile, separator: str | None, quoted: bool, header: bool = True) -> None:
         self.file, self._quoted, self._header = file, quoted, header
         self.joined: list[tuple[int, int]] = []
+        self.keeps_wrong, self.wrong = False, dict[int, str]()
         self._swallowed: list[tuple[int, int, int]] = []
         declared = _DECLARED.fullmatch(next(file.lines(), ""))
         self._above = 0 if declared is None else 1  # lines before the table
@@ -80,7 +96,8 @@ class DelimitedReader:
             "strict": True,
         }
         with _long_fields():
-            line, self.columns = next(self._records(), (1, []))
+            line, first = next(self._records(), (1, []))
+        self.columns: list[str] = [] if isinstance(first, WrongRow) else first
         # The first record is read again with the others.
         self.joined.clear()
         self._swallowed.clear()
@@ -97,8 +114,12 @@ class DelimitedReader:
         header = next((line for line in self.file.lines() if line.strip()), "")
         return "," if "," in header else next((other for other in ";\t|" if other in header), ",")
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield every record with the line it begins in, skipping blank lines."""
+    def _records(self) -> Iterator[tuple[int, list[str] | WrongRow]]:
+        """Yield every record with the line it begins in, skipping blank lines.
+
+        Where wrong rows are kept, one whose quotes are wrong comes as what is wrong with it, unless it spans
+        several lines: then it is not known where the next row begins.
+        """
         taken: list[str] = []  # the lines of the record being read
 
         def lines() -> Iterator[str]:
@@ -108,16 +129,23 @@ class DelimitedReader:
 
         reader = csv.reader(lines(), **self._options)
         line = self._above + 1
-        try:
-            for record in reader:
+        while True:
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as problem:
+                place, what = self._misquoted(line, problem)
+                if not self.keeps_wrong or len(taken) > 1:
+                    raise self.file.wrong(place, what) from problem
+                yield line, WrongRow(place, what)
+            else:
                 if record:
                     if len(taken) > 1:
                         self._note_joined(line, taken, len(record))
                     yield line, record
-                line = self._above + reader.line_num + 1
-                taken.clear()
-        except csv.Error as problem:
-            raise self.file.wrong(*self._misquoted(line, problem)) from problem
+            line = self._above + reader.line_num + 1
+            taken.clear()
 
     def _note_joined(self, line: int, lines: list[str], fields: int) -> None:
         """Remember a record that spans several lines, and how many of them look like separate records."""
@@ -149,14 +177,19 @@ class DelimitedReader:
             next(records)
         while True:
             with _long_fields():
-                part = []
-                for line, record in islice(records, rows):
-                    if len(record) != len(self.columns):
+                part: list[list[str]] = []
+                self.wrong = {}
+                for line, found in islice(records, rows):
+                    record = [] if isinstance(found, WrongRow) else found
+                    if isinstance(found, WrongRow):
+                        self.wrong[len(part)] = str(found)
+                    elif len(record) != len(self.columns):
                         first = "the header" if self._header else "the first row"
-                        raise self.file.wrong(
-                            line, f"expected {len(self.columns)} fields as in {first}, got {len(record)}"
-                        )
-                    part.append([record[place] for place in places])
+                        what = f"expected {len(self.columns)} fields as in {first}, got {len(record)}"
+                        if not self.keeps_wrong:
+                            raise self.file.wrong(line, what)
+                        self.wrong[len(part)] = f"line {line}: {what}"
+                    part.append([record[place] if place < len(record) else "" for place in places])
             if not part:
                 self._warn()
                 return
@@ -220,6 +253,7 @@ class ParquetReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.joined: list[tuple[int, int]] = []
+        self.keeps_wrong, self.wrong = False, dict[int, str]()  # its rows have their types
         with self._rows("DESCRIBE SELECT *", 1000) as parts:
             self.columns = [row[0] for part in parts for row in part]
 

@@ -1,13 +1,14 @@
 """Tables of texts and labels from files."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nabi import _checks
 from nabi._public import public
+from nabi.data._standard_input import CALLED, STANDARD_INPUT, kept_input
 from nabi.data._tables._excel_table import ExcelReader
 from nabi.data._tables._json_tables import JsonReader
 from nabi.data._tables._table_formats import DelimitedReader, ParquetReader, Reader, line_numbers
@@ -22,6 +23,7 @@ _PARQUET, _EXCEL, _ZIP = ".parquet", ".xlsx", ".zip"
 TABLE_ENDINGS = (*_DELIMITED, *_JSON, _PARQUET, _EXCEL)
 """What the names of tables end in, before the ending of a compression."""
 _ROWS_AT_ONCE = 10_000
+_WRONG_ROWS = ("raise", "keep")
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,15 @@ class Table:
 
     `first_row` is the number of the first row in the file, counted from 1 without the header. `joined` has
     the first and last line of each row of a CSV or TSV file that spans several lines because of a quoted
-    field.
+    field. `wrong` says what is wrong with rows that could not be read, by their place in the columns, if such
+    rows are kept.
     """
 
     path: Path
     columns: dict[str, list[Any]]
     first_row: int = 1
     joined: tuple[tuple[int, int], ...] = ()
+    wrong: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -65,15 +69,16 @@ def read_table(
     separator: str | None = None,
     quoted: bool = True,
     header: bool = True,
+    wrong_rows: str = "raise",
 ) -> Table:
     """Read columns of a table; the other columns are not kept.
 
     The file name determines the format: `.csv` and `.tsv` with a header, `.jsonl` or `.ndjson` with a JSON
     object per line, `.json` with an array of objects or an object per line, `.parquet`, and `.xlsx`, of
     which the first sheet is read (by openpyxl: `pip install nabi[xlsx]`). All but the last two may be
-    compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python 3.14) `.zst`, or be the only file in a `.zip`. Blank
-    lines are skipped. Values are text in CSV and TSV files; the others keep types. What a JSON object lacks,
-    and an empty cell of Excel, is None.
+    compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python 3.14) `.zst`, or be the only file in a `.zip`. `-` is
+    standard input: JSON if it begins with `{` or `[`, CSV otherwise. Blank lines are skipped. Values are text
+    in CSV and TSV files; the others keep types. What a JSON object lacks and an empty cell of Excel are None.
 
     Args:
         path: of the file.
@@ -88,6 +93,9 @@ def read_table(
             were joined into one row although they look like separate rows.
         header: whether the first line of a CSV, TSV or Excel file has the column names. Without a header
             the columns are named by number, `"0"`, `"1"`, ...
+        wrong_rows: what to do about a row with too few or too many fields, or that is no JSON object:
+            "raise" an error, or "keep" its place, with what fields it has; `Table.wrong` then says what is
+            wrong, and only a file without a row that can be read is an error.
 
     Raises:
         MissingFileError: if the file does not exist.
@@ -104,17 +112,28 @@ def read_table(
     ['Good, really', 'Bad']
     >>> len(table)
     2
+    >>> _ = path.write_text('text,label\\nGood,really,1\\nBad,0\\n')
+    >>> table = read_table(path, wrong_rows="keep")
+    >>> table["text"], dict(table.wrong)
+    (['Good', 'Bad'], {0: 'line 2: expected 2 fields as in the header, got 3'})
     """
     whole: Table | None = None
     for part in stream_table(
-        path, columns, encoding=encoding, separator=separator, quoted=quoted, header=header
+        path,
+        columns,
+        encoding=encoding,
+        separator=separator,
+        quoted=quoted,
+        header=header,
+        wrong_rows=wrong_rows,
     ):
         if whole is None:
             whole = part
         else:
+            wrong = {len(whole) + place: what for place, what in part.wrong.items()}
             for name, values in part.columns.items():
                 whole.columns[name].extend(values)
-            whole = replace(whole, joined=whole.joined + part.joined)
+            whole = replace(whole, joined=whole.joined + part.joined, wrong={**whole.wrong, **wrong})
     assert whole is not None, "a stream without rows raises"
     return whole
 
@@ -129,6 +148,7 @@ def stream_table(
     separator: str | None = None,
     quoted: bool = True,
     header: bool = True,
+    wrong_rows: str = "raise",
 ) -> Iterator[Table]:
     """Read columns of a table, `rows` rows at a time, so that the file may be larger than memory.
 
@@ -142,7 +162,10 @@ def stream_table(
     [(1, [0, 1]), (3, [2, 3]), (5, [4])]
     """
     rows = _checks.whole("rows", rows)
+    if wrong_rows not in _WRONG_ROWS:
+        raise ArgumentError(f"wrong_rows: expected 'raise' or 'keep', got {wrong_rows!r}")
     file, reader = _opened(path, encoding, separator, quoted, header)
+    reader.keeps_wrong = wrong_rows == "keep"
     if columns is None:
         wanted = reader.columns
     else:
@@ -156,15 +179,20 @@ def stream_table(
 
 
 def _stream(path: Path, reader: Reader, columns: list[str] | None, rows: int) -> Iterator[Table]:
-    row = 1
+    row, unreadable = 1, 0
+    first = ""
     for part in reader.parts(columns, rows):
         values = dict(zip(columns or reader.columns, part, strict=True))
-        table = Table(path, values, row, tuple(reader.joined))
+        table = Table(path, values, row, tuple(reader.joined), reader.wrong)
         reader.joined.clear()
+        unreadable += len(table.wrong)
+        first = first or next(iter(table.wrong.values()), "")
         row += len(table)
         yield table
     if row == 1:
         raise FileFormatError(f"path: {path} has a header but no rows")
+    if unreadable == row - 1:
+        raise FileFormatError(f"path: {path}: none of its rows can be read: {first}")
 
 
 @public
@@ -201,6 +229,8 @@ def _opened(
 ) -> tuple[Path, Reader]:
     """Return the file, and a reader of its format that has read the columns."""
     path = _checks.path("path", given)
+    if path == STANDARD_INPUT:
+        return CALLED, _reader_of_input(encoding, separator, quoted, header)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
@@ -211,8 +241,7 @@ def _opened(
     if separator is not None:
         if kind in (*_JSON, _PARQUET, _EXCEL):
             raise ArgumentError(f"separator: expected none for {path.name}, got {separator!r}")
-        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n\0':
-            raise ArgumentError(f"separator: expected one character, got {separator!r}")
+        _check_separator(separator)
     elif kind not in TABLE_ENDINGS or packed_whole:
         raise ArgumentError(
             f"path: expected a table, {', '.join((*_DELIMITED, *_JSON))} (also with "
@@ -231,3 +260,19 @@ def _opened(
         between = "\t" if separator is None and kind == ".tsv" else separator
         reader = DelimitedReader(TextFile(path, encoding), between, quoted, header)
     return path, reader
+
+
+def _reader_of_input(encoding: str, separator: str | None, quoted: bool, header: bool) -> Reader:
+    """Return a reader of what comes from standard input, in the format that it begins like."""
+    if separator is not None:
+        _check_separator(separator)
+    file = TextFile(kept_input(), encoding, CALLED)
+    begins = next((line.lstrip()[0] for line in file.lines() if line.strip()), "")
+    if separator is None and begins and begins in "{[":
+        return JsonReader(file, arrays=True)
+    return DelimitedReader(file, separator, quoted, header)
+
+
+def _check_separator(separator: Any) -> None:
+    if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n\0':
+        raise ArgumentError(f"separator: expected one character, got {separator!r}")

@@ -19,9 +19,9 @@ from nabi.native.addresses import arguments, expect, to_fill, to_read
 from nabi.native.bound import BoundPass, Run, Slot
 from nabi.native.vectors import BYTE, INDEX, POINTER, Vectors, index, loop_over
 
-__all__ = ["NativeDropout", "draw", "thin", "write"]
+__all__ = ["BLOCK", "NativeDropout", "draw", "thin", "write"]
 
-_BLOCK = 64
+BLOCK = 64
 """Elements of a block: four words of sixteen counters."""
 
 _HALF = 8
@@ -33,23 +33,25 @@ _LOW = 0xFFFFFFFF
 _DRAW_COST, _THIN_COST = 8.0, 1.0
 
 
-def draw(count: int, rate: float, key: Tensor) -> Tensor:
+def draw(count: int, rate: float, key: Tensor, first: int = 0) -> Tensor:
     """Draw which of `count` elements are kept, one bit each, the first in the lowest bit of the first byte.
 
     Args:
         count: number of elements.
         rate: the probability of dropping an element, below 1.
         key: 64 random bits, one number in int64.
+        first: the number of the first one in the tensor that they are of, a multiple of `BLOCK`.
     """
     expect("key", key, (), torch.int64)
-    bits = torch.empty(-(-count // _BLOCK) * _HALF, dtype=torch.uint8)
-    _run("draw", _draw_arguments(bits, rate, key), count * _DRAW_COST)
+    bits = torch.empty(-(-count // BLOCK) * _HALF, dtype=torch.uint8)
+    _run("draw", _draw_arguments(bits, rate, key, first), count * _DRAW_COST)
     return bits
 
 
-def _draw_arguments(bits: Tensor, rate: float, key: Tensor | None) -> tuple[int, ...]:
+def _draw_arguments(bits: Tensor, rate: float, key: Tensor | None, first: int = 0) -> tuple[int, ...]:
     threshold = min(round(rate * 2**32), _LOW)
-    return to_fill(bits), 0 if key is None else to_read(key), bits.numel() // _HALF, threshold
+    blocks = bits.numel() // _HALF
+    return to_fill(bits), 0 if key is None else to_read(key), blocks, threshold, first // BLOCK
 
 
 class NativeDropout:
@@ -63,11 +65,11 @@ class NativeDropout:
         addresses, count = _addresses(), like.numel()
         self._like = like.new_empty(0)
         self._shape, self.rate = like.shape, rate
-        self._bits = torch.empty(-(-count // _BLOCK) * _HALF, dtype=torch.uint8)
+        self._bits = torch.empty(-(-count // BLOCK) * _HALF, dtype=torch.uint8)
         self._y, self._dx = like.new_empty(2, *like.shape).unbind()
         thin = addresses["thin32" if like.dtype is torch.float32 else "thin64"]
         factor = _bits_of(1.0 / (1.0 - rate))
-        self._draw = Run(addresses["draw"], arguments(4, _draw_arguments(self._bits, rate, None)))
+        self._draw = Run(addresses["draw"], arguments(5, _draw_arguments(self._bits, rate, None)))
         self._there, self._back = (
             Run(thin, arguments(5, (0, to_read(self._bits), to_fill(found), count, factor)))
             for found in (self._y, self._dx)
@@ -114,7 +116,7 @@ def _bits_of(number: float) -> int:
 def thin(x: Tensor, bits: Tensor, scale: float) -> Tensor:
     """Return `x * scale` where an element is kept, `x * 0` elsewhere; `x` is contiguous."""
     count = x.numel()
-    expect("bits", bits, (-(-count // _BLOCK) * _HALF,), torch.uint8)
+    expect("bits", bits, (-(-count // BLOCK) * _HALF,), torch.uint8)
     expect("x", x, x.shape, torch.float32 if x.dtype is torch.float32 else torch.float64)
     found = torch.empty_like(x)
     name = "thin32" if x.dtype is torch.float32 else "thin64"
@@ -165,7 +167,7 @@ def _share(b: ir.IRBuilder, total: Any, thread: Any, threads: Any) -> tuple[Any,
 
 
 def _write_draw(module: ir.Module) -> None:
-    b, (bits, key_at, blocks, threshold), thread, threads = _function(module, "draw", 2, 2)
+    b, (bits, key_at, blocks, threshold, before), thread, threads = _function(module, "draw", 2, 3)
     key = b.load(key_at, align=8, typ=INDEX)
     v = Vectors(b, "float64", _HALF)  # words of 32 bits are stored in 64 bits, to hold their products
     low, shift = v.integer_constant(_LOW), v.integer_constant(32)
@@ -175,7 +177,7 @@ def _write_draw(module: ir.Module) -> None:
              for half in range(2)]  # fmt: skip
     first, stop = _share(b, blocks, thread, threads)
     with loop_over(b, first, stop) as at:
-        base = v.splat(b.mul(at, index(2 * _HALF)))
+        base = v.splat(b.mul(b.add(at, before), index(2 * _HALF)))
         for half in range(2):
             counter = b.add(base, lanes[half])
             words = [

@@ -17,7 +17,7 @@ from nabi.models._captioner._settings import CaptionSettings
 from nabi.models._captioner._training import Captioned, CaptionReport, CaptionTraining, nats
 from nabi.models._captioner._writing import Caption, CaptionAttention, join, look, write
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["Captioner"]
 
@@ -80,6 +80,7 @@ class Captioner(TaskModel):
         validation: tuple[Any, Sequence[str]] | None = None,
         validation_share: float = 0.1,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> CaptionReport:
@@ -100,6 +101,9 @@ class Captioner(TaskModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -108,6 +112,7 @@ class Captioner(TaskModel):
                 of the files or more that cannot be read, and a share that leaves nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         size = self.asked.image_size
         samples = read_samples("images", images, captions, size)
         skipped = samples.skipped
@@ -119,7 +124,9 @@ class Captioner(TaskModel):
             train, held_out = samples, read_samples("validation", *validation, size)
             skipped += held_out.skipped
         data = _Data(train, held_out, skipped)
-        report: CaptionReport = self._learn(data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        report: CaptionReport = self._learn(
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
         return report
 
     def _prepare(self, data: _Data) -> CaptionSettings:
@@ -237,11 +244,18 @@ class Captioner(TaskModel):
         text = self.caption(pixels)[0].text if caption is None else check_captions([caption])[0]
         return look(self.network, self.vocabulary, pixels, text)
 
+    @public
+    def spelled(self, captions: Sequence[str]) -> list[str]:
+        """Return captions as the model could say them at best: in its own spelling, in words that it knows.
+
+        Raises:
+            ArgumentError: for what are no captions.
+        """
+        self._check_trained()
+        codes = self.vocabulary.encode(check_captions(captions))
+        return [join(self.vocabulary, tuple(one[1:].tolist())) for one in codes]
+
     def _exact(self, samples: CaptionSamples, beam: int) -> float:
         found = self.caption(samples.images, beam=beam)
-        # What it could have said at best: the same text in its own spelling.
-        right = [
-            join(self.vocabulary, tuple(codes[1:].tolist()))
-            for codes in self.vocabulary.encode(samples.captions)
-        ]
+        right = self.spelled(samples.captions)
         return float(np.mean([one.text == text for one, text in zip(found, right, strict=True)]))

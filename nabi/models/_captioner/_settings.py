@@ -58,6 +58,7 @@ class CaptionSettings(AdamWSettings):
     epochs: int | None = shared.epochs(
         None, "times that everything is gone through; chosen from its number by default."
     )
+    patience: int | None = shared.patience()
     learning_rate: float = shared.learning_rate(
         4e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
     )

@@ -156,6 +156,11 @@ class CaptionTraining(ResumableTraining):
         return _loss(self._captioner, batch, self.generator)
 
     @property
+    def validation_share(self) -> float:
+        """How much was held out, as a share of what an epoch learns from."""
+        return len(self._validation) / len(self._train)
+
+    @property
     def validates(self) -> bool:
         """Whether anything was held out."""
         return len(self._validation) > 0

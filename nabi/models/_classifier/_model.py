@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -14,7 +15,7 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.data import Labels, Vocabulary
-from nabi.errors import ArgumentError, UnknownNameError, unknown_name
+from nabi.errors import ArgumentError, OutputError, TableWarning, UnknownNameError, unknown_name
 from nabi.files import ModelFile, check_figures, part, reading
 from nabi.layers import Dense, Embedding
 from nabi.models._classifier._comparison import compare
@@ -33,6 +34,7 @@ from nabi.models._task._answers import note_answers
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._described import check_fields
 from nabi.models._task._system import System
+from nabi.training import TimeLimit, as_time_limit
 
 __all__ = ["Prediction", "TextClassifier"]
 
@@ -125,6 +127,8 @@ class TextClassifier(System):
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> Report:
@@ -147,13 +151,20 @@ class TextClassifier(System):
             encoding: of the tables.
             separator: between the columns of .csv files; found out by default.
             quoted: False for .csv files in which a quote is a character like others.
+            checkpoint: a file that keeps where training stands, written after every epoch: the same call goes
+                on from there after an interruption, and ends with the same weights as if there had been
+                none. It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: it ends by the clock, with
+                the best weights so far. The clock runs from the call on; what is measured after the last
+                validation comes on top.
             verbose: 0 nothing, 1 or "auto" what was chosen and a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`.
 
         Raises:
-            MissingFileError, FileFormatError: for a table that is not there or damaged.
+            MissingFileError, FileFormatError: for a table that is not there or damaged, a damaged checkpoint.
             ArgumentError: for columns, labels or shares from which nothing can be learnt.
         """
+        limit = as_time_limit(minutes)
         parts = read_text_parts(
             source,
             labels,
@@ -174,13 +185,41 @@ class TextClassifier(System):
         if verbose != 0:
             for note in parts.notes:
                 print(note)
-        return self.fit_parts(parts, verbose=verbose, callbacks=callbacks)
+        return self._fit_parts(parts, checkpoint, limit, verbose, callbacks)
 
     @public
-    def fit_parts(self, parts: Parts, *, verbose: int | str = "auto", callbacks: Any = None) -> Report:
+    def fit_parts(
+        self,
+        parts: Parts,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> Report:
         """Learn from samples that are read and divided already; see `fit`."""
+        return self._fit_parts(parts, checkpoint, as_time_limit(minutes), verbose, callbacks)
+
+    def _fit_parts(
+        self,
+        parts: Parts,
+        checkpoint: str | os.PathLike[str] | None,
+        limit: TimeLimit | None,
+        verbose: int | str,
+        callbacks: Any,
+    ) -> Report:
         start = time.perf_counter()
-        learnt = train(parts, self.asked, self.cell, verbose=verbose, callbacks=callbacks)
+        learnt = train(
+            parts,
+            self.asked,
+            self.cell,
+            checkpoint=None
+            if checkpoint is None
+            else _checks.path("checkpoint", checkpoint, wrong=OutputError),
+            limit=limit,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
         self.model, self.vocabulary, self.labels = learnt.model, learnt.vocabulary, learnt.labels
         self.settings, self.reasons = learnt.settings, learnt.reasons
         self.shares, self.history = learnt.shares, learnt.history
@@ -188,7 +227,7 @@ class TextClassifier(System):
         self.columns, self.notes = parts.columns, parts.notes
         self.has_aspects = parts.train.aspects is not None
         self.trained = True
-        self.seconds = time.perf_counter() - start
+        self.seconds = learnt.earlier + time.perf_counter() - start
         self.validation_report = (
             None
             if parts.validation is None
@@ -375,10 +414,13 @@ class TextClassifier(System):
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
+        header: bool = True,
+        wrong_rows: str = "raise",
     ) -> Report:
         """Compare with the right labels of a table or of lists; arguments as in `fit`.
 
-        The columns of a table are those of the training unless others are named.
+        The columns of a table are those of the training unless others are named. `wrong_rows` says whether a
+        row that cannot be read is an error ("raise"), or is left out and named by a `TableWarning` ("keep").
 
         Raises:
             ArgumentError, MissingFileError, FileFormatError: as `fit`; `UnknownNameError` for a label that
@@ -392,8 +434,10 @@ class TextClassifier(System):
             aspects,
             columns=columns,
             label_separator=self.settings.label_separator,
-            table=TableFormat(encoding, separator, quoted),
+            table=TableFormat(encoding, separator, quoted, header, wrong_rows),
         )
+        if samples.wrong:
+            warnings.warn(samples.wrong, TableWarning, stacklevel=3)
         if labels is None and (columns is None or columns.label is None):
             raise ArgumentError("labels: expected the right ones to compare with, got None")
         self._check_known(samples)

@@ -81,6 +81,8 @@ class TableFormat:
     encoding: str = "utf-8"
     separator: str | None = None
     quoted: bool = True
+    header: bool = True
+    wrong_rows: str = "raise"
 
 
 UTF8 = TableFormat()
@@ -99,6 +101,8 @@ class Samples:
     """Labels that have a column each, whether or not any text has them."""
     notes: tuple[str, ...] = ()
     """What a user should know about them, such as rows left out."""
+    wrong: str = ""
+    """Which rows could not be read, and why; "" if all could."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -150,7 +154,7 @@ def collect_samples(
                 "labels: expected None for a table, which has its own labels; name their column with label="
             )
         found = read_table(source, columns.names, **asdict(table))
-        texts, places = found[columns.text], _Places(found)
+        texts, places = found[columns.text], _Places(found, table.wrong_rows == "keep")
         own = _labels_of(found, columns, places)
         joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
@@ -174,9 +178,21 @@ def collect_samples(
 class _Places:
     """How error messages name a row."""
 
-    def __init__(self, table: Table | None = None) -> None:
-        self._table = table
+    def __init__(self, table: Table | None = None, keeps_wrong: bool = False) -> None:
+        self._table, self.keeps_wrong = table, keeps_wrong
+        self.wrong = dict(table.wrong) if table is not None else {}
+        """What is wrong with rows that are passed over."""
         self.what = "texts" if table is None else str(Path(table.path).name)
+
+    @property
+    def told(self) -> str:
+        """What is wrong with rows that are passed over, in a sentence; "" where there are none."""
+        if not self.wrong:
+            return ""
+        first = [what for _, what in sorted(self.wrong.items())[:_NAMED]]
+        more = f"; and {len(self.wrong) - len(first):,} more" if len(self.wrong) > len(first) else ""
+        are = "row cannot be read and is" if len(self.wrong) == 1 else "rows cannot be read and are"
+        return f"{self.what}: {len(self.wrong):,} {are} left out: {'; '.join(first)}{more}"
 
     def row(self, position: int) -> str:
         if self._table is None:
@@ -230,11 +246,19 @@ def _cleaned(
     kept_aspects: list[str] = []
     without: Counter[str] = Counter()
     for position, value in enumerate(texts):
-        text = _as_text(value, "text", places, position)
+        if position in places.wrong:
+            continue
         label: Label | None = ""
-        if labels is not None:
-            label = _as_label(labels[position], several, label_separator, places, position)
-        about = "" if aspects is None else _as_text(aspects[position], "aspect", places, position)
+        try:
+            text = _as_text(value, "text", places, position)
+            if labels is not None:
+                label = _as_label(labels[position], several, label_separator, places, position)
+            about = "" if aspects is None else _as_text(aspects[position], "aspect", places, position)
+        except ArgumentError as problem:
+            if not places.keeps_wrong:
+                raise
+            places.wrong[position] = str(problem)
+            continue
         if not text or label is None or (aspects is not None and not about):
             without["text" if not text else "label" if label is None else "aspect"] += 1
             continue
@@ -243,13 +267,20 @@ def _cleaned(
         kept_aspects.append(about)
     if not kept_texts:
         missing = " and ".join(without)
+        if not without:
+            raise ArgumentError(places.told)
         raise ArgumentError(f"{places.what}: all {len(texts):,} rows are without {missing}")
     notes = [
         f"{_rows(count)} without {missing} {'is' if count == 1 else 'are'} left out"
         for missing, count in sorted(without.items())
     ]
     return Samples(
-        kept_texts, kept_labels, None if aspects is None else kept_aspects, several, notes=tuple(notes)
+        kept_texts,
+        kept_labels,
+        None if aspects is None else kept_aspects,
+        several,
+        notes=tuple(notes),
+        wrong=places.told,
     )
 
 

@@ -85,11 +85,8 @@ class TextSettings(Settings):
         None, "texts per step of training; texts of about the same length are put together."
     )
     epochs: int | None = shared.epochs(None, "at most.")
-    patience: int | None = setting(
-        None,
-        whole(optional=True),
-        "epochs without a lower validation loss before training ends; the best weights are kept.",
-        Option(_TRAINING, "Stop after this many epochs without a lower validation loss."),
+    patience: int | None = shared.patience(
+        "epochs without a lower validation loss before training ends; the best weights are kept."
     )
     learning_rate: float | None = shared.learning_rate(None, "of Adam.")
     word_features: bool = setting(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._classifier._decision import Decisions, as_logits
 from nabi.models._classifier._encoding import encode_texts
+from nabi.models._classifier._kept_run import KeptRun
 from nabi.models._classifier._network import build_network, read_codes
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights
@@ -22,7 +24,7 @@ from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts
 from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, make_cell
-from nabi.training import Callback, EarlyStopping, as_callbacks
+from nabi.training import Callback, EarlyStopping, TimeLimit, as_callbacks
 
 __all__ = ["Learnt", "train"]
 
@@ -48,6 +50,9 @@ _TEXTS_LOOKED_AT = 2_000
 # longer than those of any language.
 _MOST_LETTERS, _LENGTH_WITHOUT_WORDS = 26, 25
 
+# Of a training whose time is up before its first batch, of which there is one.
+_LEAST_SECONDS = 0.1
+
 Codes = list[npt.NDArray[np.int32]]
 
 
@@ -65,10 +70,19 @@ class Learnt:
     interrupted: bool
     simple: SimpleModel | None
     decisions: Decisions
+    earlier: float
+    """Seconds of training before it was interrupted and went on."""
 
 
 def train(
-    parts: Parts, asked: TextSettings, cell: CellChoice, *, verbose: int | str, callbacks: Any
+    parts: Parts,
+    asked: TextSettings,
+    cell: CellChoice,
+    *,
+    checkpoint: Path | None,
+    limit: TimeLimit | None,
+    verbose: int | str,
+    callbacks: Any,
 ) -> Learnt:
     """Train on samples that are divided and checked.
 
@@ -76,6 +90,7 @@ def train(
 
     Raises:
         NotFiniteError: if the loss becomes NaN or infinite.
+        FileFormatError, ArgumentError: as `KeptRun`, for a checkpoint that is there.
     """
     heard = as_callbacks(callbacks)
     training, validation = parts.train, parts.validation
@@ -96,6 +111,11 @@ def train(
     assert settings.maxlen is not None
     if any(len(sequence) > settings.maxlen for sequence in codes):
         codes = _encode(vocabulary, training, settings, settings.maxlen)
+    earlier = 0.0
+    if checkpoint is not None:
+        kept = KeptRun(checkpoint, settings, parts)
+        earlier = kept.seconds
+        heard = [*heard, kept, kept.backup]
     truth = None if validation is None else labels.encode(validation.labels)
     simple = SimpleModel.learn(
         training,
@@ -115,7 +135,10 @@ def train(
         )
         if verbose != 0:
             print(*_settings_lines(settings, reasons), sep="\n", flush=True)
-        interrupted = _fit(model, codes, targets, labels, settings, vocabulary, validation, verbose, heard)
+        minutes = None if limit is None else max(limit.left - earlier, _LEAST_SECONDS) / 60
+        interrupted = _fit(
+            model, codes, targets, labels, settings, vocabulary, validation, verbose, heard, minutes
+        )
     counts = targets.sum(0) if labels.several else np.bincount(targets, minlength=len(labels.names))
     shares = np.asarray(counts / len(targets), dtype=np.float64)
     decisions = _decide(model, simple, settings, labels, shares, vocabulary, validation)
@@ -124,7 +147,17 @@ def train(
         print(*_settings_lines(settings, more), sep="\n", flush=True)
     history = {} if model.history is None else model.history.history
     return Learnt(
-        model, vocabulary, labels, settings, reasons | more, shares, history, interrupted, simple, decisions
+        model,
+        vocabulary,
+        labels,
+        settings,
+        reasons | more,
+        shares,
+        history,
+        interrupted,
+        simple,
+        decisions,
+        earlier,
     )
 
 
@@ -279,6 +312,7 @@ def _fit(
     validation: Samples | None,
     verbose: int | str,
     callbacks: list[Callback],
+    minutes: float | None,
 ) -> bool:
     """Train; return whether Ctrl-C ended it."""
     from nabi.optimizers import Adam
@@ -309,7 +343,12 @@ def _fit(
     )
     try:
         model.fit(
-            groups, epochs=settings.epochs, validation_data=held_out, verbose=verbose, callbacks=callbacks
+            groups,
+            epochs=settings.epochs,
+            validation_data=held_out,
+            verbose=verbose,
+            callbacks=callbacks,
+            minutes=minutes,
         )
     except KeyboardInterrupt:
         # The batch is finished, and the weights are those of the best epoch.

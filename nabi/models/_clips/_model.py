@@ -20,6 +20,7 @@ from nabi.models._sequences._report import SequenceReport
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._sequences._stream import SequenceStream
 from nabi.models._sequences._training import SequenceTraining
+from nabi.training import as_time_limit
 
 __all__ = ["ClipClassifier"]
 
@@ -73,6 +74,7 @@ class ClipClassifier(SequenceModel):
         validation_share: float = 0.15,
         test: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> SequenceReport:
@@ -98,6 +100,9 @@ class ClipClassifier(SequenceModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -109,6 +114,7 @@ class ClipClassifier(SequenceModel):
                 be used, fewer than two classes, and a share that leaves nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         found, known = self._read("clips", clips, labels, groups, self.asked)
         classes = learn_labels(known, found.names, "class")
         train = _labelled(found, known, classes)
@@ -133,6 +139,7 @@ class ClipClassifier(SequenceModel):
             classes,
             test=parts["test"],
             checkpoint=checkpoint,
+            limit=limit,
             verbose=verbose,
             callbacks=callbacks,
         )

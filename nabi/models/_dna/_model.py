@@ -19,6 +19,7 @@ from nabi.models._sequences._model import SequenceData, SequenceModel, SequenceP
 from nabi.models._sequences._report import SequenceReport
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._sequences._training import SequenceTraining
+from nabi.training import as_time_limit
 
 __all__ = ["DNAClassifier"]
 
@@ -79,6 +80,7 @@ class DNAClassifier(SequenceModel):
         validation_share: float = 0.1,
         names: Sequence[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> SequenceReport:
@@ -98,6 +100,9 @@ class DNAClassifier(SequenceModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -106,6 +111,7 @@ class DNAClassifier(SequenceModel):
                 class only or not one for each base, and a share that leaves nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         settings: DNASettings = self.asked
         answer = self._answer
         texts, codes, told = _read("sequences", sequences, names)
@@ -128,7 +134,15 @@ class DNAClassifier(SequenceModel):
                 f"positions: 'yes' needs sequences of one length, got lengths from {min(lengths)} to "
                 f"{max(lengths)}"
             )
-        return self._fit(train, held_out, known, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        return self._fit(
+            train,
+            held_out,
+            known,
+            checkpoint=checkpoint,
+            limit=limit,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
 
     def _prepare(self, data: SequenceData) -> Any:
         """Take the common length, if there is one."""

@@ -31,7 +31,7 @@ from nabi.models._forecaster._state_file import read_state, time_from_json, time
 from nabi.models._forecaster._training import ForecastTraining
 from nabi.models._forecaster._windows import Windows
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["Forecaster"]
 
@@ -115,6 +115,7 @@ class Forecaster(TaskModel):
         frequency: Frequency | str | None = None,
         validation_share: float = 0.2,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> ForecastReport:
@@ -134,6 +135,9 @@ class Forecaster(TaskModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -143,6 +147,7 @@ class Forecaster(TaskModel):
                 without a value in a static column.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         horizon = _checks.whole("horizon", horizon)
         share = _checks.rate("validation_share", validation_share)
         if isinstance(source, SeriesSet):
@@ -165,7 +170,7 @@ class Forecaster(TaskModel):
         windows = Windows(plan, learnt.series, reads, held_out)
         data = _Data(series_set, plan, share, learnt, held_out, reads, windows, origins)
         report: ForecastReport = self._learn(
-            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
         )
         return report
 

@@ -67,6 +67,7 @@ class ForecastSettings(AdamWSettings):
     epochs: int | None = shared.epochs(
         None, "times that everything is gone through; chosen from its size by default."
     )
+    patience: int | None = shared.patience()
     learning_rate: float = shared.learning_rate(
         5e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
     )

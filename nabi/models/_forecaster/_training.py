@@ -99,6 +99,11 @@ class ForecastTraining(ResumableTraining):
         return torch.where(there, pinball, 0.0).sum() / count
 
     @property
+    def validation_share(self) -> float:
+        """How many rows have something held out, as a share of what an epoch learns from."""
+        return float(np.mean(self._windows.held_out > 0))
+
+    @property
     def validates(self) -> bool:
         """Whether anything was held out."""
         return bool(self._windows.held_out.any())

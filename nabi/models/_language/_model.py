@@ -14,13 +14,14 @@ from nabi._public import public
 from nabi.data import Vocabulary
 from nabi.decoding import Sampling, stream
 from nabi.errors import ArgumentError
+from nabi.models._language._figures import LanguageFigures
 from nabi.models._language._network import LanguageNetwork, LanguageSteps
 from nabi.models._language._settings import LanguageSettings
 from nabi.models._language._training import LanguageReport, Training, nats
 from nabi.models._language._words import NextWord, next_words
 from nabi.models._task._task_model import TaskModel
 from nabi.models._task._written_text import Codes, Divided, Joiner, divide, encode, read_texts
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["LanguageModel"]
 
@@ -81,6 +82,7 @@ class LanguageModel(TaskModel):
         lines: bool = False,
         encoding: str = "utf-8",
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> LanguageReport:
@@ -100,6 +102,9 @@ class LanguageModel(TaskModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -108,11 +113,12 @@ class LanguageModel(TaskModel):
             ArgumentError: for a text with nothing in it or shorter than a window, shares that leave nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         texts = read_texts(source, lines=lines, encoding=encoding)
         parts = divide(texts, validation_share, test_share, self.asked.seed)
         data = _encoded(parts, self.asked)
         report: LanguageReport = self._learn(
-            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
         )
         return report
 
@@ -167,6 +173,31 @@ class LanguageModel(TaskModel):
         self._check_trained()
         texts = read_texts(source, lines=lines, encoding=encoding)
         return nats(self.network, encode(self.vocabulary, texts, self.ends))
+
+    @public
+    def measure(self, source: Any, *, lines: bool = False, encoding: str = "utf-8") -> LanguageFigures:
+        """Return how well a text is foreseen: nats per code, perplexity, bits per character.
+
+        The text is read as by `evaluate`; arguments and errors are those of `fit`.
+
+        >>> model = LanguageModel(units=8, window=4, batch_size=2, epochs=1)
+        >>> _ = model.fit(["abab" * 50], verbose=0)
+        >>> figures = model.measure(["abababab"])
+        >>> figures.codes, figures.characters, figures.unknown
+        (8, 8, 0)
+        >>> abs(figures.nats - model.evaluate(["abababab"])) < 1e-6
+        True
+        """
+        self._check_trained()
+        texts = read_texts(source, lines=lines, encoding=encoding)
+        codes = encode(self.vocabulary, texts, self.ends)
+        return LanguageFigures(
+            self.settings.unit,
+            len(codes),
+            sum(map(len, texts)),
+            int((codes == Vocabulary.UNKNOWN).sum()),
+            nats(self.network, codes),
+        )
 
     def unknown(self, text: str) -> list[str]:
         """Return the characters or words of a text that the model does not know, each once."""

@@ -40,6 +40,7 @@ class LanguageSettings(AdamWSettings):
     epochs: int | None = shared.epochs(
         None, "times that the text is read; chosen from its length by default."
     )
+    patience: int | None = shared.patience()
     learning_rate: float = shared.learning_rate(3e-3)
     schedule: str = shared.schedule()
     warmup: int = shared.warmup()

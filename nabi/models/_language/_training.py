@@ -209,6 +209,11 @@ class Training(ResumableTraining):
         return functional.cross_entropy(logits.flatten(0, 1), y.flatten()), y.numel()
 
     @property
+    def validation_share(self) -> float:
+        """How much was held out, as a share of what an epoch learns from."""
+        return len(self._validation) / len(self._train)
+
+    @property
     def validates(self) -> bool:
         """Whether a text was held out."""
         return len(self._validation) > 0

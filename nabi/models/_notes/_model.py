@@ -10,7 +10,7 @@ import torch
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data import Frame, roll_of
+from nabi.data import KEYS, Frame, roll_of
 from nabi.errors import ArgumentError
 from nabi.models._notes._network import NoteNetwork, NoteSteps
 from nabi.models._notes._pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls
@@ -18,7 +18,7 @@ from nabi.models._notes._sampling import FrameSampling, compose
 from nabi.models._notes._settings import NoteSettings
 from nabi.models._notes._training import NoteReport, NoteTraining, nats_per_frame
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["NoteModel"]
 
@@ -60,6 +60,9 @@ class NoteModel(TaskModel):
     network: NoteNetwork
     labels: tuple[Label, ...] = ()
     """The labels that pieces had, such as composers; none where they had none."""
+    fewest: int = 0
+    voices: int = 4
+    """How many keys sound at once in the pieces that it has learnt from, at least and at most."""
     report: NoteReport
     """Of the pieces that were held out."""
     skipped: tuple[tuple[Path, str], ...] = ()
@@ -78,6 +81,7 @@ class NoteModel(TaskModel):
         validation_share: float = 0.1,
         test_share: float = 0.1,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> NoteReport:
@@ -102,6 +106,9 @@ class NoteModel(TaskModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -111,6 +118,7 @@ class NoteModel(TaskModel):
                 labels that only some have, shares that leave nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         pieces, folder = read_pieces(source, labels, self.asked.steps_per_beat, "source")
         steps = self.asked.steps_per_beat or (1 if folder is None else folder.steps_per_beat)
         held: dict[str, Sequence[Any]] = {}
@@ -130,13 +138,16 @@ class NoteModel(TaskModel):
             for name, share in zip(("validation", "test"), drawn, strict=True)
         )
         data = _Data(rolls, validated, tested, known, steps, () if folder is None else folder.skipped)
-        report: NoteReport = self._learn(data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        report: NoteReport = self._learn(
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
         return report
 
     def _prepare(self, data: _Data) -> NoteSettings:
-        """Keep the labels, and how long the frames are."""
+        """Keep the labels, how many keys sound at once, and how long the frames are."""
         asked: NoteSettings = self.asked
         self.labels, self.skipped = data.labels, data.skipped
+        self.fewest, self.voices = data.train.keys_at_once()
         return replace(asked, steps_per_beat=data.steps_per_beat)
 
     def _make_network(self) -> NoteNetwork:
@@ -167,8 +178,8 @@ class NoteModel(TaskModel):
         )
 
     def _state(self) -> dict[str, Any]:
-        """Return the labels."""
-        return {"labels": list(self.labels)}
+        """Return the labels, and how many keys sound at once."""
+        return {"labels": list(self.labels), "fewest": self.fewest, "voices": self.voices}
 
     def _set_state(self, state: Mapping[str, Any]) -> None:
         """Take what `_state` gave."""
@@ -178,6 +189,9 @@ class NoteModel(TaskModel):
         ):
             raise ArgumentError(f"labels: expected names or whole numbers, each once, got {labels!r}")
         self.labels = labels
+        # Files of earlier versions do not say how many.
+        self.voices = _checks.whole("voices", state.get("voices", NoteModel.voices), 1, KEYS)
+        self.fewest = _checks.whole("fewest", state.get("fewest", NoteModel.fewest), 0, self.voices)
 
     # Asking -----------------------------------------------------------------------------------------------
 
@@ -203,8 +217,8 @@ class NoteModel(TaskModel):
         *,
         label: Any = None,
         temperature: float = 1.0,
-        voices: int = 4,
-        fewest: int = 0,
+        voices: int | None = None,
+        fewest: int | None = None,
         ends: bool = True,
         seed: int = 0,
     ) -> Iterator[Frame]:
@@ -221,7 +235,8 @@ class NoteModel(TaskModel):
             label: of the piece, such as its composer; for a model that has learnt labels.
             temperature: below 1 what is probable becomes more probable still, above 1 less; 0 takes the keys
                 that are more probable than not.
-            voices, fewest: how many keys sound in a frame, at most and at least.
+            voices, fewest: how many keys sound in a frame, at most and at least; as in the pieces that the
+                model has learnt from where it is not said.
             ends: whether the piece may end before so many frames, where the model says that it has ended.
             seed: the same seed composes the same music.
 
@@ -233,6 +248,10 @@ class NoteModel(TaskModel):
         """
         self._check_trained()
         frames = _checks.whole("frames", frames)
+        if voices is None:
+            voices = max(self.voices, 0 if fewest is None else fewest)
+        if fewest is None:
+            fewest = min(self.fewest, voices)
         sampling = FrameSampling(temperature, voices, fewest, seed)
         roll = torch.from_numpy(roll_of(primer, "primer"))
         number = number_of(label, self.labels) if self.labels or label is not None else None

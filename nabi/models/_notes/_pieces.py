@@ -30,6 +30,8 @@ __all__ = [
 
 Label = str | int
 
+_SHARE_OF_SILENCE, _SHARE_OF_FRAMES = 0.01, 0.999  # for the numbers of keys that sound at once
+
 
 class Rolls(NamedTuple):
     """Pieces as a network reads them."""
@@ -43,6 +45,18 @@ class Rolls(NamedTuple):
     def frames(self) -> int:
         """Of all pieces together."""
         return sum(len(roll) for roll in self.rolls)
+
+    def keys_at_once(self) -> tuple[int, int]:
+        """Return how many keys sound in a frame, at least and at most, but for a few frames.
+
+        At least is 1 where fewer than one frame in a hundred is silent, else 0; at most is what 999 of 1,000
+        frames keep to.
+        """
+        counts = torch.cat([roll.sum(1, dtype=torch.int64) for roll in self.rolls])
+        fewest = 0 if float((counts == 0).double().mean()) >= _SHARE_OF_SILENCE else 1
+        ranked = counts.sort().values
+        most = int(ranked[min(int(_SHARE_OF_FRAMES * len(ranked)), len(ranked) - 1)])
+        return fewest, max(most, 1)
 
     def fingerprint(self) -> bytes:
         """Return something that other pieces have otherwise."""

@@ -67,6 +67,7 @@ class NoteSettings(AdamWSettings):
         "in each epoch.",
     )
     epochs: int = shared.epochs(100, "times that the pieces are read.")
+    patience: int | None = shared.patience()
     learning_rate: float = shared.learning_rate(3e-3)
     schedule: str = shared.schedule()
     warmup: int = shared.warmup()

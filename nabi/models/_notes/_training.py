@@ -161,6 +161,11 @@ class NoteTraining(ResumableTraining):
         return (keys + end) / count, count
 
     @property
+    def validation_share(self) -> float:
+        """How many frames were held out, as a share of what an epoch learns from."""
+        return self._validation.frames / self._train.frames
+
+    @property
     def validates(self) -> bool:
         """Whether there are pieces to validate with."""
         return bool(self._validation.rolls)

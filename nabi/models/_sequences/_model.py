@@ -27,7 +27,7 @@ from nabi.models._sequences._stream import SequenceStream
 from nabi.models._sequences._training import BATCH_TO_READ, SequenceTraining, balanced_weights, check_frames
 from nabi.models._task._answers import note_answers
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, TimeLimit
 
 __all__ = ["SequenceModel", "SequencePrediction"]
 
@@ -152,6 +152,7 @@ class SequenceModel(TaskModel):
         labels: Labels,
         *,
         checkpoint: str | os.PathLike[str] | None,
+        limit: TimeLimit | None,
         verbose: int | str,
         callbacks: Any,
         test: SequenceSamples | None = None,
@@ -164,7 +165,7 @@ class SequenceModel(TaskModel):
             print("In the first epochs the network usually gives blanks only; this is normal for CTC.")
         data = SequenceData(train, held_out, labels, test)
         report: SequenceReport = self._learn(
-            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
         )
         return report
 

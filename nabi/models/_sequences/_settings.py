@@ -62,6 +62,7 @@ class SequenceSettings(AdamWSettings):
     epochs: int | None = shared.epochs(
         None, "passes over the training data; chosen from the number of sequences by default."
     )
+    patience: int | None = shared.patience()
     learning_rate: float = shared.learning_rate(
         4e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
     )

@@ -70,6 +70,11 @@ class SequenceTraining(ResumableTraining):
         return _mean_loss(self._networks, batch, self._class_weights, self.generator)
 
     @property
+    def validation_share(self) -> float:
+        """How much was held out, as a share of what an epoch learns from."""
+        return len(self._validation) / len(self._train)
+
+    @property
     def validates(self) -> bool:
         """Whether anything was held out."""
         return len(self._validation) > 0

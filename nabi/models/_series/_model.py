@@ -20,6 +20,7 @@ from nabi.models._sequences._stream import SequenceStream
 from nabi.models._series._reading import Series, SeriesColumns, read_series
 from nabi.models._series._settings import SeriesSettings
 from nabi.models._series._training import SeriesTraining
+from nabi.training import as_time_limit
 
 __all__ = ["SeriesClassifier"]
 
@@ -87,6 +88,7 @@ class SeriesClassifier(SequenceModel):
         separator: str | None = None,
         quoted: bool = True,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> SequenceReport:
@@ -118,6 +120,9 @@ class SeriesClassifier(SequenceModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -128,6 +133,7 @@ class SeriesClassifier(SequenceModel):
                 nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         columns = _named_columns(id, time, channels, label, group)
         reading: dict[str, Any] = {"encoding": encoding, "separator": separator, "quoted": quoted}
         per_step = self.asked.label_per_step
@@ -157,6 +163,7 @@ class SeriesClassifier(SequenceModel):
             classes,
             test=parts["test"],
             checkpoint=checkpoint,
+            limit=limit,
             verbose=verbose,
             callbacks=callbacks,
         )

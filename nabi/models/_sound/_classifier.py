@@ -15,6 +15,7 @@ from nabi.models._sound._model import SoundModel, divide
 from nabi.models._sound._settings import SoundSettings
 from nabi.models._sound._stream import SoundStream
 from nabi.models._sound._training import SoundTraining
+from nabi.training import as_time_limit
 
 __all__ = ["SoundClassifier"]
 
@@ -61,6 +62,7 @@ class SoundClassifier(SoundModel):
         validation: Any = None,
         validation_share: float = 0.1,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> SequenceReport:
@@ -81,6 +83,9 @@ class SoundClassifier(SoundModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -90,6 +95,7 @@ class SoundClassifier(SoundModel):
             MissingFileError, FileFormatError: for a file that is not there or cannot be read.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         samples, said = self._labelled(recordings, labels, rate, groups, self.asked.sample_rate)
         known = learn_labels(said, samples.names, "class")
         samples = replace(samples, targets=encode_labels(said, samples.names, "class", known))
@@ -98,7 +104,15 @@ class SoundClassifier(SoundModel):
             held_out, said = self._given(validation, rate, samples.rate)
             held_out = replace(held_out, targets=encode_labels(said, held_out.names, "class", known))
         train, held_out = divide(samples, held_out, validation_share, self.asked.seed)
-        return self._fit(train, held_out, known, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        return self._fit(
+            train,
+            held_out,
+            known,
+            checkpoint=checkpoint,
+            limit=limit,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
 
     @public
     def predict(self, recordings: Any, *, rate: int | None = None) -> list[SequencePrediction]:

@@ -22,6 +22,7 @@ from nabi.models._sound._settings import SpeechSettings
 from nabi.models._sound._stream import SpeechStream
 from nabi.models._sound._strings import Join, join_recordings, made_strings
 from nabi.models._sound._training import SpeechTraining
+from nabi.training import as_time_limit
 
 __all__ = ["SpeechRecognizer", "Transcript"]
 
@@ -86,6 +87,7 @@ class SpeechRecognizer(SoundModel):
         validation: Any = None,
         validation_share: float = 0.1,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> SequenceReport:
@@ -109,6 +111,9 @@ class SpeechRecognizer(SoundModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -119,6 +124,7 @@ class SpeechRecognizer(SoundModel):
             MissingFileError, FileFormatError: for a file that is not there or cannot be read.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         samples, said = self._labelled(recordings, texts, rate, groups, self.asked.sample_rate)
         units = self._cut(said, samples)
         known = learn_labels(units, samples.names, "string")
@@ -133,7 +139,15 @@ class SpeechRecognizer(SoundModel):
             # What is held out is joined once.
             join, random = _joining(held_out), np.random.default_rng([self.asked.seed, 2])
             held_out = made_strings(held_out, join, self.asked.joined, random)
-        return self._fit(train, held_out, known, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        return self._fit(
+            train,
+            held_out,
+            known,
+            checkpoint=checkpoint,
+            limit=limit,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
 
     def _cut(self, texts: list[Any], samples: SoundSamples) -> list[list[str]]:
         """Return the words, or characters, of each text."""

@@ -87,7 +87,9 @@ class SpeechTraining(SequenceTraining):
         white = _log_mel(networks).white_noise(_NOISE_FRAMES)
         self._join = partial(join_bands, white=white)
         self._wordless = partial(noise_bands, white=white)
-        self._words, self._joined, self._epochs = heard, settings.joined, settings.epochs
+        self._words, self._joined = heard, settings.joined
+        self._epochs: float = settings.epochs
+        """As planned when the present epoch began."""
         self._count = max(round(2 * len(train) / (settings.joined + 1)), 1)
         # Single recordings are so much shorter than strings that an epoch has more of them.
         self._more = max((settings.joined + 1) // 2, 1)
@@ -111,7 +113,7 @@ class SpeechTraining(SequenceTraining):
         if self._joined == 1:
             yield from super().batches(first)
             return
-        epoch = self.position.epoch
+        epoch, self._epochs = self.position.epoch, self.planned_epochs
         strings = self._made(self._seed, epoch)
         size = self._size * (self._more if self._is_of_words(epoch) else 1)
         for rows in strings.shuffled(size, [self._seed, epoch])[first:]:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from inspect import Parameter
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
 from nabi import _checks
 from nabi.errors import ArgumentError
@@ -236,8 +236,19 @@ class AdamWSettings(Settings):
     """Settings of a system that trains with AdamW, as `ResumableTraining` does.
 
     A subclass has the fields `epochs`, `learning_rate`, `warmup`, `clipnorm`, `weight_decay` and `seed`; it
-    may have `schedule`, which is "cosine" otherwise.
+    may have `schedule`, which is "cosine" otherwise, and `patience`.
     """
+
+    @classmethod
+    def from_dict(cls, described: Any) -> Self:
+        """Make the settings that `to_dict` described, also those of nabi 0.1, which had no patience.
+
+        Raises:
+            ArgumentError: for something else.
+        """
+        if isinstance(described, dict) and any(one.name == "patience" for one in fields(cls)):
+            described = {"patience": None} | described
+        return super().from_dict(described)
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step of training, counted from 0, of so many.

@@ -27,6 +27,7 @@ __all__ = [
     "learning_rate",
     "lowercase",
     "minimum_count",
+    "patience",
     "schedule",
     "seed",
     "tied",
@@ -130,6 +131,17 @@ def epochs(default: int | None, help: str) -> Any:
     """How often everything is gone through; None where the data decides."""
     option = Option(_TRAINING, "Maximum number of epochs.", "chosen from the data")
     return setting(default, whole(optional=default is None), help, option)
+
+
+def patience(
+    help: str = "epochs without a lower validation loss before training ends; None for all epochs, since the "
+    "learning rate falls until the last. The best weights are kept in any case.",
+) -> Any:
+    """When training ends early."""
+    option = Option(
+        _TRAINING, "Stop after this many epochs without a lower validation loss.", "3 for labels, else never"
+    )
+    return setting(None, whole(optional=True), help, option)
 
 
 def learning_rate(default: float | None, help: str = "of AdamW, at its highest.") -> Any:

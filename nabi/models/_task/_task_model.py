@@ -22,7 +22,7 @@ from nabi.layers import (
 )
 from nabi.models._task._system import System
 from nabi.small_weights import arrays_of
-from nabi.training import CallbackList, ResumableTraining, as_callbacks, make_display
+from nabi.training import CallbackList, ResumableTraining, TimeLimit, as_callbacks, make_display
 
 __all__ = ["TaskModel"]
 
@@ -86,6 +86,7 @@ class TaskModel(System):
         data: Any,
         *,
         checkpoint: str | os.PathLike[str] | None,
+        limit: TimeLimit | None,
         verbose: int | str,
         callbacks: Any,
     ) -> Any:
@@ -101,6 +102,7 @@ class TaskModel(System):
             learnt.network = learnt._make_network()
         place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = learnt._make_training(data, place)
+        training.limit = limit
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
         training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
         vars(self).update(vars(learnt))

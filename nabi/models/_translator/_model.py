@@ -36,7 +36,7 @@ from nabi.models._translator._writing import (
     text_of,
     write,
 )
-from nabi.training import ResumableTraining
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["Translator"]
 
@@ -89,6 +89,7 @@ class Translator(TaskModel):
         validation: tuple[Sequence[str], Sequence[str]] | None = None,
         validation_share: float = 0.05,
         checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
     ) -> TranslatorReport:
@@ -108,6 +109,9 @@ class Translator(TaskModel):
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: there are as many steps as
+                fit into it, at most all epochs, and the learning rate goes through its whole course in them.
+                The clock runs from the call on; what is measured after the last validation comes on top.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
 
@@ -117,9 +121,10 @@ class Translator(TaskModel):
             MissingFileError, FileFormatError: for a checkpoint that cannot be read.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
+        limit = as_time_limit(minutes)
         data = prepare(sources, targets, validation, validation_share, self.asked)
         report: TranslatorReport = self._learn(
-            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
+            data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
         )
         return report
 

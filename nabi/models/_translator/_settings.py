@@ -93,12 +93,7 @@ class TranslatorSettings(AdamWSettings):
     epochs: int | None = shared.epochs(
         None, "times that all pairs are read; by default 1,800 by the root of their number, from 5 to 300."
     )
-    patience: int | None = setting(
-        None,
-        whole(optional=True),
-        "training ends when so many epochs did not lower the validation loss; None for never.",
-        Option(_TRAINING, "Stop after this many epochs without a lower validation loss."),
-    )
+    patience: int | None = shared.patience()
     averaging: float | None = setting(
         None,
         rate(optional=True),

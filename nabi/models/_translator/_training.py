@@ -140,10 +140,15 @@ class TranslatorTraining(ResumableTraining):
 
         The probability of scheduled sampling (Bengio et al. 2015) rises evenly over the whole training.
         """
-        sampled = self.settings.scheduled_sampling * self.position.step / self.steps
+        sampled = self.settings.scheduled_sampling * self.position.step / self.planned_steps
         logits = self.network(batch, self.generator, sampled)
         smoothing = self.settings.label_smoothing
         return _cross_entropy(logits, batch.said, "mean", smoothing), int(batch.target_lengths.sum())
+
+    @property
+    def validation_share(self) -> float:
+        """How much was held out, as a share of what an epoch learns from."""
+        return len(self._validation or ()) / len(self._train)
 
     @property
     def validates(self) -> bool:

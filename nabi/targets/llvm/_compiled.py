@@ -59,6 +59,7 @@ class Compiled:
         # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
         self.is_small = self.multiply_adds * self.item_size <= 1 << 19
         # Where the arguments are that change from run to run.
+        self.zeros_at = place["from_zeros"]
         self.x_at, self.family_at, self.family_step = place["x"], place.get("family_0", 0), kernel.family_step
         states = range(len(program.state_names))
         self.initial_at = [place[f"initial_{i}"] for i in states]

@@ -36,6 +36,9 @@ class Callback:
     handles_not_finite: ClassVar[bool] = False
     # Whether it is called after all others, since it keeps what they have counted.
     comes_last: ClassVar[bool] = False
+    # Whether it leaves model and training as they are, and looks at them only between two epochs. A subclass
+    # that does so, too, says it again.
+    only_reads: ClassVar[bool] = False
     # Set in on_train_begin by a callback that has restored the model; the number of epochs already trained.
     resumed_epoch: int | None = None
 
@@ -93,6 +96,9 @@ class Callback:
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit` starts."""
 
+    def on_resume(self, epoch: int, logs: Any = None) -> None:
+        """Called after `on_train_begin` if an earlier run is resumed, which had completed so many epochs."""
+
     def on_train_end(self, logs: Any = None) -> None:
         """Called when `fit` ends, even if it was stopped."""
 
@@ -111,6 +117,8 @@ class Callback:
 
 class History(Callback):
     """The loss and metrics of every epoch, as `history["loss"]`; epoch numbers are in `epoch`."""
+
+    only_reads = True
 
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
@@ -163,7 +171,12 @@ class TerminateOnNaN(Callback):
 
 
 class CallbackList:
-    """The callbacks of one run. Methods that no callback overrides cost nothing."""
+    """The callbacks of one run. Methods that no callback overrides cost nothing.
+
+    Attributes:
+        callbacks: all of them, in the order in which they are called.
+        only_read: whether all of them leave model and training as they are.
+    """
 
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: Mapping[str, Any]) -> None:
         given = list(callbacks)
@@ -178,6 +191,9 @@ class CallbackList:
         self.handles_not_finite = any(callback.handles_not_finite for callback in self.callbacks)
         self.before_batch = self.methods("on_train_batch_begin")
         self.after_batch = self.methods("on_train_batch_end")
+        # Not what a base class says: a subclass may do anything.
+        only_reads = all(vars(type(callback)).get("only_reads", False) for callback in self.callbacks)
+        self.only_read = only_reads and not (self.before_batch or self.after_batch)
 
     def methods(self, method: str) -> list[Callable[..., Any]]:
         """Return the overridden methods of that name."""

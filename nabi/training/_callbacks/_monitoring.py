@@ -154,6 +154,9 @@ class EarlyStopping(Monitor):
         self.wait = check_counter("wait", extra["wait"])
         self.best_epoch = check_counter("best_epoch", extra["best_epoch"])
         super().set_extra(extra)
+        if self.wait >= max(self.patience, 1) and self.model.completed_epoch > 1:
+            # It was kept after its last epoch, and ended before all was done.
+            self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
         """Restore the best weights."""

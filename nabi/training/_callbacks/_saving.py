@@ -1,7 +1,5 @@
-"""Callbacks that write files: models, metrics, and resumable runs."""
+"""Callbacks that save models, and runs that can be resumed."""
 
-import csv
-import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,13 +8,13 @@ from typing import Any
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, MissingFileError, OutputError
-from nabi.files import check_counter, write_atomically
+from nabi.files import check_counter
 from nabi.training._callbacks._base import Callback
 from nabi.training._callbacks._monitoring import Monitor
 from nabi.training._compiled import KeepsExtra
 from nabi.training._workers._group import find_workers, is_first_worker
 
-__all__ = ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"]
+__all__ = ["BackupAndRestore", "ModelCheckpoint"]
 
 
 class ModelCheckpoint(Monitor):
@@ -106,45 +104,6 @@ class ModelCheckpoint(Monitor):
             self.model.save(path)
         if self.verbose:
             print(f"Epoch {epoch + 1}: saved {path}")
-
-
-class CSVLogger(Callback):
-    """Write the loss and metrics of every epoch to a CSV file.
-
-    Args:
-        filename: path of the file.
-        separator: separator of the columns.
-        append: whether to append to an existing file.
-
-    Raises:
-        OutputError: if the file cannot be written.
-    """
-
-    @public
-    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
-        self.filename = _checks.path("filename", filename, wrong=OutputError)
-        self.separator, self.append = separator, append
-        self._rows: list[dict[str, Any]] = []
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Read the existing file if rows are appended to it."""
-        self._rows = []
-        if self.append and self.filename.exists():
-            with open(self.filename, encoding="utf-8", newline="") as file:
-                self._rows = list(csv.DictReader(file, delimiter=self.separator))
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Add a row; the file is complete at all times."""
-        self._rows.append({"epoch": epoch, **(logs or {})})
-        columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, columns, delimiter=self.separator, lineterminator="\n", restval="")
-        table.writeheader()
-        table.writerows(self._rows)
-        if not is_first_worker():
-            return
-        with write_atomically(self.filename, "w") as file:
-            file.write(text.getvalue())
 
 
 class BackupAndRestore(Callback):

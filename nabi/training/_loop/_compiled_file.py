@@ -15,8 +15,7 @@ from nabi.training._loop._checkpoint import Position, TrainingState, state_from_
 from nabi.training._loop._checkpoint_checks import check_optimizer_state, check_schedule_state
 from nabi.training._losses import _classes as _losses
 from nabi.training._losses._classes import Loss
-from nabi.training._metrics import _classes as _metric_classes, _names as _metrics
-from nabi.training._metrics._classes import CLASSES
+from nabi.training._metrics import _names as _metrics
 from nabi.training._multi_output import Losses
 from nabi.training._optimizers import _names as _optimizer_names, _torch_schedules as _schedules
 
@@ -167,15 +166,19 @@ def _metric_to_file(metric: Any) -> str | dict[str, Any]:
     known = _metrics.FUNCTIONS.get(_metrics.name_of(metric))
     if isinstance(metric, str) or metric is known:
         return _metrics.name_of(metric)
+    from nabi.training._metrics import _classes  # metrics that are given by their names need none of it
+
     kind: Any = type(metric)
-    if CLASSES.get(kind.__name__) is kind:
-        return _metric_classes.serialize(metric)
+    if _classes.CLASSES.get(kind.__name__) is kind:
+        return _classes.serialize(metric)
     return f"custom:{_metrics.name_of(metric)}"
 
 
 def _metric_from_file(name: Any, custom: Mapping[str, Any]) -> Any:
     if isinstance(name, Mapping):
-        return _metric_classes.deserialize(name)
+        from nabi.training._metrics import _classes
+
+        return _classes.deserialize(name)
     if not str(name).startswith("custom:"):
         return name
     wanted = str(name).removeprefix("custom:")

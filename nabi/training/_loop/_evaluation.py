@@ -27,8 +27,11 @@ def evaluate_batches(
     callbacks: CallbackList,
     prefix: str = "",
     together: "Together | None" = None,
+    after_batch: Callable[[int, dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """The loss and the metrics on batches, their names after the prefix.
+
+    `after_batch` is called with the number of each batch that is done, and no figures.
 
     Workers that train together evaluate together: each its rows of every batch.
     """
@@ -45,6 +48,8 @@ def evaluate_batches(
                 evaluate_batch(model, compiled, batch)
             else:
                 together.evaluate(batch)
+            if after_batch is not None:
+                after_batch(number, {})
             if after:
                 logs = compiled.figures()
                 for end in after:

@@ -3,6 +3,7 @@
 `fit` is the loop over a compiled model; `_resumable_training` has that of the task models.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from nabi._checks import as_real
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.training._callbacks._base import Callback, CallbackList, History
+from nabi.training._callbacks._monitoring import EarlyStopping
+from nabi.training._callbacks._records import Ending, EpochRecord, RecordWriter
 from nabi.training._callbacks._saving import BackupAndRestore
 from nabi.training._compiled import Compiled, KeepsExtra, Trainable
 from nabi.training._data._batches import ArrayBatches, Batch, Batches, StreamBatches
@@ -21,6 +25,8 @@ from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._evaluation import evaluate_batches
 from nabi.training._loop._interrupt import FinishBatch
 from nabi.training._loop._progress import Display, make_display
+from nabi.training._loop._time_limit import TimeLimit
+from nabi.training._loop._timing import Timing
 from nabi.training._step._step import Step, start_figures
 from nabi.training._workers._group import Workers, find_workers
 
@@ -37,6 +43,9 @@ class Loop(ABC):
         epochs: number of the last epoch.
         position: where it stands.
         interrupt: whether Ctrl-C has asked for an end.
+        limit: the time that it has, if it has one.
+        timing: what watches the clock, and knows how many epochs and steps there are to be.
+        record: of the epoch that ended last, None before.
     """
 
     goes_on_within_epochs: ClassVar[bool] = False
@@ -45,10 +54,19 @@ class Loop(ABC):
     epochs: int
     position: Position
     interrupt: FinishBatch
+    limit: TimeLimit | None = None
+    timing: Timing
     is_shared: bool = False
     """Whether several workers train together, and end together."""
+    workers: Workers | None = None
+    """Those that train together; None for this process alone."""
     is_watched_elsewhere: bool = False
     """Whether another worker has a callback that is told the figures of every batch."""
+    is_resumed: bool = False
+    """Whether it goes on where an earlier run stopped; known when `begin` was called."""
+    record: EpochRecord | None = None
+    network: torch.nn.Module | None = None
+    """What learns."""
 
     # What a subclass says -----------------------------------------------------------------------------------
 
@@ -56,6 +74,32 @@ class Loop(ABC):
     @abstractmethod
     def batches_per_epoch(self) -> int | None:
         """How many batches the current epoch has, None where that is not known."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of all epochs, if it has all the time; None where that is not known."""
+        count = self.batches_per_epoch
+        return None if count is None else self.epochs * count
+
+    @property
+    def steps_done(self) -> int:
+        """How many batches were trained before it begins or goes on."""
+        return self.position.epoch * (self.batches_per_epoch or 0) + self.position.batch
+
+    @property
+    def validation_share(self) -> float:
+        """How much is validated with after an epoch, as a share of what the epoch learns from, about."""
+        return 0.0
+
+    @property
+    def may_stop_earlier(self) -> bool:
+        """Whether something may end it before its last epoch."""
+        return False
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights are kept, from 1; None for the last."""
+        return None
 
     @abstractmethod
     def batches(self, first: int) -> Iterator[Any]:
@@ -68,6 +112,11 @@ class Loop(ABC):
     @abstractmethod
     def figures(self) -> dict[str, Any]:
         """Return the loss, and what else is measured, of the batches of this epoch."""
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The rate of the last step."""
+        return None
 
     def begin(self) -> None:
         """Set the position, after the callbacks' `on_train_begin`."""
@@ -93,13 +142,17 @@ class Loop(ABC):
         """Look at what the batches have left, when all of an epoch's were trained."""
         return
 
-    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+    def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
         """Validate after an epoch; return the figures, none where there is nothing to validate with."""
         return {}
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """Take the figures of a complete epoch, before callbacks hear of it."""
         return
+
+    def from_first(self, value: Any) -> Any:
+        """Return what the first of several workers gives; without others, the value itself."""
+        return value if self.workers is None else self.workers.from_first(value)
 
     def agree(self) -> None:
         """Agree with other workers on whether to go on, when callbacks have heard of an epoch."""
@@ -122,42 +175,58 @@ class Loop(ABC):
     def run(self, display: Display, callbacks: CallbackList) -> None:
         """Train until the last epoch, an end that comes earlier, or Ctrl-C."""
         logs: dict[str, Any] = {}
+        ending: Ending = "failed"
+        writers = [one for one in callbacks.callbacks if isinstance(one, RecordWriter)]
+        for writer in writers:
+            writer.training = self
         try:
             with FinishBatch(self.is_shared) as self.interrupt:
                 callbacks.call("on_train_begin", {})
                 self.begin()
-                while not (self.interrupt.asked or self.is_at_its_end()):
+                if self.is_resumed:
+                    callbacks.call("on_resume", self.position.epoch, {})
+                workers = 1 if self.workers is None else self.workers.count
+                self.timing = Timing(self, self.limit, workers, display)
+                while not (self.interrupt.asked or self.timing.is_up or self.is_at_its_end()):
                     logs = self._epoch(display, callbacks)
+                self.timing.say_total()
                 self.end()
                 callbacks.call("on_train_end", logs)
+            ending = "stopped" if self.interrupt.asked else "complete"
         finally:
             display.close()
+            for writer in writers:
+                writer.has_ended(ending)
 
     def _epoch(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
-        position = self.position
+        position, begun = self.position, time.perf_counter()
         self.draw_alike()
         if not position.batch:
             self.begin_epoch()
-        count = self.batches_per_epoch
         callbacks.call("on_epoch_begin", position.epoch, {})
-        display.begin_epoch(position.epoch, self.epochs, count)
+        self.timing.begin_epoch()
         complete = self._batches(display, callbacks)
         logs = self.figures()
         if not complete:
             return logs
-        logs |= self.validation_figures(callbacks)
+        logs |= self.validation_figures(display, callbacks)
+        # Before `end_epoch`, with which a schedule goes on to the rate of the next one.
+        self.record = EpochRecord(
+            position.epoch, time.perf_counter() - begun, self.learning_rate, position.batch, logs
+        )
         self.end_epoch(logs)
         display.end_epoch(logs)
         callbacks.call("on_epoch_end", position.epoch, logs)
         self.agree()
         position.epoch += 1
         position.batch, position.total, position.count = 0, 0.0, 0
+        self.timing.after_epoch()
         self.keep_checkpoint()
         return logs
 
     def _batches(self, display: Display, callbacks: CallbackList) -> bool:
         """Train on the batches of an epoch; return whether it is complete then."""
-        position, step, interrupt = self.position, self.step, self.interrupt
+        position, step, interrupt, timing = self.position, self.step, self.interrupt, self.timing
         before, after = callbacks.before_batch, callbacks.after_batch
         watched = bool(after) or self.is_watched_elsewhere
         for batch in self.batches(position.batch):
@@ -170,9 +239,10 @@ class Loop(ABC):
                 for end in after:
                     end(position.batch - 1, logs)
             display.batch(position.batch, self.figures_so_far)
+            timing.after_batch()
             if interrupt.asked:
                 return not self.goes_on_within_epochs and position.batch == self.batches_per_epoch
-            if self.ends_epoch():
+            if timing.is_up or self.ends_epoch():
                 return True
             self.keep_checkpoint()
         self.end_batches()
@@ -191,8 +261,9 @@ def fit(
     callbacks: Sequence[Callback] = (),
     validation: Batches | None = None,
     validation_every: int = 1,
+    limit: TimeLimit | None = None,
 ) -> History:
-    """Train for some epochs.
+    """Train for some epochs, or as many as there is time for.
 
     `prepare` is called with the inputs of the first batch; it builds the model and gives the optimizer its
     weights, where that has not been done before.
@@ -215,11 +286,13 @@ def fit(
     training = _Fit(
         model, compiled, batches, callback_list, prepare, epochs, initial_epoch, validation, validation_every
     )
+    training.limit = limit
     if workers is not None:
         training.share_with(workers)
     try:
         training.run(display, callback_list)
     finally:
+        training.leave()
         model.train(False)
         compiled.optimizer.clear_gradients()
     if training.interrupt.asked:
@@ -257,11 +330,12 @@ class _Fit(Loop):
         validation_every: int,
     ) -> None:
         self._model, self._compiled, self._data = model, compiled, data
+        self.network = model if isinstance(model, torch.nn.Module) else None
         self._callbacks, self._prepare = callbacks, prepare
         self.epochs, self._initial_epoch, self.position = epochs, initial_epoch, Position(initial_epoch)
         self._validation, self._validation_every = validation, validation_every
-        # Whether the history, which looks at figures, is all that is called.
-        self._exclusive = all(type(callback) is History for callback in callbacks.callbacks)
+        # Whether all that is called looks at figures and weights, and leaves them as they are.
+        self._exclusive = callbacks.only_read
         # Whether the code of others runs between the batches, which may change the model.
         self._is_watched = bool(callbacks.before_batch or callbacks.after_batch)
         self._step: Step | None = None
@@ -274,19 +348,48 @@ class _Fit(Loop):
         self._together = Together(
             workers, self._model, self._compiled, self._data, self._validation, self._callbacks, self.epochs
         )
-        self.is_shared = True
+        self.workers, self.is_shared = workers, True
         # They look at figures at the same batches, whichever of them has the callback.
         self.is_watched_elsewhere = self._together.is_watched
         self._is_watched = self._is_watched or self.is_watched_elsewhere
+
+    def leave(self) -> None:
+        """Let this process have all of the weights, however the training ended."""
+        if self._together is not None:
+            self._together.leave()
 
     @property
     def batches_per_epoch(self) -> int | None:
         return self._data.steps
 
+    @property
+    def learning_rate(self) -> float | None:
+        return as_real(self._compiled.optimizer.learning_rate)
+
+    @property
+    def validation_share(self) -> float:
+        held_out, steps = self._validation, self._data.steps
+        if held_out is None or not held_out.steps or not steps:
+            return 0.0
+        return held_out.steps / steps / self._validation_every
+
+    @property
+    def may_stop_earlier(self) -> bool:
+        return any(isinstance(callback, EarlyStopping) for callback in self._callbacks.callbacks)
+
+    @property
+    def best_epoch(self) -> int | None:
+        for callback in self._callbacks.callbacks:
+            if isinstance(callback, EarlyStopping) and callback.best_weights is not None:
+                return callback.best_epoch + 1
+        return None
+
     def begin(self) -> None:
         # A callback may have brought back a run that stood further on.
-        resumed = (callback.resumed_epoch or 0 for callback in self._callbacks.callbacks)
-        self.position.epoch = max(self._initial_epoch, *resumed)
+        epochs = [callback.resumed_epoch for callback in self._callbacks.callbacks]
+        resumed = [epoch for epoch in epochs if epoch is not None]
+        self.position.epoch = max(self._initial_epoch, *resumed, 0)
+        self.is_resumed = bool(resumed)
 
     def _start(self) -> None:
         start_figures(self._model, self._compiled)
@@ -325,9 +428,10 @@ class _Fit(Loop):
                     done = 1
                 position.batch += done
                 display.batch(position.batch, self.figures_so_far)
+                self.timing.after_batch()
                 if self.interrupt.asked:
                     return position.batch == self.batches_per_epoch
-                if self.ends_epoch():
+                if self.timing.is_up or self.ends_epoch():
                     return True
         self.end_batches()
         return True
@@ -338,7 +442,8 @@ class _Fit(Loop):
 
     def step(self, batch: Batch) -> None:
         compiled = self._compiled
-        if self._step is None or self._is_watched:
+        divided = self._together is not None and self._together.begin_step(self._step is None)
+        if self._step is None or self._is_watched or divided:  # weights have moved
             self._step = self._new_step()
         if self._together is None:
             self._step.train(batch)
@@ -354,6 +459,7 @@ class _Fit(Loop):
         """End the training after batch `number`, if its loss is not finite."""
         if not self._compiled.mean_loss.finite:
             if not self._callbacks.handles_not_finite:
+                self._join_weights()
                 raise self._not_finite(number, batch)
             self._model.stop_training = True
 
@@ -393,11 +499,22 @@ class _Fit(Loop):
         if not compiled.mean_loss.finite and not self._callbacks.handles_not_finite:
             raise self._not_finite(position.batch, None)
 
-    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+    def _join_weights(self) -> None:
+        if self._together is not None:
+            self._together.join_weights()
+
+    def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
+        self._join_weights()
         if self._validation is None or (self.position.epoch + 1) % self._validation_every:
             return {}
         return evaluate_batches(
-            self._model, self._compiled, self._validation, callbacks, "val_", self._together
+            self._model,
+            self._compiled,
+            self._validation,
+            callbacks,
+            "val_",
+            self._together,
+            display.validation_batch,
         )
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
@@ -407,6 +524,9 @@ class _Fit(Loop):
         self._compiled.advance_schedule("epoch", logs)
 
     def end(self) -> None:
+        self._join_weights()
+        if self.timing.is_up:
+            self._model.stop_training = True  # so that callbacks know that this is the end
         if self._together is not None:
             self._together.join_states()
         if self.position.batch or self.position.epoch > self._initial_epoch:

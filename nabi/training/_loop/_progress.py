@@ -7,7 +7,7 @@ from typing import Any
 
 from nabi.errors import ArgumentError
 
-__all__ = ["Display", "duration", "make_display"]
+__all__ = ["Display", "duration", "in_words", "make_display"]
 
 
 class Display:
@@ -15,12 +15,20 @@ class Display:
 
     shows_batches = False
     """Whether it shows the figures of every batch, which are then computed batch by batch."""
+    seconds_left: Callable[[], float | None] | None = None
+    """Says how long it takes to the end, where that is known."""
+
+    def say(self, line: str) -> None:
+        """Show a line, beside what is shown."""
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """An epoch starts."""
 
     def batch(self, done: int, read: Callable[[], dict[str, Any]]) -> None:
         """Batches are done, so many of the epoch; `read` gives the figures so far, if it shows them."""
+
+    def validation_batch(self, number: int, logs: dict[str, Any]) -> None:
+        """A batch of the validation is done, the first is 0."""
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """An epoch is done, with its figures."""
@@ -32,30 +40,35 @@ class Display:
 class Lines(Display):
     """One line per epoch, and one every half minute within a long one."""
 
-    def __init__(self) -> None:
-        self._begun = 0.0
-        self._epochs_done = 0
-        self._told = False
-
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """Remember when it started."""
         self._title = f"Epoch {epoch + 1}/{epochs}" if epochs else ""
         self._start = self._last = time.perf_counter()
-        self._begun = self._begun or self._start
-        self._epoch, self._epochs, self._steps = epoch, epochs, steps
+        self._steps = steps
+
+    def say(self, line: str) -> None:
+        """Write it."""
+        print(line, flush=True)
 
     def batch(self, done: int, read: Callable[[], dict[str, Any]]) -> None:
         """Write how far it is, if nothing was written for half a minute."""
-        now = time.perf_counter()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        of_all = f"/{self._steps:,}" if self._steps else ""
-        parts = [f"  batch {done:,}{of_all}", duration(now - self._start)]
-        if self._steps and self._epochs and not self._told:
-            whole = (now - self._start) * self._steps / done
-            parts.append(f"all {self._epochs} epochs take about {duration(whole * self._epochs)} at most")
-            self._told = True
+        if self._is_time():
+            self._write(f"batch {done:,}{f'/{self._steps:,}' if self._steps else ''}")
+
+    def validation_batch(self, number: int, logs: dict[str, Any]) -> None:
+        """Write how far it is, if nothing was written for half a minute."""
+        if self._is_time():
+            self._write(f"validation, batch {number + 1:,}")
+
+    def _is_time(self) -> bool:
+        return time.perf_counter() - self._last >= _SECONDS_BETWEEN_LINES
+
+    def _write(self, where: str) -> None:
+        self._last = now = time.perf_counter()
+        left = None if self.seconds_left is None else self.seconds_left()
+        parts = [f"  {where}", duration(now - self._start)]
+        if left is not None:
+            parts.append(f"about {in_words(left)} left")
         print(" - ".join(parts), flush=True)
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
@@ -65,12 +78,6 @@ class Lines(Display):
             " - ".join(part for part in (self._title, f"{seconds:.2f}s", figures(logs)) if part), flush=True
         )
         self._last = time.perf_counter()
-        self._epochs_done += 1
-        left = self._epochs - self._epoch - 1 if self._epochs else 0
-        rest = left * (self._last - self._begun) / self._epochs_done
-        if not self._told and rest >= _SECONDS_BETWEEN_LINES:
-            print(f"  the other {left} epochs take about {duration(rest)} at most", flush=True)
-        self._told = True
 
 
 _SECONDS_BETWEEN_LINES = 30.0
@@ -87,6 +94,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def in_words(seconds: float) -> str:
+    """Return a time as a sentence has it: "42 seconds", "3.5 minutes", "2 hours".
+
+    >>> in_words(1.2), in_words(200), in_words(2400), in_words(7200)
+    ('1 second', '3.3 minutes', '40 minutes', '2 hours')
+    """
+    for size, unit in ((1.0, "second"), (60.0, "minute"), (3600.0, "hour")):
+        count = seconds / size
+        if count < 90 or unit == "hour":
+            break
+    shown = f"{count:.1f}" if unit != "second" and count < 10 else f"{count:,.0f}"
+    shown = shown.removesuffix(".0")
+    return f"{shown} {unit}" if shown == "1" else f"{shown} {unit}s"
+
+
 # A terminal is not redrawn more often than this.
 _SECONDS_BETWEEN = 0.1
 _BAR = 12  # its width, in columns
@@ -96,6 +118,14 @@ class Bar(Display):
     """A bar per epoch on a terminal."""
 
     shows_batches = True
+
+    def say(self, line: str) -> None:
+        """Write it above the bar, where there is one."""
+        progress = getattr(self, "_progress", None)
+        if progress is not None and progress.live.is_started:
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, flush=True)
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """Start a bar."""

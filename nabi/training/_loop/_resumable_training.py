@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nabi._row_share import RowShare, having_rows
 from nabi.errors import ArgumentError, FileFormatError, NabiError, NotFiniteError
-from nabi.files import ModelFile, check_tensors, part, read_kind, reading, write_model_file
+from nabi.files import ModelFile, check_counter, check_tensors, part, read_kind, reading, write_model_file
 from nabi.training._callbacks._base import CallbackList
 from nabi.training._loop._checkpoint import Position, TrainingState, state_from_file, state_to_file
 from nabi.training._loop._checkpoint_checks import check_optimizer_state
@@ -84,7 +84,9 @@ class ResumableTraining(Loop):
       one. What it draws from `generator` must then come back by `extra` and `set_extra`. (An order that
       follows from the seed and `position.epoch` alone, computed in `batches`, needs neither.)
     - `validates` and `validate(after_batch)`, where there is something to validate with.
-    - `steps`, where it is not `epochs * batches_per_epoch`.
+    - `validation_share`, which the estimate of the time is better for.
+    - `steps`, where it is not `epochs * batches_per_epoch`; what depends on how much is still to come asks
+      `planned_steps`.
     - `own(batch, share)`, where a batch is something else than tensors whose first axis are its rows.
 
     In a process group of several workers, all go through the same batches, and each computes its rows of
@@ -111,6 +113,7 @@ class ResumableTraining(Loop):
     """
 
     goes_on_within_epochs = True
+    network: torch.nn.Module
     kind: ClassVar[str]
     """Of its checkpoint files, such as "language model training"; `nabi.files.READERS` names it."""
     material: ClassVar[str] = "texts"
@@ -142,8 +145,6 @@ class ResumableTraining(Loop):
         """The moving averages of `weights`, where there are any."""
         if self._averaging is not None:
             self.averages = [weight.detach().clone() for weight in self.weights]
-        self.workers: Workers | None = None
-        """Those that train together; None for this process alone."""
         self._exchange: GradientExchange | None = None
 
     # What a subclass says -----------------------------------------------------------------------------------
@@ -155,8 +156,39 @@ class ResumableTraining(Loop):
 
     @property
     def steps(self) -> int:
-        """Batches of all epochs, from which the learning rate follows; asked at every step."""
+        """Batches of all epochs, if it has all the time."""
         return self.epochs * self.batches_per_epoch
+
+    @property
+    def planned_steps(self) -> int:
+        """Batches of the whole training, from which the learning rate follows; asked at every step.
+
+        Fewer than `steps` where there is a limit of time.
+        """
+        planned = None if self.limit is None else self.limit.steps
+        return self.steps if planned is None else planned
+
+    @property
+    def planned_epochs(self) -> float:
+        """Epochs of the whole training; with a limit of time the last may be a part of one."""
+        return (
+            self.epochs if self.planned_steps == self.steps else self.planned_steps / self.batches_per_epoch
+        )
+
+    @property
+    def steps_done(self) -> int:
+        """How many batches were trained before."""
+        return self.position.step
+
+    @property
+    def may_stop_earlier(self) -> bool:
+        """Whether patience may end it."""
+        return self.validates and self._patience is not None
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the lowest validation loss, from 1."""
+        return self.position.best_epoch or None
 
     @abstractmethod
     def batches(self, first: int) -> Iterator[Any]:
@@ -204,6 +236,11 @@ class ResumableTraining(Loop):
 
     # What it does -------------------------------------------------------------------------------------------
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the last step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def run(self, display: Display, callbacks: CallbackList) -> None:
         """Train until the last epoch, the end of patience or Ctrl-C; leave the network with its best weights.
 
@@ -219,6 +256,7 @@ class ResumableTraining(Loop):
         file = self._read_checkpoint()
         if file is not None:
             self._resume(file)
+            self.is_resumed = True
         self._written = time.perf_counter()
         self._begun = self._written - self.position.seconds
         super().run(display, callbacks)
@@ -267,14 +305,14 @@ class ResumableTraining(Loop):
         """Return the mean loss of this epoch."""
         return {"loss": self.position.total / self.position.count}
 
-    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+    def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
         """Validate, and keep the weights if they are the best so far."""
         if not self.validates:
             return {}
         position = self.position
         callbacks.call("on_test_begin", {})
         self._exchange_averages()
-        loss = self.validate(callbacks.methods("on_test_batch_end"))
+        loss = self.validate([*callbacks.methods("on_test_batch_end"), display.validation_batch])
         callbacks.call("on_test_end", {"loss": loss})
         if loss < position.best:
             position.best, position.best_epoch = loss, position.epoch + 1
@@ -312,7 +350,7 @@ class ResumableTraining(Loop):
     def step(self, batch: Any) -> None:
         """Train on a batch, whose loss goes into the mean."""
         position, settings = self.position, self.settings
-        rate = settings.rate(position.step, self.steps)
+        rate = settings.rate(position.step, self.planned_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         count: float
@@ -412,13 +450,17 @@ class ResumableTraining(Loop):
         )
         tensors |= {f"weights/{name}": value for name, value in self.network.state_dict().items()}
         of_what = {"settings": self.settings.to_dict(), "fingerprint": self.fingerprint}
-        write_model_file(path, self.kind, {**of_what, "training": described}, tensors)
+        planned = {} if self.limit is None else {"planned_steps": self.limit.steps}
+        write_model_file(path, self.kind, {**of_what, **planned, "training": described}, tensors)
 
     def _resume(self, file: ModelFile) -> None:
         """Put a training that has not begun to where it stood when the file was written."""
         path, header = file.path, file.header
         same = header.get("fingerprint") == self.fingerprint
-        if header.get("settings") != self.settings.to_dict() or not same:
+        own, kept = self.settings.to_dict(), header.get("settings")
+        if isinstance(kept, dict) and "patience" in own:
+            kept = {"patience": None} | kept  # which trainings of nabi 0.1 did not have
+        if kept != own or not same:
             what = "settings" if same else self.material
             raise ArgumentError(
                 f"checkpoint: {path} is of a training with other {what}; take another file, or delete this "
@@ -429,6 +471,9 @@ class ResumableTraining(Loop):
             state, weights = state_from_file(described, tensors), part(tensors, "weights/")
             optimizer = self._check(state, weights)
             check_tensors({name: one for name, one in tensors.items() if "/" not in name}, {})
+            planned = header.get("planned_steps")
+            if planned is not None:
+                planned = check_counter("planned_steps", planned, 2**53)
             # A subclass checks what it has before it takes it.
             self.set_extra(state.extra)
             self.network.load_state_dict(weights)
@@ -438,6 +483,8 @@ class ResumableTraining(Loop):
                 average.copy_(state.averages[str(place)])
             self.optimizer.load_state_dict(optimizer)
             self.generator.set_state(state.random["training"])
+        if self.limit is not None:
+            self.limit.count_earlier(self.position.seconds, planned)
 
     def _check(self, state: TrainingState, weights: dict[str, Tensor]) -> dict[str, Any]:
         """Refuse the state of another training, before anything is changed; return that of the optimizer."""

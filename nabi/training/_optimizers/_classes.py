@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError, NotReadyError
 from nabi.kernels import Update
 from nabi.training._optimizers._keras_steps import SGD
 from nabi.training._optimizers._schedule_classes import LearningRateSchedule, deserialize, rate_at, serialize
-from nabi.training._step._fused import FusedStep
+from nabi.training._step._fused import FusedStep, PieceSteps
 
 __all__ = ["Optimizer", "TorchOptimizer"]
 
@@ -251,6 +251,37 @@ class Optimizer:
     def has_steady_rate(self) -> bool:
         """Whether the learning rate is the same at every step, unless somebody sets it."""
         return not self.decay and self.learning_rate_schedule is None
+
+    def can_step_in_pieces(self, weights: Iterable[Tensor]) -> bool:
+        """Whether `in_pieces` gives steps, of an optimizer that trains no others than these weights."""
+        return (
+            self._fused_step is not None
+            and not (self.clipnorm or self.clipvalue or self.global_clipnorm or self.use_ema)
+            and type(self).step is _STEP
+            and set(map(id, self._parameters)) <= set(map(id, weights))
+            and self._fused_step.in_pieces({}) is not None
+        )
+
+    def in_pieces(self, pieces: Mapping[int, slice]) -> PieceSteps:
+        """Return steps that update these pieces of weights, by their ids, and all of other weights."""
+        steps = None if self._fused_step is None else self._fused_step.in_pieces(pieces)
+        assert steps is not None, "can_step_in_pieces says so"
+        return steps
+
+    def step_in_pieces(self, steps: PieceSteps, gradients: Mapping[int, Tensor]) -> None:
+        """Update pieces of the weights as `step` would; `gradients` are those of the pieces."""
+        self._set_rate()
+        steps.step(gradients)
+        self.iterations += 1
+
+    def states_like(self, weight: Tensor) -> list[Tensor]:
+        """Return what is kept for each element of a weight, in an order that is the same everywhere."""
+        state = self.torch_optimizer.state.get(weight, {})
+        return [
+            state[name]
+            for name in sorted(state)
+            if isinstance(state[name], Tensor) and state[name].shape == weight.shape
+        ]
 
     def _set_rate(self) -> None:
         """Give the torch optimizer the learning rate of the next step, where it changes from step to step."""

@@ -6,7 +6,7 @@ torch's where that does not run. The torch optimizer stays what holds the state:
 what a user may do to it between two looks is seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from operator import attrgetter, is_
 from typing import Any, NamedTuple, Self
@@ -29,7 +29,7 @@ from nabi.kernels import (
 )
 from nabi.training._optimizers import _keras_steps
 
-__all__ = ["FusedStep"]
+__all__ = ["FusedStep", "PieceSteps"]
 
 _ATTRIBUTES = ("step", "grad_scale", "found_inf")  # a schedule counts steps; a scaler scales gradients
 _FLAGS = ("amsgrad", "capturable", "differentiable")
@@ -266,6 +266,27 @@ class FusedStep:
         increment_version(self._weights)
         return True
 
+    def in_pieces(self, pieces: Mapping[int, slice]) -> "PieceSteps | None":
+        """Return steps that update pieces of some weights; None where native code does not run.
+
+        Args:
+            pieces: which elements, by a weight's id; of other weights all are updated.
+        """
+        if self._native is None or type(self._group["lr"]) is not float:
+            return None
+
+        def own(tensors: list[Tensor]) -> list[Tensor]:
+            found = []
+            for weight, tensor in zip(self._weights, tensors, strict=True):
+                flat = tensor.detach()
+                found.append(flat.view(-1)[pieces[id(weight)]] if id(weight) in pieces else flat)
+            return found
+
+        states = {name: own(tensors) for name, tensors in self._states.items()}
+        weights = own(self._weights)
+        native = self._kind.make(weights, states, self._steps)
+        return None if native is None else PieceSteps(self, weights, native)
+
     def _are_together(self) -> bool:
         return bool((self._counters == self._counters[0]).all())
 
@@ -281,6 +302,28 @@ class FusedStep:
             lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
             eps=epsilon, amsgrad=False, maximize=maximize,
         )  # fmt: skip
+
+
+class PieceSteps:
+    """Steps over pieces of weights, which count as steps of the whole; `FusedStep.in_pieces` makes them."""
+
+    def __init__(self, whole: FusedStep, pieces: list[Tensor], native: UpdateSteps) -> None:
+        self._whole, self._pieces, self._native = whole, pieces, native
+
+    def step(self, gradients: Mapping[int, Tensor]) -> None:
+        """Update the pieces.
+
+        Args:
+            gradients: those of the pieces of weights, by the weight's id; others have their own.
+        """
+        whole = self._whole
+        found = [gradients.get(id(weight), weight.grad) for weight in whole._weights]
+        options = whole._kind.options(whole._group)
+        # Gradients at the same address may be others.
+        self._native.forget_gradients()
+        done = self._native.step(self._pieces, found, options)  # type: ignore[arg-type]
+        assert done, "nothing moves while weights are in pieces"
+        increment_version(whole._weights)
 
 
 def _is_plain(optimizer: torch.optim.Optimizer) -> bool:

@@ -253,7 +253,8 @@ class Step:
         self._sums = sums
         self._compiled.mean_loss.add(sums.loss, sums.rows)
         if self._compiled.mean_loss.finite:
-            self._optimizer.step()
+            assert self._exchange is not None
+            self._exchange.update(self._optimizer)
 
     def train_several(self, batches: SeveralBatches) -> int:
         """Train on as many of the next batches as one call of native code takes.
@@ -361,11 +362,12 @@ class Step:
             passed = backward(passed, True)
             for weight in weights:
                 exchange.ready(weight)
-        chain.last_backward(passed, False)
-        for weight in last:
-            if chain.takes_numbers:
-                exchange.reads(weight, x)
-            exchange.ready(weight)
+        if not (chain.takes_numbers and exchange.takes_rows(last[0], x, passed)):
+            chain.last_backward(passed, False)
+            for weight in last:
+                if chain.takes_numbers:
+                    exchange.reads(weight, x)
+                exchange.ready(weight)
         self._take(exchange.finish(loss, rows))
 
     def _train_by_autograd(self, x: Part, y: Part | None, weights: Part | None) -> None:

@@ -1,24 +1,33 @@
 """The gradients of all workers made one: that of the whole batch, for the loss in the mean.
 
-A worker's gradient counts as much as the rows (or steps, codes) that its loss is the mean of. Gradients
-travel in buckets, from the last layer to the first as the backward pass finds them, while it goes on; a large
-one travels by itself, where it lies. Of an embedding only the vectors travel that a worker has read.
+A worker's gradient counts as much as the rows (or steps, codes) that its loss is the mean of. Gradients go to
+the others in buckets, from the last layer to the first as the backward pass finds them: in messages, while it
+goes on, or on one machine through memory that all workers see.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from nabi.training._workers._bucket import Bucket
 from nabi.training._workers._group import Workers, reached
+from nabi.training._workers._meeting import Meeting
+from nabi.training._workers._memory import LargeInMemory, SmallInMemory, TableInMemory
+from nabi.training._workers._messages import LargeMessage, SmallMessage, TableMessage
+from nabi.training._workers._pieces import Pieces
+from nabi.training._workers._shared_memory import SharedMemory
+
+if TYPE_CHECKING:
+    from nabi.training._optimizers._classes import Optimizer
 
 __all__ = ["GradientExchange", "Sums", "embeddings_of"]
 
-# Elements. Below the first, weights share a bucket; an embedding from the second on may travel in part.
+# Elements. Below the first, weights share a bucket; an embedding from the second on may go in part.
 _LARGE, _BUCKET = 1 << 18, 1 << 20
-_MOST_ROWS = 0.5  # of an embedding, for its rows to travel by themselves
+_FLAGS = 6  # numbers that a worker tells of a step, beside one for each weight
 
 
 class Sums(NamedTuple):
@@ -60,32 +69,17 @@ class GradientExchange:
         self.workers = workers
         self.weights = list(weights)
         self.asked = self.stopping = self.writes = False
-        tables_there = set(map(id, tables))
-        self._bucket_of: dict[int, _Bucket] = {}
-        self._buckets: list[_Bucket] = []
-        small: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
-        for weight in reversed(self.weights):
-            if weight.numel() >= _LARGE:
-                kind = _Table if id(weight) in tables_there and weight.dim() == 2 else _Alone
-                self._add(kind(weight))
-                continue
-            waiting = small.setdefault((weight.dtype, weight.device), [])
-            waiting.append(weight)
-            if sum(one.numel() for one in waiting) >= _BUCKET:
-                self._add(_Shared(waiting))
-                small[weight.dtype, weight.device] = []
-        for waiting in small.values():
-            if waiting:
-                self._add(_Shared(waiting))
+        self._buckets, self._meeting = _buckets(workers, self.weights, set(map(id, tables)))
+        self._bucket_of = {id(weight): bucket for bucket in self._buckets for weight in bucket.weights}
         self._next = 0
         self._factor = 0.0
-
-    def _add(self, bucket: "_Bucket") -> None:
-        self._buckets.append(bucket)
-        self._bucket_of |= {id(weight): bucket for weight in bucket.weights}
+        self._pieces: Pieces | None = None
+        # Whether others may still read what the next step will write.
+        self._is_read = False
 
     def begin(self, things: float) -> None:
         """Begin a step in which this worker's loss is the mean of so many things."""
+        self._meet()
         self._factor, self._next = float(things), 0
         for bucket in self._buckets:
             bucket.begin(self._factor)
@@ -93,8 +87,26 @@ class GradientExchange:
     def reads(self, table: Tensor, codes: Tensor) -> None:
         """Say which rows of an embedding a batch has read, before its gradient is ready."""
         bucket = self._bucket_of.get(id(table))
-        if isinstance(bucket, _Table):
+        if bucket is not None:
             bucket.codes = codes
+
+    def takes_rows(self, table: Tensor, codes: Tensor, gradients: Tensor) -> bool:
+        """Take the gradients of what a batch has read of an embedding, if nobody needs that of all of it.
+
+        Args:
+            table: the embedding.
+            codes: its rows that the batch has read.
+            gradients: that of each, `[*codes.shape, width]`.
+
+        Returns:
+            whether it has; if not, the gradient of the embedding must be found.
+        """
+        bucket = self._bucket_of.get(id(table))
+        return (
+            self._pieces is not None
+            and isinstance(bucket, TableInMemory)
+            and bucket.take_rows(table, codes, gradients)
+        )
 
     def ready(self, weight: Tensor) -> None:
         """Take the gradient of a weight, which is complete."""
@@ -128,173 +140,121 @@ class GradientExchange:
             loss: the mean loss of this worker's rows.
             rows: how many there are.
         """
-        there = [float(weight.grad is not None) for weight in self.weights]
+        there = [float(self._bucket_of[id(weight)].has_gradient(weight)) for weight in self.weights]
         flags = [float(one) for one in (self.asked, self.stopping, self.writes)]
         # What has no rows here may be no number.
         total = loss * self._factor if self._factor else 0.0
-        told = torch.tensor(
-            [total, self._factor, float(rows), *flags, *there],
-            dtype=torch.float64,
-            device=self.workers.device,
-        )
         for bucket in self._buckets[self._next :]:
             bucket.fill()
             bucket.send()
-        work = reached(torch.distributed.all_reduce, told, async_op=True)
-        reached(work.wait)
-        summed, things, count, *others = told.tolist()
+        summed, things, count, *others = self._sums([total, self._factor, float(rows), *flags, *there])
         asked, stopping, writes = others[:3]
         used = dict(zip(map(id, self.weights), others[3:], strict=True))
-        for bucket in self._buckets:
-            bucket.receive(things, used)
+        self._receive(things, used)
         self.writes = False
         return Sums(
             summed / things if things else 0.0, int(count), things, asked > 0, stopping > 0, writes > 0
         )
 
+    def _sums(self, numbers: Sequence[float]) -> list[float]:
+        if self._meeting is not None:
+            return self._meeting.sum(numbers)
+        told = torch.tensor(numbers, dtype=torch.float64, device=self.workers.device)
+        reached(torch.distributed.all_reduce, told)
+        return told.tolist()
 
-class _Bucket:
-    """Gradients that travel together."""
+    def _receive(self, things: float, used: dict[int, float]) -> None:
+        if self._pieces is not None and not all(used.values()):
+            self.join()  # an optimizer leaves out weights without a gradient
+        for bucket in self._buckets:
+            bucket.receive(things, used)
+        meeting = [bucket for bucket in self._buckets if bucket.meets]
+        self._is_read = bool(meeting)
+        if self._pieces is None and meeting:
+            self._meet()
+            for bucket in meeting:
+                bucket.collect(used)
 
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        self.weights = list(weights)
-        self._missing: set[int] = set()
-        self._factor = 0.0
-        self._work: Any = None
+    def _meet(self) -> None:
+        if self._is_read:
+            (self._meeting or self.workers).meet()
+            self._is_read = False
 
-    def begin(self, factor: float) -> None:
-        self._missing, self._factor = set(map(id, self.weights)), factor
+    # Weights ------------------------------------------------------------------------------------------------
 
-    @property
-    def is_complete(self) -> bool:
-        return not self._missing
+    def divide(self, optimizer: "Optimizer") -> bool:
+        """Let each worker update a piece of the large weights, if all can; return whether they begin to.
 
-    def take(self, weight: Tensor) -> None:
-        """Take the gradient of a weight, times what it counts."""
-        self._missing.discard(id(weight))
+        Until `join`, large weights lie in memory that all workers see, so none may change them but `update`,
+        and what the optimizer keeps of them is this worker's piece alone.
+        """
+        large = [bucket for bucket in self._buckets if isinstance(bucket, LargeInMemory)]
+        if self._pieces is not None or not large:
+            return False
+        self._meet()
+        self._pieces = Pieces.of(self.workers, optimizer, large, self.weights)
+        return self._pieces is not None
 
-    def fill(self) -> None:
-        """Take what has not been taken: gradients of weights that no part has told of, zeros for others."""
-        for weight in self.weights:
-            if id(weight) in self._missing:
-                self.take(weight)
-
-    def send(self) -> None:
-        raise NotImplementedError
-
-    def receive(self, things: float, used: dict[int, float]) -> None:
-        raise NotImplementedError
-
-
-class _Shared(_Bucket):
-    """Small gradients, side by side."""
-
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        super().__init__(weights)
-        self._flat = torch.zeros(
-            sum(one.numel() for one in weights), dtype=weights[0].dtype, device=weights[0].device
-        )
-        parts = self._flat.split([one.numel() for one in weights])
-        self._views = {id(one): part.view(one.shape) for one, part in zip(weights, parts, strict=True)}
-
-    def take(self, weight: Tensor) -> None:
-        super().take(weight)
-        view = self._views[id(weight)]
-        if weight.grad is None or not self._factor:
-            view.zero_()
+    def update(self, optimizer: "Optimizer") -> None:
+        """Make a step of the optimizer, with the gradients of `finish`."""
+        if self._pieces is None:
+            optimizer.step()
         else:
-            torch.mul(weight.grad, self._factor, out=view)
+            self._pieces.update()
+            self._meet()  # the next batch needs the others' pieces
 
-    def send(self) -> None:
-        self._work = reached(torch.distributed.all_reduce, self._flat, async_op=True)
+    def join(self) -> None:
+        """Give every worker all of the weights, and of what the optimizer keeps of them."""
+        if self._pieces is not None:
+            self._pieces.join()
+            self._pieces = None
 
-    def receive(self, things: float, used: dict[int, float]) -> None:
-        reached(self._work.wait)
-        if things:
-            self._flat.div_(things)
-        for weight in self.weights:
-            if used[id(weight)]:
-                _set_gradient(weight, self._views[id(weight)])
-
-
-class _Alone(_Bucket):
-    """A large gradient, which travels where it lies."""
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__([weight])
-        self._sent: Tensor | None = None
-
-    def take(self, weight: Tensor) -> None:
-        super().take(weight)
-        gradient = weight.grad
-        if gradient is None or not self._factor:
-            gradient = torch.zeros_like(weight, memory_format=torch.contiguous_format)
-        else:
-            gradient = gradient.contiguous().mul_(self._factor)
-        self._sent = gradient
-
-    def send(self) -> None:
-        self._work = reached(torch.distributed.all_reduce, self._sent, async_op=True)
-
-    def receive(self, things: float, used: dict[int, float]) -> None:
-        reached(self._work.wait)
-        (weight,), sent, self._sent = self.weights, self._sent, None
-        assert sent is not None
-        if used[id(weight)]:
-            _set_gradient(weight, sent.div_(things) if things else sent)
+    def leave(self) -> None:
+        """Give this worker all of the weights, without asking others, which may have ended."""
+        if self._pieces is not None:
+            self._pieces.leave()
+            self._pieces = None
 
 
-class _Table(_Alone):
-    """The gradient of an embedding: its rows that one of the workers has read travel, if these are few.
+def _buckets(
+    workers: Workers, weights: Sequence[Tensor], tables: set[int]
+) -> tuple[list[Bucket], Meeting | None]:
+    """Divide weights, from the last to the first, among buckets; all but the large ones share them.
 
-    Attributes:
-        codes: which rows this worker has read; None where its gradient has to be looked through for them.
+    Returns:
+        the buckets, and where workers meet that share memory.
     """
+    groups: list[list[Tensor]] = []
+    small: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    for weight in reversed(weights):
+        if weight.numel() >= _LARGE:
+            groups.append([weight])
+            continue
+        waiting = small.setdefault((weight.dtype, weight.device), [])
+        waiting.append(weight)
+        if sum(one.numel() for one in waiting) >= _BUCKET:
+            groups.append(small.pop((weight.dtype, weight.device)))
+    groups += small.values()
 
-    codes: Tensor | None = None
+    def kind(group: list[Tensor]) -> str:
+        first = group[0]
+        if first.numel() < _LARGE:
+            return "small"
+        return "table" if id(first) in tables and first.dim() == 2 else "large"
 
-    def take(self, weight: Tensor) -> None:
-        _Bucket.take(self, weight)
-        # Only the rows that travel are multiplied.
-        is_there = weight.grad is not None and self._factor
-        self._sent = weight.grad.contiguous() if is_there and weight.grad is not None else None
-
-    def send(self) -> None:
-        (weight,) = self.weights
-        if self._sent is None:
-            self._sent = torch.zeros_like(weight, memory_format=torch.contiguous_format)
-        if self.codes is None:
-            self._read = (self._sent != 0).any(1).to(torch.uint8)
-        else:
-            self._read = self._sent.new_zeros(len(self._sent), dtype=torch.uint8)
-            self._read.index_fill_(0, self.codes.reshape(-1).long(), 1)
-            self.codes = None
-        self._work = reached(
-            torch.distributed.all_reduce, self._read, torch.distributed.ReduceOp.MAX, async_op=True
-        )
-
-    def receive(self, things: float, used: dict[int, float]) -> None:
-        reached(self._work.wait)
-        assert self._sent is not None
-        rows = self._read.nonzero().squeeze(1)
-        if len(rows) > _MOST_ROWS * len(self._read):
-            self._sent.mul_(self._factor)
-            self._work = reached(torch.distributed.all_reduce, self._sent, async_op=True)
-            super().receive(things, used)
-            return
-        part = self._sent.index_select(0, rows).mul_(self._factor)
-        reached(torch.distributed.all_reduce, part)
-        (weight,), sent, self._sent = self.weights, self._sent, None
-        if used[id(weight)]:
-            sent.index_copy_(0, rows, part.div_(things) if things else part)
-            _set_gradient(weight, sent)
-
-
-def _set_gradient(weight: Tensor, gradient: Tensor) -> None:
-    if weight.grad is None:
-        weight.grad = gradient.clone()
-    elif weight.grad.data_ptr() != gradient.data_ptr():
-        weight.grad.copy_(gradient)
+    memory = None
+    if all(weight.device.type == "cpu" for weight in weights):
+        sizes = {"small": SmallInMemory.size, "large": LargeInMemory.size, "table": TableInMemory.size}
+        needed = sum(sizes[kind(group)](group, workers.count) for group in groups)
+        memory = SharedMemory.of(workers, needed + Meeting.size(_FLAGS + len(weights), workers.count))
+    if memory is None:
+        by_message: dict[str, Callable[..., Bucket]]
+        by_message = {"small": SmallMessage, "large": LargeMessage, "table": TableMessage}
+        return [by_message[kind(group)](group) for group in groups], None
+    in_memory: dict[str, Callable[..., Bucket]]
+    in_memory = {"small": SmallInMemory, "large": LargeInMemory, "table": TableInMemory}
+    buckets = [in_memory[kind(group)](group, workers, memory) for group in groups]
+    return buckets, Meeting.of(workers, memory, _FLAGS + len(weights))
 
 
 def embeddings_of(network: torch.nn.Module) -> list[Tensor]:

@@ -62,6 +62,7 @@ class Together:
         self._refuse()
         watched = bool(callbacks.before_batch or callbacks.after_batch)
         self.is_watched = workers.any(watched)
+        self._steps = 0
 
     def _refuse(self) -> None:
         model, compiled, count = self._model, self._compiled, self._workers.count
@@ -114,6 +115,7 @@ class Together:
             there = torch.tensor([float(batch is not None)], device=self._workers.device)
             reached(torch.distributed.all_reduce, there)
             if 0 < there.item() < self._workers.count:
+                self.join_weights()
                 raise ArgumentError(
                     f"x: expected as many batches in every worker, got {number} in some and more in others; "
                     "give steps_per_epoch, or a DataLoader with a DistributedSampler"
@@ -154,6 +156,20 @@ class Together:
             self._exchange = GradientExchange(self._workers, trained, embeddings_of(model))
         return self._exchange
 
+    def begin_step(self, is_first: bool) -> bool:
+        """Divide the large weights, if that is possible and it is time; return whether it has.
+
+        That is before the first step of an epoch, and once before the second, which an optimizer that is new
+        cannot be asked for earlier. While somebody looks on between the steps, weights are not divided.
+
+        Args:
+            is_first: whether the step is the first of an epoch.
+        """
+        exchange = self.exchange()
+        is_time = is_first or self._steps == 1
+        self._steps += 1
+        return is_time and not self.is_watched and exchange.divide(self._compiled.optimizer)
+
     def train(self, step: Step, batch: Batch, asked: bool) -> Sums:
         """Train on a batch; `asked` says whether Ctrl-C asked this worker for an end."""
         exchange = self.exchange()
@@ -170,6 +186,16 @@ class Together:
         """Let stateful layers have the states of all rows, until the next step."""
         if self._states is not None:
             self._states.join()
+
+    def join_weights(self) -> None:
+        """Let every worker have all of the weights, and of what the optimizer keeps, until the next step."""
+        if self._exchange is not None:
+            self._exchange.join()
+
+    def leave(self) -> None:
+        """Let this worker have all of the weights, without asking others, which may have ended."""
+        if self._exchange is not None:
+            self._exchange.leave()
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of this epoch over all workers."""

@@ -1,5 +1,6 @@
 """The workers: processes of a `torch.distributed` group that train one model together."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from nabi._row_share import RowShare
 from nabi.errors import WorkerError
 
-__all__ = ["Workers", "find_workers", "is_first_worker", "reached"]
+__all__ = ["Workers", "ended_worker", "find_workers", "is_first_worker", "join_workers", "reached"]
 
 _Result = TypeVar("_Result")
 
@@ -29,6 +30,24 @@ def is_first_worker() -> bool:
     return workers is None or workers.is_first
 
 
+def join_workers() -> None:
+    """Meet the other workers at the address that `torchrun` gave, in a process group of gloo.
+
+    On one machine, torchrun restarts workers with the same store, in which the addresses of the ended ones
+    still are: with `torch.distributed.init_process_group` alone, a new attempt may wait for them. So each
+    attempt has names of its own. On several machines they count their restarts separately, but get a new
+    store each time.
+    """
+    if os.environ.get("GROUP_WORLD_SIZE") != "1":
+        torch.distributed.init_process_group("gloo")
+        return
+    distributed: Any = torch.distributed  # whose types do not say that it has these two
+    store, number, count = next(distributed.rendezvous("env://"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    own = distributed.PrefixStore(f"attempt {attempt}", store)
+    distributed.init_process_group("gloo", store=own, rank=number, world_size=count)
+
+
 def reached(ask: Callable[..., _Result], *arguments: Any, **named: Any) -> _Result:
     """Ask the other workers for something.
 
@@ -41,11 +60,15 @@ def reached(ask: Callable[..., _Result], *arguments: Any, **named: Any) -> _Resu
         if isinstance(problem, WorkerError):
             raise
         reason = " ".join(str(problem).split("\n", 1)[0].split())
-        raise WorkerError(
-            "workers: one of them ended or cannot be reached any more; what it wrote says why. Start all of "
-            "them again: training goes on from the last checkpoint, if there is one. "
-            f"(torch.distributed: {reason[:200]})"
-        ) from problem
+        raise ended_worker(f"torch.distributed: {reason[:200]}") from problem
+
+
+def ended_worker(reason: str) -> WorkerError:
+    """Return the error for what the others of a worker see that has ended."""
+    return WorkerError(
+        "workers: one of them ended or cannot be reached any more; what it wrote says why. Start all of "
+        f"them again: training goes on from the last checkpoint, if there is one. ({reason})"
+    )
 
 
 class Workers:
@@ -90,6 +113,10 @@ class Workers:
         found = torch.tensor([float(value)], device=self.device)
         reached(torch.distributed.all_reduce, found)
         return bool(found.item())
+
+    def meet(self) -> None:
+        """Wait until all are here."""
+        reached(torch.distributed.all_reduce, torch.zeros(1, device=self.device))
 
     def take_from_first(self, tensors: Sequence[Tensor]) -> None:
         """Write into tensors what the first has in its own."""

@@ -52,13 +52,14 @@ def abc(w: Weights, x: Array, S: Array, V: Array, z: Array) -> tuple[Array, ...]
 
 
 def shm(w: Weights, x: Array, S: Array) -> tuple[Array, ...]:
-    """Le et al. 2024: a calibration and an update, matrices of the input."""
-    q, k = (unit(relu(lin(w, f"W_k{gate}", x, 2, 4))) for gate in "qk")
-    c, v = lin(w, "W_vc", x, 2, 3), lin(w, "W_vv", x, 2, 3)
-    eta = sigma(lin(w, "W_ge", x, bias="b_ge"))[..., None, None]
-    calibration = 1 + tanh(np.einsum("hk,bhv->bhkv", w["g_kt"].reshape(2, 4), c))
-    S = calibration * S.reshape(-1, 2, 4, 3) + eta * k[..., None] * v[:, :, None]
-    return flat(np.einsum("bhkv,bhk->bhv", S, q)), flat(S)
+    """Le et al. 2024: a calibration and an update, with values before keys, as in the authors' code."""
+    q, k = (relu(lin(w, f"W_k{gate}", x, 2, 4)) for gate in "qk")
+    q, k = q / (1e-5 + q.sum(-1, keepdims=True)), k / (1e-5 + k.sum(-1, keepdims=True))
+    c, v = lin(w, "W_kc", x, 2, 4), lin(w, "W_vv", x, 2, 3)
+    eta = sigma(lin(w, "W_ge", x))[..., None, None]
+    calibration = 1 + tanh(np.einsum("hv,bhk->bhvk", w["g_vt"].reshape(2, 3), c))
+    M = calibration * np.swapaxes(S.reshape(-1, 2, 4, 3), -1, -2) + eta * v[..., None] * k[:, :, None]
+    return flat(np.einsum("bhvk,bhk->bhv", M, q)), flat(np.swapaxes(M, -1, -2))
 
 
 def mesa(w: Weights, x: Array, S: Array, G: Array) -> tuple[Array, ...]:
@@ -68,7 +69,7 @@ def mesa(w: Weights, x: Array, S: Array, G: Array) -> tuple[Array, ...]:
     gamma = sigma(lin(w, "W_gg", x, bias="b_gg"))[..., None, None]
     G = gamma * G.reshape(-1, 2, 4, 4) + beta * k[..., None] * k[:, :, None]
     S = gamma * S.reshape(-1, 2, 4, 3) + beta * k[..., None] * v[:, :, None]
-    least, y = softplus(w["g_kl"]).reshape(2, 4), np.empty_like(v)
+    least, y = 0.25 + softplus(w["g_kl"]).reshape(2, 4), np.empty_like(v)
     for row in range(len(x)):
         for head in range(2):
             A = G[row, head].T + np.diag(least[head])
@@ -93,48 +94,51 @@ def fast_weights(w: Weights, x: Array, h: Array, A: Array) -> tuple[Array, ...]:
 
 
 def nru(w: Weights, x: Array, h: Array, m: Array) -> tuple[Array, ...]:
-    """Chandar et al. 2019: four vectors are added and four taken away."""
+    """Chandar et al. 2019, as in the authors' code: four pieces of a product, and their mean."""
     new = relu(sum(lin(w, f"W_{letter}h", a) for letter, a in (("x", x), ("h", h), ("m", m))) + w["b_h"])
 
     def gate(name: str, bias: str) -> Array:
-        terms = (("h", new), ("x", x), ("m", m))
-        return relu(sum(lin(w, f"W_{letter}{name}", a) for letter, a in terms) + w[f"b_{bias}{name}"])
+        return lin(w, f"W_h{name}", new) + lin(w, f"W_m{name}", m) + w[f"b_{bias}{name}"]
 
     def change(name: str) -> Array:
         weights, one, two = gate(name, "w"), gate(f"{name}a", "v"), gate(f"{name}b", "v")
-        found = np.zeros_like(m)
-        for number in range(2):
-            piece = slice(3 * number, 3 * number + 3)
-            both = np.einsum("bi,bj->bij", one[:, piece], two[:, piece]).reshape(len(x), 9)
-            length = ((both**5).sum(1, keepdims=True) + 1e-6) ** 0.2
-            found += weights[:, number, None] * both / length
+        found = np.empty((len(x), 9))
+        for row in range(len(x)):
+            pieces = np.outer(one[row], two[row]).reshape(4, 9)
+            pieces = pieces / np.array([np.linalg.norm(piece, 5) for piece in pieces])[:, None]
+            found[row] = (weights[row][:, None] * pieces).mean(0)
         return found
 
     return new, m + change("p") - change("e")
 
 
-def ntm(w: Weights, x: Array, h: Array, c: Array, r: Array, p: Array, M: Array) -> tuple[Array, ...]:
-    """Graves et al. 2014, row by row of the batch."""
+def ntm(
+    w: Weights, x: Array, h: Array, c: Array, r: Array, p: Array, u: Array, M: Array
+) -> tuple[Array, ...]:
+    """Graves et al. 2014, equations 2 to 9, row by row of the batch."""
     M = M.reshape(-1, 4, 3)
     gates = {g: sum(lin(w, f"W_{n}{g}", a) for n, a in zip("xhr", (x, h, r), strict=True)) for g in "ifoc"}
     gates = {g: value + w[f"b_{g}"] for g, value in gates.items()}
     c = sigma(gates["f"]) * c + sigma(gates["i"]) * tanh(gates["c"])
     h = sigma(gates["o"]) * tanh(c)
-    key, erase = tanh(lin(w, "W_kk", h, bias="b_kk")), sigma(lin(w, "W_ke", h, bias="b_ke"))
-    add = lin(w, "W_ka", h, bias="b_ka")
-    strength, gate, power = (lin(w, f"W_n{name}", h, bias=f"b_n{name}") for name in "bgs")
-    moves = softmax(lin(w, "W_mm", h, bias="b_mm"))
-    weights, memory = np.empty_like(p), np.empty_like(M)
+
+    def head(name: str, row: int, old: Array, M: Array) -> Array:
+        key = tanh(lin(w, f"W_k{name}k", h, bias=f"b_k{name}k"))[row]
+        beta, g, power = (lin(w, f"W_n{name}{n}", h, bias=f"b_n{name}{n}")[row] for n in "bgs")
+        moves = softmax(lin(w, f"W_m{name}m", h, bias=f"b_m{name}m"))[row]
+        sizes = np.sqrt((M**2).sum(1) * (key**2).sum() + 1e-8)
+        mixed = sigma(g) * softmax(softplus(beta) * (M @ key) / sizes) + (1 - sigma(g)) * old
+        moved = moves @ np.stack([np.roll(mixed, -1), mixed, np.roll(mixed, 1)])
+        sharp = moved ** (1 + softplus(power))
+        return sharp / sharp.sum()
+
+    erase, add = sigma(lin(w, "W_ke", h, bias="b_ke")), lin(w, "W_ka", h, bias="b_ka")
+    writes, reads, memory = np.empty_like(u), np.empty_like(p), np.empty_like(M)
     for row in range(len(x)):
-        sizes = np.sqrt((M[row] ** 2).sum(1) * (key[row] ** 2).sum() + 1e-8)
-        content = softmax(softplus(strength[row]) * (M[row] @ key[row]) / sizes)
-        mixed = sigma(gate[row]) * content + (1 - sigma(gate[row])) * p[row]
-        moved = moves[row] @ np.stack([np.roll(mixed, -1), mixed, np.roll(mixed, 1)])
-        sharp = moved ** (1 + softplus(power[row]))
-        weights[row] = sharp / sharp.sum()
-        kept = M[row] * (1 - np.outer(weights[row], erase[row]))
-        memory[row] = kept + np.outer(weights[row], add[row])
-    return h, c, np.einsum("bnw,bn->bw", memory, weights), weights, flat(memory)
+        writes[row] = head("w", row, u[row], M[row])
+        memory[row] = M[row] * (1 - np.outer(writes[row], erase[row])) + np.outer(writes[row], add[row])
+        reads[row] = head("r", row, p[row], memory[row])
+    return h, c, np.einsum("bnw,bn->bw", memory, reads), reads, writes, flat(memory)
 
 
 def quaternion(w: Weights, x: Array, h: Array, c: Array) -> tuple[Array, ...]:
@@ -158,8 +162,9 @@ def quaternion(w: Weights, x: Array, h: Array, c: Array) -> tuple[Array, ...]:
 
 
 def ct_gru(w: Weights, x: Array, m: Array, *, delta: Array) -> tuple[Array, ...]:
-    """Mozer et al. 2017: constants 1, √10 and 10."""
-    m, times = m.reshape(-1, 3, 6), 10 ** (np.arange(3) / 2)
+    """Mozer et al. 2017: constants 1, √10 and 10; traces fade at the beginning of a step."""
+    times = 10 ** (np.arange(3) / 2)
+    m = m.reshape(-1, 3, 6) * np.exp(-delta[:, None, None] / times[:, None])
     h = m.sum(1)
 
     def chosen(gate: str) -> Array:
@@ -168,17 +173,17 @@ def ct_gru(w: Weights, x: Array, m: Array, *, delta: Array) -> tuple[Array, ...]
 
     new = tanh(lin(w, "W_xq", x) + lin(w, "W_hq", (chosen("r") * m).sum(1)) + w["b_q"])
     share = chosen("s")
-    m = ((1 - share) * m + share * new[:, None]) * np.exp(-delta[:, None, None] / times[:, None])
+    m = (1 - share) * m + share * new[:, None]
     return m.sum(1), flat(m)
 
 
 CASES: list[tuple[str, Cell, Callable[..., Any], int]] = [
     ("abc", cells.ABC(6, heads=2, keys=4, slots=5), abc, 2 * 48 + 36 + 60),
-    ("shm", cells.SHM(6, heads=2, keys=4), shm, 2 * 48 + 2 * 36 + 14 + 8),
+    ("shm", cells.SHM(6, heads=2, keys=4), shm, 2 * 48 + 48 + 36 + 12 + 6),
     ("mesa-net", cells.MesaNet(6, heads=2, keys=4, iterations=2), mesa, 2 * 48 + 36 + 2 * 14 + 8),
     ("fast-weights", cells.FastWeights(6), fast_weights, 36 + 36 + 6 + 12),
-    ("nru", cells.NRU(6, side=3, writes=2), nru, 6 * 22 + 2 * (2 + 6 + 6) * 22),
-    ("ntm", cells.NTM(6, rows=4, width=3), ntm, 4 * 6 * (6 + 6 + 3 + 1) + (9 + 3 + 3) * 7 + 4),
+    ("nru", cells.NRU(6, side=3), nru, 6 * 22 + 2 * (4 + 6 + 6) * 16),
+    ("ntm", cells.NTM(6, rows=4, width=3), ntm, 4 * 6 * (6 + 6 + 3 + 1) + (6 + 2 * 9) * 7 + 8),
     ("quaternion-lstm", cells.QuaternionLSTM(6), quaternion, 4 * (2 * 16 + 6)),
     ("ct-gru", cells.CTGRU(6, scales=3), ct_gru, 3 * 78),
 ]

@@ -106,8 +106,8 @@ def svd_rnn(w: Weights, x: Array, h: Array) -> States:
     for number in range(1, min(h.shape[1], 4) + 1):
         u, v = w[f"g_hu{number}"], w[f"g_vu{number}"]
         U, V = U @ (one - 2 * np.outer(u, u) / (u @ u)), V @ (one - 2 * np.outer(v, v) / (v @ v))
-    inside = h @ (U @ np.diag(2 * 0.1 * (sigma(w["s"]) - 0.5) + 1) @ V).T + x @ w["W_xh"].T + w["b_h"]
-    return (np.where(inside > 0, inside, 0.2 * inside),)
+    inside = h @ (U @ np.diag(2 * 0.01 * (sigma(w["s"]) - 0.5) + 1) @ V).T + x @ w["W_xh"].T + w["b_h"]
+    return (relu(inside),)
 
 
 def nn_rnn(w: Weights, x: Array, h: Array) -> States:
@@ -119,14 +119,16 @@ def nn_rnn(w: Weights, x: Array, h: Array) -> States:
 
 
 def eunn(w: Weights, x: Array, h: Array) -> States:
-    """Jing et al. 2017: layers of rotations of neighbours, unit by unit."""
+    """Jing et al. 2017: two layers of rotations of neighbours, paired as in the authors' code."""
     n, turned = h.shape[1], h.copy()
-    for layer, angles in enumerate(w["theta_hh"]):
-        old = turned.copy()
-        for pair in range(n // 2):
-            i, j = (2 * pair + layer % 2) % n, (2 * pair + 1 + layer % 2) % n
-            c, s = np.cos(angles[pair]), np.sin(angles[pair])
-            turned[:, i], turned[:, j] = c * old[:, i] - s * old[:, j], s * old[:, i] + c * old[:, j]
+    for first, name in enumerate(("theta_hh", "phi_hh")):
+        for pair in range((n - first) // 2):
+            i, j = 2 * pair + first, 2 * pair + first + 1
+            c, s = np.cos(w[name][0, pair]), np.sin(w[name][0, pair])
+            turned[:, i], turned[:, j] = (
+                c * turned[:, i] - s * turned[:, j],
+                s * turned[:, i] + c * turned[:, j],
+            )
     return (modrelu(turned + x @ w["W_xh"].T, w["b_h"]),)
 
 
@@ -153,17 +155,19 @@ def u_rnn(w: Weights, x: Array, h: Array) -> States:
 
 
 def rot_rnn(w: Weights, x: Array, h: Array) -> States:
+    """Biegun et al. 2024, as their code scales the input."""
     P, gamma = _exponential(w["V_hh"]), np.exp(-np.exp(w["gamma"]))
     h = gamma * h @ (P @ _turns(w["theta_hh"], h.shape[1]) @ P.T).T
-    h = h + np.sqrt(1 - gamma**2) * (x @ w["W_xh"].T)
+    B = w["V_xh"]
+    h = h + np.sqrt((1 - gamma**2) / np.trace(B.T @ B)) * (x @ B.T)
     return h @ w["W_ry"].T + x @ w["W_xy"].T, h
 
 
 TWINS = {
     "svd-rnn": Twin(svd_rnn, lambda h, d: h * (d + 1) + 2 * min(h, 4) * h + h),
     "nn-rnn": Twin(nn_rnn, lambda h, d: h * (d + 1) + 2 * h * h + 2 * (h // 2)),
-    "eunn": Twin(eunn, lambda h, d: h * (d + 1) + 4 * (h // 2)),
-    "u-rnn": Twin(u_rnn, lambda h, d: 7 * h + 2 * h * d + h + 2 * h * h + h),
+    "eunn": Twin(eunn, lambda h, d: h * (d + 1) + h // 2 + (h - 1) // 2),
+    "u-rnn": Twin(u_rnn, lambda h, d: 7 * h + 2 * h * d + h + 2 * h * h + h + 2 * h),
     "rot-rnn": Twin(rot_rnn, lambda h, d: h * h + h // 2 + 1 + 2 * h * d + h * h),
     "antisymmetric-rnn": Twin(antisymmetric, lambda h, d: h * (d + h + 1)),
     "gated-antisymmetric-rnn": Twin(gated, lambda h, d: h * h + 2 * h * (d + 1)),

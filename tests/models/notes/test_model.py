@@ -4,6 +4,7 @@ import itertools
 import math
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import mido
@@ -224,6 +225,32 @@ def test_any_number_of_frames_takes_the_same_memory(output: str) -> None:
     assert grown < 20_000
 
 
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([SCALE], (1, 2)),
+        ([[[60], [64], [67]]], (1, 1)),
+        ([[[60], [], [67]]], (0, 1)),
+        ([[[60, 64, 67, 72, 76, 79]] * 5, [[60]]], (1, 6)),
+        ([[[]]], (0, 1)),
+    ],
+)
+def test_as_many_keys_sound_as_in_the_pieces(
+    pieces: list[Any], expected: tuple[int, int], tmp_path: Path
+) -> None:
+    model = learn(pieces, epochs=1, output="keys")
+    assert (model.fewest, model.voices) == expected
+    model.save(tmp_path / "notes.nabi")
+    read = nabi.NoteModel.load(tmp_path / "notes.nabi")
+    for composed in (model.write(ends=False, frames=80), read.write(ends=False, frames=80)):
+        counts = {len(frame) for frame in composed}
+        assert expected[0] <= min(counts) <= max(counts) <= expected[1]
+    # What is asked for counts more.
+    assert {len(frame) for frame in model.write(fewest=8, voices=8, ends=False)} == {8}
+    assert min(len(frame) for frame in model.write(fewest=7, ends=False)) >= 7
+    assert max(len(frame) for frame in model.write(voices=1, ends=False)) <= 1
+
+
 # What is refused --------------------------------------------------------------------------------------------
 
 
@@ -234,7 +261,7 @@ def test_any_number_of_frames_takes_the_same_memory(output: str) -> None:
         ({"temperature": -1}, "temperature: expected a number of at least 0, got -1"),
         ({"temperature": math.nan}, "temperature: expected a number of at least 0, got nan"),
         ({"voices": 0}, "voices: expected a whole number from 1 to 88, got 0"),
-        ({"fewest": 5}, "fewest: expected a whole number from 0 to 4, got 5"),
+        ({"fewest": 5, "voices": 4}, "fewest: expected a whole number from 0 to 4, got 5"),
         ({"seed": -1}, r"seed: expected a whole number from 0 to 2\*\*63 - 1, got -1"),
         ({"primer": [[10]]}, r"primer\[0\]: expected a whole number from 21 to 108, the keys of a piano"),
         ({"label": "bach"}, "label: expected None, got 'bach'; the model has learnt no labels"),

@@ -129,7 +129,6 @@ class Bound:
         self._steps = steps
         self._pays: dict[tuple[bool, int], bool] = {}
         self._x_size = count * program.row_size
-        self._dx = self._laid_out(program.row_size)
         self._sizes = [batch * width for width in program.state_widths]
 
     def fix(self, values: Fixed) -> None:
@@ -145,6 +144,12 @@ class Bound:
         if time_major:
             return (time, self.batch, width), ()
         return (self.batch, time, width), (width, self.batch * width, 1)
+
+    @cached_property
+    def _new_dx(self) -> Callable[[], Tensor]:
+        """What makes the tensor for the gradient of the input."""
+        shape, strides = self._laid_out(self.compiled.kernel.program.row_size)
+        return fresh_like(shape, self.dtype, strides)
 
     @cached_property
     def _zero_states(self) -> int:
@@ -304,6 +309,7 @@ class Forward(Bound):
             block.weights, block.lines = weights, lines
         starts: list[Tensor] = []
         finals: list[Tensor] = []
+        block[compiled.zeros_at] = initial is None
         if initial is None:
             zero_states = self._zero_states
             for start_at, end_at, new in self._new_finals:
@@ -350,6 +356,16 @@ class Forward(Bound):
 class Backward(Bound):
     """A backward kernel."""
 
+    @cached_property
+    def _new_gradients(self) -> list[Callable[[], Tensor]]:
+        """What makes the tensor for the gradient of each family, laid out as its weights."""
+        kernel = self.compiled.kernel
+        found: list[Callable[[], Tensor]] = []
+        for family, first in zip(kernel.program.families, kernel.columns_first, strict=True):
+            strides = () if first or len(family.shape) == 1 else (1, family.shape[0])
+            found.append(fresh_like(tuple(family.shape), self.dtype, strides))
+        return found
+
     def run(
         self,
         rows: Rows,
@@ -382,9 +398,10 @@ class Backward(Bound):
         kernel = compiled.kernel
         gradients: list[Tensor] = []
         if compiled.family_step == 3:
-            gradients = list(map(gradient_like, families, kernel.columns_first))
+            gradients = [new() for new in self._new_gradients]
         block, spare, threads = self._block(rows)
         block[compiled.x_at] = to_read(record.x)
+        block[compiled.zeros_at] = not initial
         if memory is not None:
             for at, offset in self._record:
                 block[at] = memory[1] + offset
@@ -429,8 +446,7 @@ class Backward(Bound):
             at += step
         dx = None
         if need_input:
-            of_input, strides = self._dx
-            dx = fresh(of_input, dtype, strides)
+            dx = self._new_dx()
             if compiled.input_at is None:
                 dx.zero_()  # no equation reads the input
             else:
@@ -461,12 +477,16 @@ def bind_forward(
     count: int,
     steps: int,
     batched: tuple[int, bool, bool] | None = None,
+    from_zeros: bool = False,
 ) -> Forward:
-    """Bind the forward kernel to batches of a size; `flags`: states may become zero on the way."""
+    """Bind the forward kernel to batches of a size.
+
+    `flags`: states may become zero on the way; `from_zeros`: nobody will give states to start from.
+    """
     few = batch <= FEW
     compiled = forward_kernel(
         program, dtype, save, keep, flags, columns_first, few,
-        is_read_in_place(program, batch, steps),
+        is_read_in_place(program, batch, steps, from_zeros),
     )  # fmt: skip
     in_chunks = isinstance(compiled.kernel, ChunkedForward)
     limit = CHUNK_ROWS if in_chunks else EARLY_ROWS if few else max(count, 1)
@@ -505,13 +525,30 @@ bound_forward = lru_cache(maxsize=1024)(bind_forward)
 bound_backward = lru_cache(maxsize=1024)(bind_backward)
 
 
-def is_read_in_place(program: Program, batch: int, steps: int) -> bool:
+def is_read_in_place(program: Program, batch: int, steps: int, from_zeros: bool = False) -> bool:
     """Whether forward kernels for so many sequences and steps read weights where they lie.
 
-    Packing takes time for every weight, and reading in place for every sum of every row.
+    Packing takes time for every weight, and reading in place for every sum of every row. Of a single step
+    `from_zeros`, only the weights are counted that do not multiply its states.
     """
-    outputs = sum(family.shape[0] for family in program.families if len(family.shape) == 2)
-    return batch * steps * outputs * _SUMMING <= program.parameter_count
+    outputs, weights = _read_weights(program, from_zeros and steps == 1)
+    return batch * steps * outputs * _SUMMING <= weights
+
+
+@lru_cache(maxsize=1024)
+def _read_weights(program: Program, without_states: bool) -> tuple[int, int]:
+    """How many sums the products of a step have, and how many weights; perhaps without those of states."""
+    if not without_states:
+        outputs = sum(family.shape[0] for family in program.families if len(family.shape) == 2)
+        return outputs, program.parameter_count
+    widths = [
+        (node.width or 1, operand.width or 1)
+        for node in program.plan.nodes
+        if node.operation == "linear"
+        for operand in node.arguments[1::2]
+        if operand.operation != "state"
+    ]
+    return sum(outputs for outputs, _ in widths), sum(outputs * inputs for outputs, inputs in widths)
 
 
 def is_short(batch: int, steps: int) -> bool:

@@ -94,6 +94,7 @@ class Passes:
         keep: the states whose values at every step are wanted.
         save: whether a backward pass will follow.
         batched: see `Bound`.
+        from_zeros: whether no states will be given to start from.
 
     Raises:
         NativeError: if the forward kernel cannot be made.
@@ -109,12 +110,13 @@ class Passes:
         keep: tuple[int, ...],
         save: bool,
         batched: tuple[int, bool, bool] | None = None,
+        from_zeros: bool = False,
     ) -> None:
         self._program, self._rows, self._dtype, self._columns_first = program, rows, dtype, columns_first
         self._keep, self._batched = keep, batched
         self._forward = bind_forward(
             program, dtype, columns_first, keep, save, rows.zero is not None, rows.batch, rows.count,
-            len(rows.active), batched,
+            len(rows.active), batched, from_zeros,
         )  # fmt: skip
         self._backward: dict[tuple[tuple[int, ...], bool, bool], Backward] = {}
 

@@ -154,7 +154,7 @@ class BackwardKernel:
         """The names of the arguments, in order."""
         program = self.program
         names = ["barriers", "split_units", "batch", "steps", "chunks", "chunk_start", "offset", "chunk_rows"]
-        names += ["x"]
+        names += ["from_zeros", "x"]
         names += ["input_gradient"] if self.need_input else []
         for i in range(len(program.families)):
             names += [f"family_{i}", f"line_{i}"]

@@ -138,7 +138,7 @@ class ForwardKernel:
         """The names of the arguments, in order."""
         program = self.program
         names = ["barriers", "split_units", "batch", "steps", "chunks", "chunk_rows", "chunk_start", "offset"]
-        names += ["x"]
+        names += ["from_zeros", "x"]
         for i in range(len(program.families)):
             names += [f"family_{i}", f"line_{i}"]
         for i in range(len(program.state_names)):

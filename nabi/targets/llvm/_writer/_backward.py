@@ -1,13 +1,14 @@
 """Writes a backward kernel; also the frame of its passes."""
 
-from functools import partial
+from contextlib import nullcontext
+from functools import partial, reduce
 from math import lcm
 from typing import Any
 
 from llvmlite import ir
 
 from nabi.ir import LEAVES, Node
-from nabi.native.kernel_function import KernelFunction
+from nabi.native.kernel_function import KernelFunction, smaller
 from nabi.native.vectors import NOWHERE, index, loop_over
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._operand_groups import Segment
@@ -65,7 +66,9 @@ class BackwardWriter(WeightGradients):
         self.passes.reserve()
         if self.after is not None:
             self.after.reserve()
-        self.packed.pack()
+        self.from_zeros = b.icmp_signed("!=", k["from_zeros"], index(0))
+        self.needs_initial = reduce(b.or_, map(self._is_wanted, range(len(kernel.program.state_names))))
+        self.packed.pack(self._is_read)
         if self.packed_after is not None:
             self.packed_after.pack()
         self.panel_line = b.mul(k["chunk_rows"], index(kernel.lanes))
@@ -80,6 +83,24 @@ class BackwardWriter(WeightGradients):
             self._end(i)
         b.ret_void()
         return k.module
+
+    def _is_wanted(self, state: int) -> Any:
+        """Return a flag whether the cotangent of an initial state is wanted."""
+        return self.b.icmp_unsigned("!=", self.k[f"initial_gradient_{state}"], NOWHERE)
+
+    def _is_for_states(self, found: Pass) -> bool:
+        """Tell whether a pass gives nothing but cotangents of states before the step."""
+        states = {node.index for node in self.derivative.states if node is not None}
+        others = {*self.panels, *self.stored, *(node.index for node in self.kernel.operands)}
+        if self.kernel.need_input:
+            others.update(node.index for node in self.kernel.values.inputs_of_step)
+        return bool(found.sums) and {node.index for node in found.stores} <= states - others
+
+    def _is_read(self, found: Pass, _: Segment) -> Any:
+        """Return a flag whether any step reads the packed weights of a pass; None if one does."""
+        if not self._is_for_states(found):
+            return None
+        return self.b.or_(self.b.icmp_signed(">", self.k["steps"], index(1)), self.needs_initial)
 
     def _begin(self, state: int) -> None:
         """Copy the cotangent of a final state into both halves of the carried cotangents."""
@@ -98,7 +119,7 @@ class BackwardWriter(WeightGradients):
         """Output the cotangent of an initial state, which step 0 left in the second half."""
         k, b, width = self.k, self.b, self.program.state_widths[state]
         name = f"initial_gradient_{state}"
-        with b.if_then(b.icmp_unsigned("!=", k[name], NOWHERE)):
+        with b.if_then(self._is_wanted(state)):
             source = partial(self._carried, state, k["batch"])
             self.copy_rows(width, k.row_range, source, partial(self.row_of_state, name, width))
 
@@ -113,7 +134,11 @@ class BackwardWriter(WeightGradients):
         self.lay_operands(start, stop)
         k.wait_for_all()
         if self.kernel.need_weights:
-            self.all_gradients(rows, b.icmp_signed(">", turn, index(0)))
+            # States that were zero before the first step add nothing.
+            starts = b.and_(self.from_zeros, b.icmp_signed("==", start, index(0)))
+            following = self.offset(smaller(b, b.add(start, index(1)), stop))
+            zeros = b.select(starts, b.sub(following, self.first_row), index(0))
+            self.all_gradients(rows, b.icmp_signed(">", turn, index(0)), zeros)
         if self.kernel.need_input:
             self.clear_inputs(rows)
         if self.after is not None:
@@ -129,15 +154,18 @@ class BackwardWriter(WeightGradients):
         self.panel_shift = b.sub(self.row_start, self.first_row)
         self.other_half = b.sub(k["batch"], self.half)
         rows = self.own_rows()
+        goes_on = b.or_(b.icmp_signed(">", step, index(0)), self.needs_initial)
         previous: Pass | Reductions | None = None
         for item in self.kernel.schedule.order:
             if isinstance(item, Reductions):
                 k.wait_for_units()
                 self.passes.run_reductions(item, self.reduction_rows(rows))
             else:
-                if item.sums or isinstance(previous, Reductions):
-                    k.wait_for_units()
-                self.passes.run_pass(item, self.ranges[item.width], rows)
+                # Before the first step there is nobody to read cotangents of states.
+                with b.if_then(goes_on) if self._is_for_states(item) else nullcontext():
+                    if item.sums or isinstance(previous, Reductions):
+                        k.wait_for_units()
+                    self.passes.run_pass(item, self.ranges[item.width], rows)
             previous = item
         for i, node in enumerate(self.derivative.states):
             if node is None:
@@ -254,6 +282,9 @@ class _InputFrame:
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
         return self.writer.panel_of_step(segment.operand)
+
+    def wanted(self, segment: Segment) -> Any:
+        return None
 
     def weights(self, found: Pass, place: int) -> Any:
         packed = self.writer.packed_after

@@ -261,6 +261,10 @@ class StageWriter:
             return panel
         return lambda row: self.memory.row_of(segment.operand, row)
 
+    def wanted(self, segment: Segment) -> Any:
+        """Return None: a segment is multiplied for all rows."""
+        return None
+
     def weights(self, found: Pass, place: int) -> Any:
         """Return the address of packed weights."""
         return self.packed.address(found, place)

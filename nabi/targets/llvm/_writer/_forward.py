@@ -58,8 +58,9 @@ class ForwardWriter(StepMemory):
             for width, grain in grains.items()
         }
         self.passes.reserve()
+        self.from_zeros = b.icmp_signed("!=", k["from_zeros"], index(0))
         if not kernel.is_packed:
-            self.packed.pack()
+            self.packed.pack(self._is_read)
         self._finish_empty()
         k.wait_for_all()
         with loop_over(b, 0, k["chunks"]) as chunk:
@@ -71,6 +72,17 @@ class ForwardWriter(StepMemory):
                 self._step(step)
         b.ret_void()
         return k.module
+
+    def _is_read(self, found: Pass, segment: Segment) -> Any:
+        """Return a flag whether any step reads the packed weights of a segment; None if one does."""
+        if not self._may_be_left_out(segment):
+            return None
+        is_only = self.b.icmp_signed("==", self.k["steps"], index(1))
+        return self.b.not_(self.b.and_(is_only, self.from_zeros))
+
+    def _may_be_left_out(self, segment: Segment) -> bool:
+        """Tell whether a segment multiplies a state, of which there is nothing to add if it is zero."""
+        return segment.operand.operation == "state" and not self.kernel.by_dots
 
     def _early(self, stop: Any) -> None:
         """Write the products that read the input, for all rows of a chunk."""
@@ -84,6 +96,8 @@ class ForwardWriter(StepMemory):
     def _step(self, step: Any) -> None:
         k, b = self.k, self.b
         self.enter(step)
+        is_first = b.icmp_signed("==", step, index(0))
+        self.reads_states = b.not_(b.and_(is_first, self.from_zeros))
         rows = self.own_rows()
         if self.has_state_operand():
             k.wait_for_units()
@@ -136,6 +150,10 @@ class ForwardWriter(StepMemory):
     def weights(self, found: Pass, place: int) -> Any:
         """Return the address of packed weights."""
         return self.packed.address(found, place)
+
+    def wanted(self, segment: Segment) -> Any:
+        """Return a flag whether a segment is multiplied: at the first step not with states that are zero."""
+        return self.reads_states if self._may_be_left_out(segment) else None
 
     def matrices(self, segment: Segment) -> list[list[Matrix]]:
         """Return the locations of unpacked weights."""

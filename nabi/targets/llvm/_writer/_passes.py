@@ -92,6 +92,9 @@ class Frame(Protocol):
     def parameter(self, node: Node) -> Any:
         """Return the address of a parameter vector."""
 
+    def wanted(self, segment: Segment) -> Any:
+        """Return a flag whether a segment is multiplied at this step; None if it always is."""
+
 
 @dataclass
 class Values:
@@ -251,10 +254,12 @@ class PassWriter:
         line, product = self._line_of(found), self.tiles[found].product(found.width, v.lanes)
         segments: list[tuple[Any, ...]] = []
         scales: list[Any] = []
+        read = self._read(found, only_early)
+        flags = [self.frame.wanted(segment) for _, segment in read]
         w = self._weights()
-        for place, segment in self._read(found, only_early):
+        for (place, segment), flag in zip(read, flags, strict=True):
             if self.in_place:
-                segments.append((segment, self.frame.operand(segment), self.frame.matrices(segment)))
+                segments.append((segment, self.frame.operand(segment), self.frame.matrices(segment), flag))
             elif self._starts is not None and self._scales is not None:
                 factors = b.mul(tile, index(len(segment.targets) * vectors * v.lanes))
                 places = [v.address(at(found, place), factors) for at in (self._scales, self._starts)]
@@ -276,8 +281,9 @@ class PassWriter:
 
             if segments:
                 self._accumulate(
-                    found, tile, rows, segments, scales, far, resume=not only_early, only_early=only_early
-                )
+                    found, tile, rows, segments, scales, flags, far,
+                    resume=not only_early, only_early=only_early,
+                )  # fmt: skip
             if not only_early:
                 self._maps(found, first, rows, far)
             return
@@ -288,7 +294,7 @@ class PassWriter:
                 return v.address(self._scratch[0], b.mul(b.sub(row, begin), index(line)))
 
             self._accumulate(
-                found, tile, (begin, end), segments, scales, near, resume=False, only_early=False
+                found, tile, (begin, end), segments, scales, flags, near, resume=False, only_early=False
             )
             self._maps(found, first, (begin, end), near)
 
@@ -299,6 +305,7 @@ class PassWriter:
         rows: tuple[Any, Any],
         segments: Any,
         scales: list[Any],
+        flags: list[Any],
         scratch: Any,
         *,
         resume: bool,
@@ -341,6 +348,7 @@ class PassWriter:
             far=self._is_far(found) and (only_early or not self.few_rows),
             w=self._weights(),
             scales=scales,
+            flags=flags,
         )
 
     def _weights(self) -> Vectors | WeightVectors:

@@ -6,11 +6,13 @@ cotangents.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nabi.native.kernel_function import smaller
-from nabi.native.vectors import Loop, Vectors, index, loop_over
+from nabi.native.vectors import Loop, Vectors, index, loop_over, only_if
 from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import row_steps
@@ -49,6 +51,7 @@ def accumulate(
     far: bool = False,
     w: Vectors | WeightVectors | None = None,
     scales: Sequence[Any] = (),
+    flags: Sequence[Any] = (),
 ) -> None:
     """Write the products of one tile of units for a range of rows.
 
@@ -69,8 +72,10 @@ def accumulate(
         w: loads the weights; `v` unless they are stored as smaller numbers.
         scales: for each segment the address of the factors of its sums, `[accumulator][vector][lane]`; empty
             if there are none.
+        flags: for each segment whether it is wanted at this step, None if always; empty if all always are.
     """
     size = accumulators * vectors
+    flags = flags or [None] * len(segments)
     w = v if w is None else w
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and not scales and all(len(segment.operands) == 1 for segment, _, _ in segments):
@@ -78,23 +83,24 @@ def accumulate(
             block = _Block(v, w, count, vectors, accumulators)
             if resume:
                 block.load(_lines(v, scratch, row, count))
-            for segment, operand, weights in segments:
-                for piece in _pieces(v, w, segment, operand, weights, vectors, None):
-                    block.multiply(segment, piece, row)
+            for (segment, operand, weights), flag in zip(segments, flags, strict=True):
+                add = partial(block.multiply_all, segment, operand, weights, row)
+                block.sums = only_if(v.builder, flag, block.sums, add)
             block.store(_lines(v, scratch, row, count))
         return
     if not resume:
         with loop_over(v.builder, *rows) as row:
             for place in range(size):
                 v.store(v.zero, scratch(row), place * v.lanes)
-    for number, (segment, operand, weights) in enumerate(segments):
-        for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
-            for row, count in row_tiles(v, rows, row_steps(tile_rows)):
-                block = _Block(v, w, count, vectors, accumulators)
-                ahead = _ahead(v, w, piece, row, rows, tile_rows) if far else None
-                block.multiply(segment, piece, row, ahead)
-                factors = scales[number] if scales else None
-                block.add_to(_lines(v, scratch, row, count), segment.targets, factors)
+    for number, ((segment, operand, weights), flag) in enumerate(zip(segments, flags, strict=True)):
+        with nullcontext() if flag is None else v.builder.if_then(flag):
+            for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
+                for row, count in row_tiles(v, rows, row_steps(tile_rows)):
+                    block = _Block(v, w, count, vectors, accumulators)
+                    ahead = _ahead(v, w, piece, row, rows, tile_rows) if far else None
+                    block.multiply(segment, piece, row, ahead)
+                    factors = scales[number] if scales else None
+                    block.add_to(_lines(v, scratch, row, count), segment.targets, factors)
 
 
 LONGEST_CHAIN = 192
@@ -269,6 +275,15 @@ class _Block:
                 before, total = v.load(address, place * v.lanes), self.sums[r * size + place]
                 after = v.fma(total, scales[j], before) if scales else v.add(before, total)
                 v.store(after, address, place * v.lanes)
+
+    def multiply_all(
+        self, segment: Segment, operand: RowAddress | Panel, weights: Any, row: Any, sums: list[Any]
+    ) -> list[Any]:
+        """Return sums with the products of a whole segment added, for rows from `row` on."""
+        self.sums = sums
+        for piece in _pieces(self.v, self.w, segment, operand, weights, self.vectors, None):
+            self.multiply(segment, piece, row)
+        return self.sums
 
     def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
         """Add the products with a piece, for rows from `row` on; prefetch weights from `ahead` meanwhile."""

@@ -4,7 +4,7 @@ Row `j` of step `t` is row `offset[t] + j` of packed data. Memory used by one st
 steps use alternately, so a thread may start a step while another still reads the previous one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nabi.ir import LEAVES, Input, Node, Program
@@ -56,16 +56,24 @@ class WeightsWriter:
         line = columns.vectors * self.layout.lanes * len(found.sums)
         return Early(k[name], k.b.mul(k["chunk_rows"], index(line)), shift)
 
-    def pack(self) -> None:
-        """Write the packing, divided among all threads."""
+    def pack(self, is_read: Callable[[Pass, Segment], Any] = lambda *_: None) -> None:
+        """Write the packing, divided among all threads.
+
+        Args:
+            is_read: returns a flag whether anything will read the weights of a segment; None if something
+                will.
+        """
         k, lanes = self.k, self.layout.lanes
         packer = Packer(k.v)
-        for name, (_, segment, columns) in self.layout.entries.items():
+        for name, (found, segment, columns) in self.layout.entries.items():
+            first, stop = k.part_of_all(index(columns.tiles))
+            if (flag := is_read(found, segment)) is not None:
+                stop = k.b.select(flag, stop, first)
             line = len(segment.targets) * columns.vectors * lanes
             for number, matrices in enumerate(segment.matrices):
                 packer.pack(
                     columns=columns,
-                    tiles=k.part_of_all(index(columns.tiles)),
+                    tiles=(first, stop),
                     length=segment.width,
                     stride=segment.length * line,
                     slots=[self._matrix(segment, matrix) for matrix in matrices],
@@ -236,6 +244,10 @@ class StepMemory:
         if node.operation in LEAVES:
             return lambda row: self.row_of_leaf(node, row)
         return lambda row: self.row_stored(node, row)
+
+    def wanted(self, segment: Segment) -> Any:
+        """Return a flag whether a segment is multiplied at this step; None, as it always is."""
+        return None
 
     def row_of_leaf(self, node: Node, row: Any) -> Any:
         """Return the address of a row of the input, a state before the step, a random input or a weight."""

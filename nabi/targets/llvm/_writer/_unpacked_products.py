@@ -12,16 +12,22 @@ Several rows are multiplied at a time, so that a weight is read from a far cache
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from nabi.native.vectors import Loop, Vectors, index, loop_over
+from nabi.native.vectors import Loop, Vectors, index, loop_over, only_if
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import Columns
 from nabi.targets.llvm._writer._packing import Matrix, sum_few, sum_lines
 from nabi.targets.llvm._writer._products import LONGEST_CHAIN, PIECE, Panel, RowAddress, row_tiles
 
 __all__ = ["accumulate_in_place"]
+
+_Unpacked = tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]], Any]
+"""A segment, its operand, the matrix of each accumulator for each of its operands, and a flag whether it is
+wanted at this step, None if it always is."""
 
 
 def accumulate_in_place(
@@ -32,7 +38,7 @@ def accumulate_in_place(
     tile: Any,
     columns: Columns,
     accumulators: int,
-    segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
+    segments: Sequence[_Unpacked],
     scratch: RowAddress,
     resume: bool,
     far: bool,
@@ -46,7 +52,8 @@ def accumulate_in_place(
         tile: number of the tile.
         columns: the division of units into tiles.
         accumulators: the number of sums.
-        segments: each with its operand and, for each of its operands, the matrix of each accumulator.
+        segments: each with its operand, the matrix of each accumulator for each of its operands, and a flag
+            whether it is wanted at this step, None if always.
         scratch: the address of the stored sums of a row, `[accumulator][vector][lane]`.
         resume: whether the sums continue from the stored ones.
         far: whether the weights do not stay in the second-level cache.
@@ -68,7 +75,7 @@ def _write_rows(
     writer: "_Writer",
     rows: tuple[Any, Any],
     accumulators: int,
-    segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
+    segments: Sequence[_Unpacked],
     scratch: RowAddress,
     resume: bool,
 ) -> None:
@@ -79,8 +86,8 @@ def _write_rows(
         address = scratch(row)
         sums = [v.load(address, n * v.lanes) if resume else v.zero for n in range(size)]
         factors = [
-            _Factors(_source(v, operand, number, row), segment.width, segment.targets, of_operand)
-            for segment, operand, matrices in segments
+            _Factors(_source(v, operand, number, row), segment.width, segment.targets, of_operand, wanted)
+            for segment, operand, matrices, wanted in segments
             for number, of_operand in enumerate(matrices)
         ]
         writer.multiply(factors, sums)
@@ -98,12 +105,21 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Factors:
-    """A row of an operand, its length, and its matrices by accumulator."""
+    """A row of an operand, its length, its matrices by accumulator, and whether they are wanted."""
 
     source: _Source
     length: int
     targets: Sequence[int]
     matrices: Sequence[Matrix]
+    wanted: Any
+
+
+_Dotted = tuple[_Source, int, Matrix, Any]
+"""A row of an operand, its length, a matrix whose lines hold the weights of one output, and whether it is
+wanted."""
+
+_DottedRows = tuple[Any, int, int, Matrix, Any]
+"""The same for rows: the operand and its number, its length, the matrix, and whether it is wanted."""
 
 
 def _source(v: Vectors, operand: RowAddress | Panel, number: int, row: Any) -> _Source:
@@ -127,17 +143,18 @@ class _Writer:
     def multiply(self, factors: Sequence[_Factors], sums: list[Any]) -> None:
         """Add all products to the sums of their accumulators."""
         size = self.columns.vectors
-        read: dict[int, list[tuple[_Source, int, Matrix]]] = {}
+        read: dict[int, list[_Dotted]] = {}
         for found in factors:
             pairs = list(zip(found.targets, found.matrices, strict=True))
             outer = [(target, matrix) for target, matrix in pairs if matrix.side_by_side]
             for target, matrix in pairs:
                 if not matrix.side_by_side:
-                    read.setdefault(target, []).append((found.source, found.length, matrix))
+                    read.setdefault(target, []).append((found.source, found.length, matrix, found.wanted))
             if outer:
                 places = [target * size + n for target, _ in outer for n in range(size)]
                 matrices = [matrix for _, matrix in outer]
-                totals = self._outer(matrices, found.source, found.length, places, sums)
+                add = partial(self._outer, matrices, found.source, found.length)
+                totals = only_if(self.v.builder, found.wanted, [sums[place] for place in places], add)
                 for place, total in zip(places, totals, strict=True):
                     sums[place] = total
         for target, terms in read.items():
@@ -151,10 +168,8 @@ class _Writer:
         matrices: Sequence[Matrix],
         source: _Source,
         length: int,
-        places: Sequence[int],
-        sums: Sequence[Any],
+        totals: list[Any],
     ) -> list[Any]:
-        totals = [sums[place] for place in places]
         if length <= LONGEST_CHAIN:
             return self._piece(matrices, source, index(0), length, totals)
         v, b = self.v, self.v.builder
@@ -231,15 +246,19 @@ class _Writer:
 
     # Contiguous weights of one output.
 
-    def _dots(self, terms: Sequence[tuple[_Source, int, Matrix]], n: int) -> Any:
+    def _dots(self, terms: Sequence[_Dotted], n: int) -> Any:
         """Return the sum of products of rows with a vector of outputs."""
         v = self.v
-        lines = [(source, length, self._lines_of_outputs(matrix, n)) for source, length, matrix in terms]
+        lines = [
+            (source, length, self._lines_of_outputs(matrix, n), wanted)
+            for source, length, matrix, wanted in terms
+        ]
         sums = []
         for first in range(0, v.lanes, _OUTPUTS):
             some = [v.zero] * min(_OUTPUTS, v.lanes)
-            for source, length, of_outputs in lines:
-                some = self._add_dots(source, length, of_outputs[first : first + _OUTPUTS], some)
+            for source, length, of_outputs, wanted in lines:
+                add = partial(self._add_dots, source, length, of_outputs[first : first + _OUTPUTS])
+                some = only_if(v.builder, wanted, some, add)
             sums.extend(some)
         return sum_lines(v, sums)
 
@@ -305,7 +324,7 @@ class _Blocks:
         size: int,
         rows: tuple[Any, Any],
         accumulators: int,
-        segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
+        segments: Sequence[_Unpacked],
         scratch: RowAddress,
         far: bool,
     ) -> None:
@@ -320,16 +339,17 @@ class _Blocks:
                 address = self.scratch(row)
                 for n in range(self.accumulators * vectors):
                     v.store(v.zero, address, n * v.lanes)
-        read: dict[int, list[tuple[Any, int, int, Matrix]]] = {}
-        for segment, operand, matrices in self.segments:
+        read: dict[int, list[_DottedRows]] = {}
+        for segment, operand, matrices, wanted in self.segments:
             for number, of_operand in enumerate(matrices):
                 pairs = list(zip(segment.targets, of_operand, strict=True))
                 outer = [(target, matrix) for target, matrix in pairs if matrix.side_by_side]
                 if outer:
-                    self._lines(operand, number, segment.width, outer)
+                    with nullcontext() if wanted is None else v.builder.if_then(wanted):
+                        self._lines(operand, number, segment.width, outer)
                 for target, matrix in pairs:
                     if not matrix.side_by_side:
-                        read.setdefault(target, []).append((operand, number, segment.width, matrix))
+                        read.setdefault(target, []).append((operand, number, segment.width, matrix, wanted))
         for target, terms in read.items():
             for n in range(vectors):
                 with loop_over(v.builder, 0, v.lanes, _OUTPUTS) as first:
@@ -342,7 +362,7 @@ class _Blocks:
     def _sources(self, operand: Any, number: int, row: Any, count: int) -> list[_Source]:
         return [_source(self.v, operand, number, self.v.builder.add(row, index(r))) for r in range(count)]
 
-    def _dots(self, place: int, n: int, first: Any, terms: Sequence[tuple[Any, int, int, Matrix]]) -> None:
+    def _dots(self, place: int, n: int, first: Any, terms: Sequence[_DottedRows]) -> None:
         """Add the products of some outputs, each with a sum in every lane, to the stored sums."""
         v, b, columns = self.v, self.v.builder, self.writer.columns
         last = index(columns.width - 1)
@@ -351,22 +371,25 @@ class _Blocks:
         if not columns.is_even:
             # Beyond the last output, the last one is read again; the results are never used.
             outputs = [b.select(b.icmp_signed("<", output, last), output, last) for output in outputs]
-        lines = [[v.address(m.start, b.mul(o, m.apart)) for o in outputs] for _, _, _, m in terms]
-        apart = [b.mul(matrix.apart, index(_OUTPUTS)) for *_, matrix in terms]
+        lines = [[v.address(m.start, b.mul(o, m.apart)) for o in outputs] for _, _, _, m, _ in terms]
+        apart = [b.mul(matrix.apart, index(_OUTPUTS)) for *_, matrix, _ in terms]
         few = Vectors(b, v.dtype, _OUTPUTS)
         for row, count in self._row_tiles():
             # The next outputs' weights are fetched meanwhile, if they are far.
             sums = [v.zero] * (count * _OUTPUTS)
-            for (operand, number, length, _), of_outputs, ahead in zip(terms, lines, apart, strict=True):
+            for (operand, number, length, _, wanted), of_outputs, ahead in zip(
+                terms, lines, apart, strict=True
+            ):
                 sources = self._sources(operand, number, row, count)
-                sums = self._add_dots(sources, length, of_outputs, sums, ahead)
+                add = partial(self._add_dots, sources, length, of_outputs, ahead)
+                sums = only_if(b, wanted, sums, add)
             for r in range(count):
                 totals = sum_few(v, few, sums[r * _OUTPUTS : (r + 1) * _OUTPUTS])
                 at = v.address(self.scratch(b.add(row, index(r))), b.add(index(place * v.lanes), first))
                 few.store(few.add(few.load(at, 0), totals), at, 0)
 
     def _add_dots(
-        self, sources: Sequence[_Source], length: int, lines: Sequence[Any], sums: list[Any], ahead: Any
+        self, sources: Sequence[_Source], length: int, lines: Sequence[Any], ahead: Any, sums: list[Any]
     ) -> list[Any]:
         v, b = self.v, self.v.builder
         full, rest = divmod(length, v.lanes)

@@ -94,23 +94,33 @@ class WeightGradients(StepMemory):
                         value = v.load(source, b.mul(vector, index(v.lanes)), columns.mask(v, vector))
                         v.store(value, target, b.mul(vector, self.panel_line))
 
-    def all_gradients(self, rows: Any, add: Any) -> None:
-        program, v = self.program, self.v
+    def all_gradients(self, rows: Any, add: Any, zeros: Any = None) -> None:
+        """Write the gradients of all weights from the panels.
+
+        Args:
+            rows: how many rows the panels hold.
+            add: a flag, whether to add to what is there.
+            zeros: in how many rows, the first ones, states are zero; None if nobody knows of any.
+        """
+        program, v, b = self.program, self.v, self.k.b
         for name, cotangent, operand in self.kernel.values.pairs:
             family, found = program.family_of(name)
             shape = program.families[family].shape
             side = Side(self.panel(cotangent), cotangent.width or 1)
             read = Side(Panel(self.k[f"operand_{operand.index}"], self.panel_line), operand.width or 1)
             gradient = self.k[f"gradient_{family}"]
+            count = rows
+            if zeros is not None and operand.operation == "state":
+                side, read, count = self._after(side, zeros), self._after(read, zeros), b.sub(rows, zeros)
             if self.kernel.columns_first[family]:
                 target = v.address(gradient, found.start * shape[1])
                 self.gradients.product(
-                    rows, side, read, target, shape[1], self._adds(name, cotangent, operand, add)
+                    count, side, read, target, shape[1], self._adds(name, cotangent, operand, add)
                 )
             else:
                 target = v.address(gradient, found.start)
                 self.gradients.product(
-                    rows, read, side, target, shape[0], self._adds(name, cotangent, operand, add)
+                    count, read, side, target, shape[0], self._adds(name, cotangent, operand, add)
                 )
         vectors: dict[int, list[tuple[Side, Any]]] = {}
         for name, cotangent in self.derivative.vectors.items():
@@ -120,6 +130,11 @@ class WeightGradients(StepMemory):
             vectors.setdefault(width, []).append((Side(self.panel(cotangent), width), target))
         for members in vectors.values():
             self.gradients.totals(rows, [side for side, _ in members], [target for _, target in members], add)
+
+    def _after(self, side: Side, rows: Any) -> Side:
+        """Return a side without its first rows."""
+        start = self.v.address(side.panel.start, self.b.mul(rows, index(self.v.lanes)))
+        return Side(Panel(start, side.panel.stride, side.panel.slot), side.width)
 
     def clear(self) -> None:
         """Zero the gradients of weights without a contribution: nothing else writes them."""

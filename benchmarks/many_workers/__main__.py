@@ -5,13 +5,17 @@ Run on an idle machine; each worker has one thread:
     NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers reviews
     OMP_NUM_THREADS=1 python -m benchmarks.many_workers exchange
     NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers predict --engine ray
+    NABI_DATA=... OMP_NUM_THREADS=1 python -m benchmarks.many_workers systems
+    OMP_NUM_THREADS=1 python -m benchmarks.many_workers kills --count 50 --out kills.jsonl
 
 `reviews` trains the network of the recipe for film reviews (20,000 words, 128 numbers each; convolution,
 LSTM) on the same batches with one worker and with several, in turns, and compares the losses. `exchange`
 sends the gradients of 20 million weights, found by one backward pass of autograd, through nabi's exchange
 and through DistributedDataParallel. Times are those of the slowest worker; the best of several turns counts.
 `predict` labels short texts from many files, in one process and in several, one of
-which is killed in the middle, and counts the rows.
+which is killed in the middle, and counts the rows. `systems` trains a language model on Shakespeare and a
+forecaster on real series, and compares the losses of one worker with those of several. `kills` kills workers
+under torchrun, again and again; what is in the file is not done again.
 """
 
 import argparse
@@ -22,7 +26,6 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,40 +33,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.many_workers import kills, systems
+from benchmarks.many_workers.processes import on_workers
 from nabi.training._workers._exchange import GradientExchange
 from nabi.training._workers._group import find_workers
 
 LENGTH = 400
-
-
-def on_workers(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Return what a function returns in each worker; a single one is in no group."""
-    context = multiprocessing.get_context("fork")
-    with tempfile.TemporaryDirectory() as folder:
-        ends, processes = [], []
-        for number in range(count):
-            mine, its = context.Pipe()
-            told = (number, count, Path(folder) / "meeting", its, work, arguments)
-            processes.append(context.Process(target=_run, args=told))
-            processes[-1].start()
-            its.close()
-            ends.append(mine)
-        found = [end.recv() for end in ends]
-        for process in processes:
-            process.join()
-    return found
-
-
-def _run(number: int, count: int, meeting: Path, end: Any, work: Any, arguments: Any) -> None:
-    torch.set_num_threads(1)
-    if count > 1:
-        torch.distributed.init_process_group(
-            "gloo", init_method=meeting.as_uri(), rank=number, world_size=count
-        )
-    end.send(work(*arguments))
-    if count > 1:
-        torch.distributed.destroy_process_group()
-    os._exit(0)
 
 
 # Film reviews -----------------------------------------------------------------------------------------------
@@ -215,7 +190,9 @@ def compare_predictions(engine: str, files: int, rows: int, workers: int) -> Non
                 f"the first file); {len(said):,} rows for {len(asked):,}",
                 flush=True,
             )
-            assert len(said) == len(asked)
+            for task in given:
+                rows_there = task["out"].read_text().count("\n") - 1
+                assert rows_there == task["file"].read_text().count("\n"), task["out"]
 
 
 def _a_worker(engine: str) -> int:
@@ -230,7 +207,7 @@ def _a_worker(engine: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("reviews", "exchange", "predict"))
+    parser.add_argument("what", choices=("reviews", "exchange", "predict", "systems", "kills"))
     parser.add_argument("--batches", type=int, default=40, help="of an epoch of film reviews")
     parser.add_argument("--batch", type=int, default=32, help="reviews in a batch of all workers")
     parser.add_argument("--turns", type=int, default=2)
@@ -239,8 +216,15 @@ def main() -> None:
     parser.add_argument("--engine", choices=("processes", "ray"), default="processes")
     parser.add_argument("--files", type=int, default=20, help="to predict for")
     parser.add_argument("--rows", type=int, default=50_000, help="of a file to predict for")
+    parser.add_argument("--count", type=int, default=50, help="of kills")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of kills")
+    parser.add_argument("--out", type=Path, default=Path("kills.jsonl"), help="what kills led to")
     said = parser.parse_args()
-    if said.what == "predict":
+    if said.what == "kills":
+        kills.run(said.count, said.seed, said.out)
+    elif said.what == "systems":
+        systems.compare([count for count in said.workers if count > 1])
+    elif said.what == "predict":
         compare_predictions(said.engine, said.files, said.rows, max(said.workers))
     elif said.what == "reviews":
         compare_reviews(said.batch, said.batches, said.turns, said.workers)

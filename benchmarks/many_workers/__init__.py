@@ -1,0 +1,1 @@
+"""How much faster several workers train and predict, and what they do when one is killed."""

@@ -1,0 +1,70 @@
+"""The checkpoint of a text classifier's training: whose it is, and how long that took so far."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from nabi.errors import ArgumentError
+from nabi.files import part, read_kind, reading
+from nabi.models._classifier._settings import TextSettings
+from nabi.models._classifier._split import Parts
+from nabi.training import BackupAndRestore, Callback
+
+__all__ = ["KeptRun"]
+
+_PREFIX = "callbacks/KeptRun/0/"
+
+
+class KeptRun(Callback):
+    """Keeps with the checkpoint of a training what tells it from others, and its seconds.
+
+    Args:
+        path: of the checkpoint, which a `BackupAndRestore` writes after every epoch.
+        settings: of the training, as they were chosen.
+        parts: what it learns from and is stopped by.
+
+    Attributes:
+        seconds: that the training took before it was interrupted.
+
+    Raises:
+        FileFormatError: if the file is damaged or holds something else.
+        ArgumentError: if it is of a training with other settings or texts.
+    """
+
+    def __init__(self, path: Path, settings: TextSettings, parts: Parts) -> None:
+        self._told = {
+            # As JSON gives them back.
+            "settings": json.loads(json.dumps(settings.to_dict())),
+            "fingerprint": _fingerprint(parts),
+        }
+        self.seconds, self._begun = 0.0, time.perf_counter()
+        self.backup = BackupAndRestore(path)
+        """What writes the file, and goes on from it."""
+        if not path.exists():
+            return
+        file = read_kind(path, ("model",))
+        with reading(path, "training cannot go on from it"):
+            found = part(file.header["training"]["extra"], _PREFIX)
+            kept, seconds = {name: found[name] for name in self._told}, float(found["seconds"])
+        for name, what in (("settings", "settings"), ("fingerprint", "texts or labels")):
+            if kept[name] != self._told[name]:
+                raise ArgumentError(
+                    f"checkpoint: {path} is of a training with other {what}; take another file, or delete "
+                    "this one to begin anew"
+                )
+        self.seconds = seconds
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return what the next run compares, and the seconds so far."""
+        return {**self._told, "seconds": self.seconds + time.perf_counter() - self._begun}
+
+
+def _fingerprint(parts: Parts) -> str:
+    """Return a SHA-256 of what is learnt from and stopped by."""
+    told = hashlib.sha256()
+    for samples in (parts.train, parts.validation):
+        for column in () if samples is None else (samples.texts, samples.aspects or (), samples.labels):
+            told.update(json.dumps(list(column), default=str).encode())
+    return told.hexdigest()

@@ -1,0 +1,223 @@
+"""How long a training takes, said after its first steps, and its end by the clock."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from nabi.errors import ArgumentError
+from nabi.training import CallbackList
+from nabi.training._loop import _pace
+from nabi.training._loop._checkpoint import Position
+from nabi.training._loop._loop import Loop
+from nabi.training._loop._progress import Display, in_words
+from nabi.training._loop._time_limit import TimeLimit, as_time_limit
+
+
+class Clock:
+    """A clock that only a training moves."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        patch.setattr(_pace.time, "perf_counter", lambda: self.now)
+
+
+class Listed(Display):
+    """Keeps what is shown."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.titles: list[tuple[int, int, int | None]] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
+        self.titles.append((epoch + 1, epochs, steps))
+
+
+class Clocked(Loop):
+    """A training whose steps take as long as they are told."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        epochs: int = 10,
+        batches: int = 100,
+        step: float = 0.1,
+        first: float = 0.1,
+        validation: float = 0.0,
+        patient: bool = False,
+    ) -> None:
+        self.clock, self.epochs, self._count = clock, epochs, batches
+        self._step, self._first, self._validation, self._patient = step, first, validation, patient
+        self.position = Position()
+        self.trained = self.validated = 0
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self._count
+
+    @property
+    def may_stop_earlier(self) -> bool:
+        return self._patient
+
+    @property
+    def validation_share(self) -> float:
+        return 3 * self._validation / (self._count * self._step)
+
+    def batches(self, first: int) -> Iterator[int]:
+        return iter(range(first, self._count))
+
+    def step(self, batch: int) -> None:
+        self.clock.now += self._step if self.trained else self._first
+        self.trained += 1
+
+    def figures(self) -> dict[str, Any]:
+        return {"loss": 0.0}
+
+    def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
+        self.clock.now += self._validation
+        self.validated += 1
+        return {}
+
+
+def run(training: Clocked) -> Listed:
+    shown = Listed()
+    training.run(shown, CallbackList([], None, {}))
+    return shown
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.mark.usefixtures("clock")
+def test_it_is_said_after_the_first_steps_and_at_the_end(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    assert run(Clocked(clock)).lines == [
+        "about 1.7 minutes for 10 epochs on 2 threads",
+        "10 epochs took 1.7 minutes",
+    ]
+    assert run(Clocked(clock, epochs=1, first=6.0, patient=True)).lines == [
+        "about 16 seconds for at most 1 epoch on 2 threads; it may stop earlier",
+        "1 epoch took 16 seconds",
+    ]
+    assert run(Clocked(clock, epochs=1, step=0.01)).lines == []  # too short to be of interest
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    epochs=st.integers(1, 30),
+    batches=st.integers(3, 400),
+    step=st.floats(0.002, 3.0),
+    first=st.floats(0.0, 5.0),
+    validation=st.floats(0.0, 0.3),
+)
+def test_the_estimate_is_right(
+    epochs: int, batches: int, step: float, first: float, validation: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock(patch)
+        training = Clocked(
+            clock,
+            epochs=epochs,
+            batches=batches,
+            step=step,
+            first=step + first,
+            validation=validation * batches * step,
+        )
+        begun = clock.now
+        lines = run(training).lines
+        took = clock.now - begun
+        if took > 6.0 and training.trained * step > 2.0:
+            assert lines[0].startswith("about ")
+            assert training.timing.seconds_said == pytest.approx(took, rel=0.05)
+            assert sum(line.startswith(("about", "now")) for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "0 seconds"),
+        (1, "1 second"),
+        (89, "89 seconds"),
+        (90, "1.5 minutes"),
+        (240, "4 minutes"),
+        (1500, "25 minutes"),
+        (5400, "1.5 hours"),
+        (7200, "2 hours"),
+        (90_000, "25 hours"),
+    ],
+)
+def test_times_in_words(seconds: float, said: str) -> None:
+    assert in_words(seconds) == said
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    epochs=st.integers(1, 50),
+    batches=st.integers(1, 300),
+    step=st.floats(0.01, 2.0),
+    validation=st.floats(0.0, 0.3),
+    seconds=st.floats(20.0, 600.0),
+)
+def test_a_limit_is_kept_and_made_use_of(
+    epochs: int, batches: int, step: float, validation: float, seconds: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock(patch)
+        training = Clocked(
+            clock,
+            epochs=epochs,
+            batches=batches,
+            step=step,
+            first=step,
+            validation=validation * batches * step,
+        )
+        needed = epochs * batches * step * (1 + validation)
+        training.limit = TimeLimit(seconds)
+        begun = clock.now
+        shown = run(training)
+        took = clock.now - begun
+        last = validation * batches * step + step
+        assert took <= max(seconds, 2 * step + last) + 1e-6
+        if needed < 0.9 * seconds:
+            assert training.trained == epochs * batches
+            assert not training.timing.is_up
+        elif needed > 1.2 * seconds:
+            assert training.timing.is_up
+            assert took > 0.85 * seconds - 2 * last
+        assert training.validated == len(shown.titles)  # the last epoch is validated, too, if it is a part
+
+
+def test_a_training_that_becomes_slower_still_ends_in_time(clock: Clock) -> None:
+    training = Clocked(clock, epochs=50, batches=100)
+
+    class Slower(Clocked):
+        def step(self, batch: int) -> None:
+            super().step(batch)
+            self.clock.now += 0.2 if self.trained > 300 else 0.0
+
+    training = Slower(clock, epochs=50, batches=100, validation=2.0)
+    training.limit = TimeLimit(120.0)
+    begun = clock.now
+    shown = run(training)
+    assert 110 < clock.now - begun <= 120
+    assert shown.lines[-1].endswith(", as long as was given")
+    # In the titles, too, there are as many epochs as are planned by then.
+    assert shown.titles[0][1] == 50
+    assert shown.titles[-1][0] == shown.titles[-1][1] < 12
+
+
+@pytest.mark.parametrize("minutes", [0, -0.5, math.nan, math.inf])
+def test_what_is_no_time_is_refused(minutes: float) -> None:
+    with pytest.raises(ArgumentError, match=r"^minutes: expected a number above 0 or None, got"):
+        as_time_limit(minutes)
+    assert as_time_limit(None) is None
