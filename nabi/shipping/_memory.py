@@ -186,23 +186,23 @@ class PlacedProduct:
 
 
 class _Weights:
-    """Collects weights; equal vectors are kept once."""
+    """Collects weights.
+
+    Vectors that happen to be equal have places of their own: the code must fit the weights of every model of
+    the same structure, also those after further training.
+    """
 
     def __init__(self) -> None:
         self._parts: list[Numbers] = []
-        self._known: dict[bytes, int] = {}
         self._size = 0
 
     def add(self, numbers: Numbers) -> int:
         """Return where numbers lie, each part on its own cache line."""
         flat = np.ascontiguousarray(numbers, np.float32).reshape(-1)
-        key = flat.tobytes()
-        if key not in self._known:
-            line = ALIGNMENT // 4
-            self._known[key] = self._size
-            self._parts.append(np.pad(flat, (0, -len(flat) % line)))
-            self._size += len(self._parts[-1])
-        return self._known[key]
+        place = self._size
+        self._parts.append(np.pad(flat, (0, -len(flat) % (ALIGNMENT // 4))))
+        self._size += len(self._parts[-1])
+        return place
 
     def all(self) -> Numbers:
         """Return everything as one row."""
@@ -248,7 +248,7 @@ def lay_out(
                 if small is not None:
                     scales[id(instruction)] = -1 if small[1] is None else weights.add(small[1])
         for value in reads_of(instruction):
-            if value.memory == "weights" and value.numbers is not None:
+            if value.memory == "weights" and value.numbers is not None and id(value) not in places:
                 padded = np.pad(value.numbers, (0, room(value) - value.width))
                 places[id(value)] = weights.add(padded)
     initial = None

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import nabi
-from nabi import layers, models
+from nabi import cells, layers, models
 from nabi.errors import ArgumentError, NotFiniteError, ShapeError
 from nabi.ir import Cell, initial
 from nabi.ir.functions import sigmoid, tanh
 from nabi.shipping import step_program
 
 from ..cells.sampling import make
-from .built import CODES, MODELS, agrees, cells_alone, inputs, outputs, sequential
+from .built import CODES, FEATURES, MODELS, agrees, cells_alone, inputs, outputs, sequential, shake
 
 pytestmark = pytest.mark.rotates(days=2)
 
@@ -261,6 +261,15 @@ def test_a_classifier_of_series(more: dict[str, Any]) -> None:
     there = model.stream()
     wanted = np.stack([there.push(row[None]).reshape(-1) for row in x[0]])
     assert agrees(found, wanted, 5e-6)
+
+
+def test_vectors_that_are_equal_before_training_have_places_of_their_own() -> None:
+    layer = layers.RNN(cells.LayerNormLSTM(6), return_sequences=True, input_shape=(None, FEATURES))
+    model = models.Sequential([layer], name="model")
+    x = inputs(model)
+    assert agrees(nabi.Stream(model).run(x), outputs(model, x))  # the code is kept, and used again:
+    shake(model)
+    assert agrees(nabi.Stream(model).run(x), outputs(model, x))
 
 
 def test_systems_that_do_not_go_step_by_step() -> None:

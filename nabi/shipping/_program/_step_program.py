@@ -118,7 +118,7 @@ class StepProgram:
         """A digest of everything that the code of a step depends on: all but the weights."""
         parts = [self.input, self.codes, self.layers]
         parts += [(one.order, len(one.layers)) for one in self.passes]
-        found = _described(parts, {})
+        found = (_LAYOUT, _described(parts, {}))
         return hashlib.sha256(repr(found).encode()).hexdigest()[:32]
 
     @cached_property
@@ -193,6 +193,9 @@ def zeros(width: int) -> Numbers:
     """Return the state in which most layers begin."""
     return np.zeros(width, np.float32)
 
+
+_LAYOUT = 2
+"""Counts the ways in which weights have been laid out: code of one way does not read those of another."""
 
 _WORDS = frozenset({"name", "title", "equations"})
 """Attributes that are for readers."""
