@@ -78,11 +78,10 @@ def _network(network: Any, number: int, x: Value, add: Callable[[StepLayer], Non
     value = _front(network.front, name, x, equations, add)
     for place, one in enumerate(network.convolutions):
         value = _convolution(one, f"{name}_convolution_{place}", value, add)
-    last = value
     for layer in network.recurrent:
         for step in recurrent_layers(layer, value):
             add(step)
-            value, last = step.output, step.states[0].value
+            value = step.output
     if network.answer == "class":
         width = value.width
 
@@ -99,7 +98,7 @@ def _network(network: Any, number: int, x: Value, add: Callable[[StepLayer], Non
 
         lowest = np.full(width, np.finfo(np.float32).min, np.float32)
         parts = [
-            last,
+            value,
             equations("mean", "Mean so far", "y = y + (x - y) / n", [value], mean,
                       initial={"count": zeros(1), "mean": zeros(width)}),
             equations("largest", "Largest so far", "y = max(y, x)", [value], largest,
