@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from nabi.errors import ArgumentError
 from nabi.training import CallbackList
@@ -120,6 +120,7 @@ def test_it_is_said_after_the_first_steps_and_at_the_end(
     first=st.floats(0.0, 5.0),
     validation=st.floats(0.0, 0.3),
 )
+@example(epochs=2, batches=3, step=0.75, first=1.0, validation=0.25)  # said just before a validation
 def test_the_estimate_is_right(
     epochs: int, batches: int, step: float, first: float, validation: float
 ) -> None:

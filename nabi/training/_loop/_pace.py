@@ -27,6 +27,11 @@ class Pace:
         self._gap = 0.0
 
     @property
+    def done(self) -> int:
+        """Batches of the epoch that is going on; 0 after its end."""
+        return self._done
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the beginning."""
         return time.perf_counter() - self._begun
@@ -55,7 +60,7 @@ class Pace:
         """An epoch and its validation are done."""
         now = time.perf_counter()
         self._between.append(now - self._last)
-        self._last = now
+        self._last, self._done = now, 0
 
     def per_batch(self) -> float | None:
         """Return the seconds that a batch takes, the mean of the later half of them; None before two.

@@ -149,8 +149,10 @@ class Timing:
         per_batch, steps = self.pace.per_batch(), self.steps
         if per_batch is None or steps is None:
             return None
-        left = max(steps - self.step, 0)
-        validations = math.ceil(left / max(self._training.batches_per_epoch or 1, 1))
+        left, count = max(steps - self.step, 0), max(self._training.batches_per_epoch or 1, 1)
+        validations = math.ceil(left / count)
+        if self.pace.done and (self.pace.done >= count or not left):
+            validations += 1  # that of the epoch whose last batch was just done
         return left * per_batch + validations * self._per_validation()
 
     def _per_validation(self) -> float:
