@@ -12,6 +12,7 @@ from nabi.drawing import fonts_for, write_figure
 __all__ = ["draw"]
 
 _NAMED = 12  # cells with a colour of their own
+_FAR_APART = 20  # how many times longer the slowest cell takes than the fastest, for a logarithmic axis
 
 
 def draw(
@@ -33,6 +34,7 @@ def draw(
     figure = Figure(figsize=(9.0, 5.0), layout="constrained")
     panel = figure.subplots()
     fonts = fonts_for(ranked)
+    ends = []
     for place, cell in reversed(list(enumerate(ranked))):
         several = [run.looks for run in runs if run.cell == cell and run.looks]
         if not several:
@@ -41,6 +43,7 @@ def draw(
         times = [statistics.median(looks[at].seconds for looks in several) for at in range(count)]
         figures = [statistics.median(looks[at].figure for looks in several) for at in range(count)]
         named = place < _NAMED
+        ends.append(max(times))
         panel.plot(
             times,
             figures,
@@ -62,6 +65,8 @@ def draw(
     )
     if task["smaller_is_better"] and task["measure"] == "mean squared error":
         panel.set_yscale("log")
+    if ends and max(ends) > _FAR_APART * min(ends) > 0:
+        panel.set_xscale("log")  # or one slow cell presses all others against the axis
     panel.set(xlabel="seconds of training", ylabel=f"{task['measure']}, validation")
     panel.set_title(f"{task['name']}, {settings['units']} units", loc="left", fontsize=11)
     panel.grid(color="#e4e4e4", linewidth=0.6)
