@@ -16,7 +16,7 @@ from nabi.errors import ArgumentError
 __all__ = ["quantize"]
 
 _MEASURED = (
-    "TextClassifier", "SeriesClassifier", "DNAClassifier", "ClipClassifier", "SoundClassifier", "Forecaster",
+    "TextClassifier", "SeriesClassifier", "DNAClassifier", "ClipClassifier", "SoundClassifier", "Tagger", "Forecaster",
     "LanguageModel", "NoteModel",
 )  # fmt: skip
 """Models whose data are one file or folder."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from nabi.models._baselines._verdict import verdict
 from nabi.models._classifier._report import Report
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._tagger._baseline import FrequentTags
-from nabi.models._tagger._codes import TokenCodes
+from nabi.models._tagger._codes import LONGEST, TokenCodes
 from nabi.models._tagger._decoding import best_tags, forbidden
 from nabi.models._tagger._network import TaggerNetwork
 from nabi.models._tagger._report import TaggerReport, score_spans
@@ -282,6 +283,29 @@ class Tagger(TaskModel):
         self.columns = token, tag
         self._codes = TokenCodes.from_dict(state["codes"])
         self._baseline = FrequentTags.from_dict(state["baseline"])
+
+    @property
+    def codes(self) -> dict[str, Any]:
+        """The words and characters that it knows, in the order of their codes, which begin at 2."""
+        return self._codes.to_dict()
+
+    @property
+    def characters_read(self) -> int:
+        """How many characters of a token are read at most."""
+        return LONGEST
+
+    @public
+    def encode(self, tokens: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Return what the network reads of T tokens: of each the code of its word, then of its characters.
+
+        Returns:
+            `[T, 1 + characters_read]`, where 0 is padding and 1 is unknown.
+
+        Raises:
+            ArgumentError: for something else than texts.
+        """
+        self._check_trained()
+        return self._codes.encode(token_lists("tokens", [tokens])[0])
 
     # Asking -------------------------------------------------------------------------------------------------
 
