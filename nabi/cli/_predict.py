@@ -105,7 +105,7 @@ def predict(
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Label texts, tokens, series, recordings, clips or DNA with a trained model, with the probability of each.
+    """Label texts, tokens, series, recordings, clips or DNA with a trained model, with probabilities.
 
     A model of texts takes texts, or a file with --file, which may be larger than memory; the rows keep their
     order, and the columns of a table stand before what is added.

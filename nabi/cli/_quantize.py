@@ -16,8 +16,8 @@ from nabi.errors import ArgumentError
 __all__ = ["quantize"]
 
 _MEASURED = (
-    "TextClassifier", "SeriesClassifier", "DNAClassifier", "ClipClassifier", "SoundClassifier", "Tagger", "Forecaster",
-    "LanguageModel", "NoteModel",
+    "TextClassifier", "SeriesClassifier", "DNAClassifier", "ClipClassifier", "SoundClassifier", "Forecaster",
+    "LanguageModel", "NoteModel", "Tagger",
 )  # fmt: skip
 """Models whose data are one file or folder."""
 

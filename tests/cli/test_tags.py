@@ -85,9 +85,10 @@ def test_a_conll_file_keeps_its_columns_and_gets_one_more(
     assert [row["tag"] for row in rows] == [tag for row in said.tags or () for tag in row]
     assert rows[-1]["sentence"] == "19"
     # Its own result is a test file: the tags of the model are the last column.
-    assert nabi("evaluate", model, out, "--label", "2", "--json").out == nabi(
-        "evaluate", model, folder / "more.conll", "--json"
-    ).out
+    assert (
+        nabi("evaluate", model, out, "--label", "2", "--json").out
+        == nabi("evaluate", model, folder / "more.conll", "--json").out
+    )
     perfect = json.loads(nabi("evaluate", model, out, "--json").out)
     assert (perfect["f1"], perfect["scores"]["accuracy"]) == (1.0, 1.0)
 

@@ -36,10 +36,12 @@ class TagPredictor:
         """Write a line for each token; of a CoNLL file its own columns with one more."""
         from nabi.training import on_threads
 
-        texts, file = said["texts"], said["file"]
+        texts: list[str] | None = said["texts"]
+        file: Path | None = said["file"]
         if bool(texts) == (file is not None):
             raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
         if texts and len(texts) == 1 and file_of(texts[0]) is not None:
+            # As of models of other data, a file may stand in the place of a text.
             texts, file = None, Path(texts[0])
         kind = _kind_of(said["out"], said["as_json"])
         model = load_with_cells("Tagger", said["model"], said["cell"] or ())
@@ -99,7 +101,9 @@ def _kind_of(out: Path | None, as_json: bool) -> str:
     if suffix == ".csv":
         return "csv"
     if suffix not in ("", ".conll", ".tsv", ".txt"):
-        raise ArgumentError(f"--out: expected a name that ends in .conll, .tsv, .txt, .csv or .jsonl, got {out}")
+        raise ArgumentError(
+            f"--out: expected a name that ends in .conll, .tsv, .txt, .csv or .jsonl, got {out}"
+        )
     return "columns"
 
 
@@ -121,7 +125,9 @@ def _with_column(model: Any, file: Path, said: Said) -> Iterator[str]:
     return read.with_column([one.tags for one in model.predict(tokens)])
 
 
-def _said_of(model: Any, texts: Sequence[str] | None, file: Path | None, said: Said) -> "Iterator[TaggedSentence]":
+def _said_of(
+    model: Any, texts: Sequence[str] | None, file: Path | None, said: Said
+) -> "Iterator[TaggedSentence]":
     """Yield what the tagger says of texts, of the lines of a file, or of the sentences of another."""
     if file is None:
         yield from model.predict(texts)

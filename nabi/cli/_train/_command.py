@@ -31,9 +31,9 @@ from nabi.errors import ArgumentError
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
-    TagsForm(),
     DNAForm(),
     SeriesForm(),
+    TagsForm(),
     ForecastForm(),
     LabelsForm(),
     PairsForm(),

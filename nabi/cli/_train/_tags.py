@@ -64,9 +64,7 @@ class TagsForm(SystemForm):
 
         reading = {name: said[name] for name in ("token", "tag", "encoding", "separator")}
         parts = {
-            name: read_tagged(said[name], **reading)
-            for name in ("file", *_PARTS)
-            if said[name] is not None
+            name: read_tagged(said[name], **reading) for name in ("file", *_PARTS) if said[name] is not None
         }
         scheme = scheme_of([row for one in parts.values() for row in one.tags or ()])
         tags = {tag for one in parts.values() for row in one.tags or () for tag in row}

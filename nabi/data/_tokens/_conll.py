@@ -12,8 +12,10 @@ __all__ = ["CONLLU_COLUMNS", "ConllFile", "is_conll_file", "is_conllu_file", "re
 
 CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 """The columns of CoNLL-U, as Universal Dependencies names them."""
-_CONLL = (".conll", ".conllu", ".conll02", ".conll03", ".conll2000", ".conll2002", ".conll2003")
-_CONLL += (".bio", ".iob", ".iob1", ".iob2", ".iobes", ".bioes", ".bilou")
+_CONLL = (
+    ".conll", ".conllu", ".conll02", ".conll03", ".conll2000", ".conll2002", ".conll2003", ".bio", ".iob",
+    ".iob1", ".iob2", ".iobes", ".bioes", ".bilou",
+)  # fmt: skip
 _DOCUMENT = "-DOCSTART-"
 _NEW_DOCUMENT = re.compile(r"#\s*newdoc\b|#begin document\b")
 _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=|#(begin|end) document\b")
@@ -104,9 +106,9 @@ class ConllFile:
         # "# NN B-NP O" is the token "#", with as many columns as the other lines.
         if _COMMENT.match(line):
             return self._separator is None or self._separator not in line
-        return not within and self.width != len(line.split(self._separator)) and (
-            self.width > 0 or self._separator is None or self._separator not in line
-        )
+        if within or self.width == len(line.split(self._separator)):
+            return False
+        return self.width > 0 or self._separator is None or self._separator not in line
 
     def _check_width(self, place: int, columns: Sequence[str]) -> None:
         if not self.width:
@@ -124,8 +126,11 @@ class ConllFile:
         if _OTHER_ID.fullmatch(columns[0]):
             return False
         if not _TOKEN_ID.fullmatch(columns[0]) or int(columns[0]) != number:
-            raise self.wrong(place, f"expected the ID {number}, a range such as 1-2 or an empty node such as "
-                             f"1.1, got {columns[0]!r}")
+            raise self.wrong(
+                place,
+                f"expected the ID {number}, a range such as 1-2 or an empty node such as 1.1, got "
+                f"{columns[0]!r}",
+            )
         return True
 
     def wrong(self, place: int, what: str) -> FileFormatError:

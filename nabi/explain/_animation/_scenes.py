@@ -132,7 +132,9 @@ def _tagged(model: Any, data: Any) -> Scene:
     for (values, tag), sure in zip(with_probabilities, found.probabilities, strict=True):
         others = _ranked(dict(zip(model.labels.names, values.tolist(), strict=True)))
         says.append(((tag, sure), *(one for one in others if one[1] != sure))[:_MOST_ANSWERS])
-    tags = " ".join(f"{token}/{tag}" for token, tag in zip(found.tokens, found.tags, strict=True) if tag != "O")
+    tags = " ".join(
+        f"{token}/{tag}" for token, tag in zip(found.tokens, found.tags, strict=True) if tag != "O"
+    )
     return Scene(f"{_quoted(' '.join(found.tokens))} → {_quoted(tags)}", calls, found.tokens, tuple(says))
 
 

@@ -79,7 +79,7 @@ class TokenCodes:
         return _plain(token, self.lowercase) in self._words
 
     def encode(self, tokens: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Return for each of T tokens the code of its word, then those of its characters: `[T, 1 + LONGEST]`."""
+        """Return the code of the word of each of T tokens, then of its characters: `[T, 1 + LONGEST]`."""
         codes = np.zeros((len(tokens), 1 + LONGEST), np.int32)
         for row, token in zip(codes, tokens, strict=True):
             row[0] = self._words.get(_plain(token, self.lowercase), UNKNOWN)

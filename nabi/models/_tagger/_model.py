@@ -27,7 +27,7 @@ from nabi.models._tagger._sentences import Sentences, read_sentences, token_list
 from nabi.models._tagger._settings import TaggerSettings
 from nabi.models._tagger._training import BATCH_TO_READ, TaggerTraining
 from nabi.models._task._task_model import TaskModel
-from nabi.training import as_time_limit
+from nabi.training import ResumableTraining, as_time_limit
 
 __all__ = ["TaggedSentence", "Tagger"]
 
@@ -225,11 +225,14 @@ class Tagger(TaskModel):
 
         def judge(said: Sequence[Sequence[int]], right: Sequence[Sequence[int]]) -> float:
             if self.scheme is None:
-                pairs = [(one, other) for row, wanted in zip(said, right, strict=True)
-                         for one, other in zip(row, wanted, strict=True)]
-                return sum(one == other for one, other in pairs) / len(pairs)
-            told, wanted = ([[names[one] for one in row] for row in rows] for rows in (said, right))
-            return score_spans(told, wanted).f1
+                hits = [
+                    one == other
+                    for row, wanted in zip(said, right, strict=True)
+                    for one, other in zip(row, wanted, strict=True)
+                ]
+                return sum(hits) / len(hits)
+            told, known = ([[names[one] for one in row] for row in rows] for rows in (said, right))
+            return score_spans(told, known).f1
 
         return TaggerTraining(
             self.network,
@@ -249,7 +252,7 @@ class Tagger(TaskModel):
         targets = [np.array([number[tag] for tag in row]) for row in self._plain(sentences.tags)]
         return SequenceSamples(inputs, targets, sentences.names)
 
-    def _make_report(self, data: TaggerData, training: TaggerTraining) -> TaggerReport:
+    def _make_report(self, data: TaggerData, training: ResumableTraining) -> TaggerReport:
         """Measure on the test part, or on the validation part."""
         return self._measure(
             data.validation if data.test is None else data.test,
@@ -383,7 +386,7 @@ class Tagger(TaskModel):
         )
 
     def _log_probabilities(self, tokens: Sequence[Sequence[str]]) -> list[tuple[Any, list[int]]]:
-        """Return for each sentence the logarithms of probabilities `[T, tags]`, and the best tags' numbers."""
+        """Return of each sentence the logarithms of probabilities `[T, tags]`, and the best tags' numbers."""
         empty = np.zeros((0, len(self.labels)), np.float32)
         found: list[tuple[Any, list[int]]] = [(empty, [])] * len(tokens)
         places = [place for place, one in enumerate(tokens) if len(one)]

@@ -172,7 +172,9 @@ class TaggerReport(Described):
             return
         figures = self.scores.by_label if self.f1 is None else self.by_type
         matrix = self.scores.confusion if self.f1 is None else None
-        yield from report_tables(self._heading, (), [astuple(one) for one in figures], matrix, options.max_width)
+        yield from report_tables(
+            self._heading, (), [astuple(one) for one in figures], matrix, options.max_width
+        )
         yield Text()
         for name, figure in self.baselines.items():
             yield Text(f"{name}: {self.measure} {figure:.4f}")

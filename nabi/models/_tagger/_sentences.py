@@ -52,7 +52,9 @@ class Sentences:
         """
         rows = [np.array([row]) for row in range(len(self))]
         kept, held = SequenceSamples(rows, None, self.names, self.groups).divided(share, seed)
-        return self.take([int(one[0]) for one in kept.inputs]), self.take([int(one[0]) for one in held.inputs])
+        return self.take([int(one[0]) for one in kept.inputs]), self.take(
+            [int(one[0]) for one in held.inputs]
+        )
 
 
 def read_sentences(name: str, data: Any, tags: Any, reading: Mapping[str, Any]) -> Sentences:
@@ -91,7 +93,9 @@ def read_sentences(name: str, data: Any, tags: Any, reading: Mapping[str, Any]) 
         if not len(one):
             raise ArgumentError(f"{place}: expected a sentence of one token or more, got an empty one")
         if len(one) != len(other):
-            raise ArgumentError(f"{place}: expected a tag for each of its {len(one)} tokens, got {len(other)}")
+            raise ArgumentError(
+                f"{place}: expected a tag for each of its {len(one)} tokens, got {len(other)}"
+            )
     tokens = tuple(map(tuple, data))
     if documents is not None and len(set(documents)) >= _FEWEST_DOCUMENTS:
         groups: tuple[Hashable, ...] = tuple(documents)

@@ -27,7 +27,7 @@ class TaggerSettings(AdamWSettings):
     characters: int = setting(
         50,
         whole(0),
-        "features of each token that a convolution finds in its characters, which unknown words are known by; "
+        "features of each token that a convolution finds in its characters, which tell unknown words apart; "
         "0 for none.",
         Option(_PANEL, "Features that are found in the characters of each token; 0 for none."),
     )
@@ -44,7 +44,8 @@ class TaggerSettings(AdamWSettings):
         "hidden_words / (hidden_words + n).",
     )
     dropout: float = shared.dropout(
-        0.4, "share of the features left out in training: of what each recurrent layer reads, and of its output."
+        0.4,
+        "share of the features left out in training: of what each recurrent layer reads, and of its output.",
     )
     batch_size: int = shared.batch_size(16, "sentences per step of training.")
     epochs: int | None = shared.epochs(

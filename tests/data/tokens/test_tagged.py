@@ -43,7 +43,9 @@ def test_columns_with_spaces_and_documents(tmp_path: Path) -> None:
     assert found.tags == [["B-ORG", "O"], ["O"], ["B-PER"]]
     assert found.places[1] == f"{path}, line 6"
     assert found.documents == (1, 1, 2)
-    assert read_tagged(path, tag=1).tags == read_tagged(path, tag="-3").tags == [["NNP", "VBZ"], ["NN"], ["NNP"]]
+    assert (
+        read_tagged(path, tag=1).tags == read_tagged(path, tag="-3").tags == [["NNP", "VBZ"], ["NN"], ["NNP"]]
+    )
     assert read_tagged(path, tagged=False, token=1).tokens[0] == ["NNP", "VBZ"]
 
 
@@ -68,17 +70,17 @@ def test_tabs_keep_spaces_within_tokens_and_comments_apart(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.conll", "a O\nb\n", "a.conll, line 2: expected 2 columns with spaces between them, as in line 1, got 1"),
-        ("a.conll", "a\tO\n\nb\tO\tX\n", "line 3: expected 2 columns with tabs between them, as in line 1, got 3"),
+        ("a.conll", "a O\nb\n", "a.conll, line 2: expected 2 columns with spaces between them, as in"),
+        ("a.conll", "a\tO\n\nb\tO\tX\n", "line 3: expected 2 columns with tabs between them, as in line 1"),
         ("a.conll", "a\t\n", "line 1: column 1 is empty"),
         ("a.conll", "a\n", "line 1: expected a token and its tag with a tab or space, got 1 column"),
-        ("a.conll", "\n\n", "line 1: expected a token in each line and a blank line between sentences, got none"),
+        ("a.conll", "\n\n", "line 1: expected a token in each line and a blank line between sentences"),
         ("a.conllu", "1\ta\tO\n", "line 1: expected 10 columns with tabs between them, of CoNLL-U, got 3"),
         ("a.conllu", CONLLU.replace("3\tmar", "4\tmar"), "line 8: expected the ID 3, a range such as 1-2 or"),
-        ("a.jsonl", '{"tokens": ["a"], "tags": []}\n', "row 1: expected a list of texts in the column 'tags', got an"),
-        ("a.jsonl", '{"tokens": ["a"], "tags": ["O", "O"]}\n', "row 1: expected a tag for each of 1 tokens, got 2"),
-        ("a.jsonl", '{"tokens": "a", "tags": ["O"]}\n', "row 1: expected a list of texts in the column 'tokens'"),
-        ("a.jsonl", '{"tokens": ["a", 1.5], "tags": ["O", "O"]}\n', "row 1: expected texts in the list 'tokens', got"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": []}\n', "row 1: expected a list of texts in the column"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["O", "O"]}\n', "row 1: expected a tag for each of 1"),
+        ("a.jsonl", '{"tokens": "a", "tags": ["O"]}\n', "row 1: expected a list of texts in the column"),
+        ("a.jsonl", '{"tokens": ["a", 1.5], "tags": ["O", "O"]}\n', "row 1: expected texts in the list 'tokens'"),
     ],
 )  # fmt: skip
 def test_a_broken_line_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -104,7 +106,7 @@ def test_lists_in_tables_and_other_encodings(tmp_path: Path) -> None:
     packed = tmp_path / "b.conll.gz"
     packed.write_bytes(gzip.compress("존은 B-PER\n".encode("cp949")))
     assert read_tagged(packed, encoding="cp949").tokens == [["존은"]]
-    with pytest.raises(FileFormatError, match=r"b\.conll\.gz, line 1: byte 1 of the text, 0x.., is not utf-8"):
+    with pytest.raises(FileFormatError, match=r"b\.conll\.gz, line 1: byte 1 of the text, 0x.., is"):
         read_tagged(packed)
     assert is_conll_file(packed)
     assert not is_conll_file(path)

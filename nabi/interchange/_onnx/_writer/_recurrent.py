@@ -22,7 +22,15 @@ from nabi.ir import Program
 from nabi.scan import initial_states, lowered
 from nabi.targets.onnx import Direction, write_layer
 
-__all__ = ["Run", "equations_of", "run_directions", "run_over_time", "write_bidirectional", "write_rnn", "write_stack"]
+__all__ = [
+    "Run",
+    "equations_of",
+    "run_directions",
+    "run_over_time",
+    "write_bidirectional",
+    "write_rnn",
+    "write_stack",
+]
 
 
 class Run(NamedTuple):
