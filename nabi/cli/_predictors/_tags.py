@@ -42,7 +42,7 @@ class TagPredictor:
             raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
         if texts and len(texts) == 1 and file_of(texts[0]) is not None:
             # As of models of other data, a file may stand in the place of a text.
-            texts, file = None, Path(texts[0])
+            file, texts = Path(texts[0]), None
         kind = _kind_of(said["out"], said["as_json"])
         model = load_with_cells("Tagger", said["model"], said["cell"] or ())
         with on_threads(said["threads"]):
