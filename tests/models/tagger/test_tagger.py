@@ -86,7 +86,7 @@ def test_tags_come_back_in_the_scheme_of_the_training(scheme: str) -> None:
     # Two names of one type that touch: only then does IOB1 have a B.
     tokens, tags = [*tokens, ["Kalo", "Miru"]], [*tags, ["B-PER", "B-PER"]]
     rows = [tags_of(spans_of(row), len(row), scheme) for row in tags]
-    model, usual = small(epochs=2), small(epochs=2)
+    model, usual = small(epochs=1), small(epochs=1)
     model.fit(tokens, rows, validation_share=0, verbose=0)
     usual.fit(tokens, tags, validation_share=0, verbose=0)
     assert model.scheme == scheme
