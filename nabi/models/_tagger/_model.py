@@ -32,8 +32,8 @@ from nabi.training import ResumableTraining, as_time_limit
 __all__ = ["TaggedSentence", "Tagger"]
 
 # A training sees about so many sentences unless it is told otherwise.
-_SENTENCES_TO_SEE = 100_000
-_FEWEST_EPOCHS, _MOST_EPOCHS = 15, 100
+_SENTENCES_TO_SEE = 20_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 15, 200
 
 
 @dataclass(frozen=True)

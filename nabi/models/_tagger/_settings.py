@@ -14,7 +14,7 @@ _PANEL = "Tags of tokens"
 class TaggerSettings(AdamWSettings):
     """The settings of a `Tagger`, which says what each means; `epochs` None is chosen by `fit`."""
 
-    cell: str = shared.cell("lstm")
+    cell: str = shared.cell("gru")
     units: int = shared.units(100)
     layers: int = shared.layers()
     bidirectional: bool = setting(
@@ -57,7 +57,7 @@ class TaggerSettings(AdamWSettings):
         "are kept in any case."
     )
     learning_rate: float = shared.learning_rate(
-        4e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
+        8e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
     )
     warmup: int = shared.warmup()
     clipnorm: float = shared.clipnorm()

@@ -92,7 +92,9 @@ CASES = {
     ),
     "tags": Case(
         lambda: trained(
-            nabi.Tagger(units=4, embedding_size=4, epochs=1), [["a", "Cat"], ["b"]] * 9, [["O", "N"], ["O"]] * 9
+            nabi.Tagger(units=4, embedding_size=4, epochs=1),
+            [["a", "Cat"], ["b"]] * 9,
+            [["O", "N"], ["O"]] * 9,
         ),
         {"text": ["a Cat.", "b", "Cat"]},
         lambda model, batch: [(list(one.tokens), list(one.tags)) for one in model.predict(batch["text"])],
