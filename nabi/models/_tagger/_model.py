@@ -87,10 +87,11 @@ class Tagger(TaskModel):
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
 
-    >>> names, towns = ("Ann", "Bo", "Cy"), ("Rome", "Oslo")
-    >>> sentences = [[who, "lives", "in", where, "."] for who in names for where in towns]
-    >>> model = Tagger(units=16, embedding_size=16, epochs=40)
-    >>> report = model.fit(sentences, [["B-PER", "O", "O", "B-LOC", "O"]] * 6, validation_share=0, verbose=0)
+    >>> names, towns = ("Ann", "Bob", "Cleo", "Dan"), ("Rome", "Oslo", "Paris", "Lima", "Basel")
+    >>> sentences = [[name, "lives", "in", town, "."] for name in names for town in towns]
+    >>> model = Tagger(units=16, embedding_size=16, characters=8, epochs=20, batch_size=2, hidden_words=5.0)
+    >>> tags = [["B-PER", "O", "O", "B-LOC", "O"]] * len(sentences)
+    >>> report = model.fit(sentences, tags, validation_share=0, verbose=0)
     >>> [told] = model.predict(["Dee lives in Pisa."])
     >>> told.tags, told.spans[1]
     (('B-PER', 'O', 'O', 'B-LOC', 'O'), Span(start=3, end=4, type='LOC'))
