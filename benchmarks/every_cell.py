@@ -47,7 +47,7 @@ HEAD = 64
 """The most values of a head, where a cell has a matrix a head: larger ones take gigabytes."""
 NO_LOOP = ("ltc", "m2rnn")
 """Cells whose loop in torch takes gigabytes or half a minute."""
-ONE_HEAD = ("s4d", "mamba")
+ONE_HEAD = ("dss", "s4d", "mamba")
 NOT_ELEMENT_WISE = ("gilr-lstm", "hippo", "lmu")
 """Of the family of linear cells, those with a product of a state in the loop."""
 
