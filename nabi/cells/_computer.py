@@ -4,15 +4,14 @@ import dataclasses
 from typing import Any, ClassVar
 
 from nabi import _checks
+from nabi.cells._order import different, precedes
 from nabi.ir import Cell, Node
 from nabi.ir.functions import (
-    equal,
     exp,
-    less,
     log,
-    not_equal,
     outer,
     part,
+    rounded,
     sigmoid,
     softmax,
     softplus,
@@ -20,7 +19,6 @@ from nabi.ir.functions import (
     sqrt,
     tanh,
     total,
-    vector,
 )
 
 __all__ = ["DNC"]
@@ -32,7 +30,8 @@ class DNC(Cell):
     Good for algorithms, and for graphs and lists that are read piece by piece: it finds free rows to write
     to, and follows the order in which it wrote. One head writes, to rows that hold something like a key or to
     the least used one. The others read by a key, or the rows that were written before or after those that
-    they read last. All states start at zero. Gradients also pass from how used a row is to what was written
+    they read last. All states start at zero. Rows whose use differs by less than 1e-5 are taken in their
+    order, so that rounding does not choose. Gradients also pass from how used a row is to what was written
     there, as the paper's equations say; in the authors' code they do not.
 
     Args:
@@ -76,20 +75,17 @@ class DNC(Cell):
         u_t = (u + w - u * w) * split(kept, 1, n)
         # Free rows without sorting: the share of a row is the product over all that come before it.
         used = 1e-6 + (1 - 1e-6) * u_t
-        place = vector(*map(float, range(n)))
-        used_i, used_j = (split(used, 1, *axes) for axes in ((n, 1), (1, n)))
-        place_i, place_j = (split(place, 1, *axes) for axes in ((n, 1), (1, n)))
-        before = less(used_j, used_i) | (equal(used_j, used_i) & less(place_j, place_i))
-        unused = (1 - used) * exp(total(before * log(used_j), -1))
+        before = precedes(rounded(1e5 * used), n, 1)
+        unused = (1 - used) * exp(total(before * log(split(used, 1, 1, n)), -1))
         by_key = self.found("w", 1, h_t, M)
         to_unused, to_any = (sigmoid(self.affine(gate, o=h_t, units=1, bias="o")) for gate in ("gu", "gw"))
         w_t = to_any * (to_unused * unused + (1 - to_unused) * by_key)
         erased = sigmoid(self.affine("e", v=h_t, units=self.width, bias="v"))
         added = self.affine("a", v=h_t, units=self.width, bias="v")
-        left = 1 - outer(w_t, split(erased, 1, self.width))
-        M_t = left * M + outer(w_t, split(added, 1, self.width))
-        w_i, w_j = split(w_t, 1, n, 1), split(w_t, 1, 1, n)
-        L_t = not_equal(place_i, place_j) * ((1 - w_i - w_j) * L + outer(w_t, g))
+        uncleared = 1 - outer(w_t, split(erased, 1, self.width))
+        M_t = uncleared * M + outer(w_t, split(added, 1, self.width))
+        # Row i of L says how far row i was written right after each of the others.
+        L_t = different(n, 1) * ((1 - split(w_t, 1, n, 1) - split(w_t, 1, 1, n)) * L + outer(w_t, g))
         g_t = (1 - total(w_t)) * g + w_t
         modes = softmax(split(self.affine("m", m=h_t, units=3 * heads, bias="m"), heads, 3), -1)
         back, by, on = (part(modes, mode, mode + 1) for mode in range(3))

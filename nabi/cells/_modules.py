@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any, ClassVar
 
 from nabi import _checks
+from nabi.cells._order import precedes
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Node
-from nabi.ir.functions import equal, flat, less, select, sigmoid, softmax, split, tanh, total, vector
+from nabi.ir.functions import flat, less, select, sigmoid, softmax, split, tanh, total
 
 __all__ = ["RIM"]
 
@@ -67,30 +68,28 @@ class RIM(Cell):
         """s is what modules want, a which act; q, k and e are questions, answers and what they say."""
         n, size = self.count, self.units // self.count
         width = self.values or 4 * size
-        old, memory = split(h, n, size), split(c, n, size)
-        wanted = self.blocks("w", "h", old, units=self.keys) * split(
-            self.linear("w", "k", x, units=self.keys), 1, self.keys
-        )
+        question = self.blocks("w", "h", split(h, n, size), units=self.keys)
+        key = self.linear("w", "k", x, units=self.keys)
         # A softmax over the input and over nothing, whose key is zero.
-        s_t = sigmoid(total(wanted, -1) / self.keys**0.5)
-        place = vector(*map(float, range(n)))
-        s_i, s_j = (split(s_t, *axes) for axes in ((n, 1), (1, n)))
-        place_i, place_j = (split(place, *axes) for axes in ((n, 1), (1, n)))
-        before = less(s_i, s_j) | (equal(s_i, s_j) & less(place_j, place_i))
-        a_t = split(less(total(before, -1), self.acting - 0.5), n, 1)
-        v_t = s_i * split(self.linear("v", "v", x, units=width), 1, width)
-        i, f, o = (sigmoid(self.gate(name, v_t, old, n, size)) for name in "ifo")
-        c_t = f * memory + i * tanh(self.gate("c", v_t, old, n, size))
-        d_t = select(a_t, o * tanh(c_t), old)
+        s_t = sigmoid(total(question * split(key, 1, self.keys), -1) / self.keys**0.5)
+        a_t = less(total(precedes(-s_t, n), -1), self.acting - 0.5)
+        value = self.linear("v", "v", x, units=width)
+        v_t = split(s_t, n, 1) * split(value, 1, width)
+        i, f, o = (sigmoid(self.gate(name, v_t, split(h, n, size))) for name in "ifo")
+        new = f * split(c, n, size) + i * tanh(self.gate("c", v_t, split(h, n, size)))
+        d_t = select(split(a_t, n, 1), o * tanh(new), split(h, n, size))
         q, k = (self.blocks(name, "d", d_t, units=self.communication_keys) for name in "qk")
         e = self.blocks("e", "e", d_t)
         room = self.communication_keys
         alike = total(split(q, n, 1, room) * split(k, 1, n, room), -1) / room**0.5
-        said = total(split(softmax(alike, -1), n, n, 1) * split(e, 1, n, size), 1)
-        h_t = select(a_t, d_t + said, old)
-        return flat(h_t), flat(select(a_t, c_t, memory))
+        shares = softmax(alike, -1)
+        said = total(split(shares, n, n, 1) * split(e, 1, n, size), 1)
+        h_t = select(split(a_t, n, 1), d_t + said, split(h, n, size))
+        c_t = select(split(a_t, n, 1), new, split(c, n, size))
+        return flat(h_t), flat(c_t)
 
-    def gate(self, name: str, v: Node, h: Node, n: int, size: int) -> Node:
+    def gate(self, name: str, v: Node, h: Node) -> Node:
         """Return a gate before its activation, of all modules."""
+        n, size = self.count, self.units // self.count
         found = self.blocks(name, "v", v, units=size) + self.blocks(name, "h", h)
         return found + split(self.bias(name), n, size) if self.use_bias else found

@@ -107,15 +107,14 @@ class DSS(S4D):
     def step(self, x: Node, re: Node, im: Node) -> Any:
         """`s_t = e^{ΔΛ} s_{t-1} + x_t`; the output is `Re(W (e^{ΔΛ} - 1) / Λ s_t) + D x_t`."""
         steps = initial.Uniform(log(self.smallest_step), log(self.largest_step))
-        delta = split(exp(self.parameter("log_step", init=steps)), 1, 1, self.units)
-        speed = split(-exp(self.parameter("log_re", self.rows, init=log(0.5))), 1, self.rows, 1)
-        turn = split(self.parameter("im", self.rows, init=_hippo(self.rows)), 1, self.rows, 1)
-        decay, angle = speed * delta, turn * delta
+        delta = exp(split(self.parameter("log_step", init=steps), 1, 1, self.units))
+        decay = -exp(split(self.parameter("log_re", self.rows, init=log(0.5)), 1, self.rows, 1)) * delta
+        angle = split(self.parameter("im", self.rows, init=_hippo(self.rows)), 1, self.rows, 1) * delta
         bar_re, bar_im = exp(decay) * cos(angle), exp(decay) * sin(angle)
-        # (e^{ΔΛ} - 1) / Λ, multiplied by the conjugate of Λ above and below.
-        size = speed**2 + turn**2
-        in_re = ((bar_re - 1) * speed + bar_im * turn) / size
-        in_im = (bar_im * speed - (bar_re - 1) * turn) / size
+        # (e^{ΔΛ} - 1) / Λ, multiplied by the conjugate of ΔΛ above and below.
+        size = decay**2 + angle**2
+        in_re = delta * ((bar_re - 1) * decay + bar_im * angle) / size
+        in_im = delta * (bar_im * decay - (bar_re - 1) * angle) / size
         if self.length is not None:
             far = exp(self.length * decay)
             sum_re, sum_im = far * cos(self.length * angle) - 1, far * sin(self.length * angle)

@@ -44,7 +44,7 @@ def dnc(
     for row in range(len(x)):
         used = 1e-6 + (1 - 1e-6) * u[row]
         allocated, product = np.empty(4), 1.0
-        for place in np.argsort(used, kind="stable"):
+        for place in np.argsort(np.round(1e5 * used), kind="stable"):
             allocated[place] = (1 - used[place]) * product
             product *= used[place]
         share = by_content(M[row], write_key[row], write_strength[row])
