@@ -108,8 +108,8 @@ class DSS(S4D):
         """`s_t = e^{ΔΛ} s_{t-1} + x_t`; the output is `Re(W (e^{ΔΛ} - 1) / Λ s_t) + D x_t`."""
         steps = initial.Uniform(log(self.smallest_step), log(self.largest_step))
         delta = exp(split(self.parameter("log_step", init=steps), 1, 1, self.units))
-        decay = -exp(split(self.parameter("log_re", self.rows, init=log(0.5)), 1, self.rows, 1)) * delta
-        angle = split(self.parameter("im", self.rows, init=_hippo(self.rows)), 1, self.rows, 1) * delta
+        decay = -exp(split(self.parameter("log_A", self.rows, init=log(0.5)), 1, self.rows, 1)) * delta
+        angle = split(self.parameter("A_im", self.rows, init=_hippo(self.rows)), 1, self.rows, 1) * delta
         bar_re, bar_im = exp(decay) * cos(angle), exp(decay) * sin(angle)
         # (e^{ΔΛ} - 1) / Λ, multiplied by the conjugate of ΔΛ above and below.
         size = decay**2 + angle**2

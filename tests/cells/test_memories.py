@@ -511,7 +511,7 @@ def test_starts() -> None:
     shared = start(cells.DSS(2, keys=3))
     below = np.tril(np.sqrt(np.outer(np.arange(6) * 2 + 1, np.arange(6) * 2 + 1)), -1)
     turns = np.sort(np.linalg.eigvals((below - below.T) / 2).imag)[:2:-1]
-    np.testing.assert_allclose(shared["im"].numpy(), turns, rtol=1e-6)
+    np.testing.assert_allclose(shared["A_im"].numpy(), turns, rtol=1e-6)
     assert cells.RUM(3, associative=True).program(INPUTS).state_names == ("h", "R")
     _, state = nabi.nn.RNN(cells.RUM(3, associative=True), INPUTS)(torch.zeros(1, 0, INPUTS))
     torch.testing.assert_close(state.R.reshape(3, 3), torch.eye(3))

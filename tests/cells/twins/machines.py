@@ -123,7 +123,7 @@ def grid(w: Weights, x: Array, h1: Array, m1: Array, h2: Array, m2: Array) -> tu
 def dss(length: int | None) -> Callable[..., tuple[Array, ...]]:
     def step(w: Weights, x: Array, re: Array, im: Array) -> tuple[Array, ...]:
         """Gupta et al. 2022, proposition 1, in complex numbers: modes × channels."""
-        lam = (-np.exp(w["log_re"]) + 1j * w["im"])[:, None]
+        lam = (-np.exp(w["log_A"]) + 1j * w["A_im"])[:, None]
         exponent = lam * np.exp(w["log_step"])
         s = np.exp(exponent) * (re + 1j * im).reshape(-1, 3, 6) + x[:, None]
         if length is None:
