@@ -55,7 +55,7 @@ class DNC(Cell):
 
     def state_shape(self, name: str) -> tuple[int, ...]:
         """Return rows × width for M, rows × rows for L, and what heads keep of rows for the others."""
-        shapes = {"r": (self.reads, self.width), "p": (self.reads, self.rows)}
+        shapes: dict[str, tuple[int, ...]] = {"r": (self.reads, self.width), "p": (self.reads, self.rows)}
         shapes |= {"L": (1, self.rows, self.rows), "M": (1, self.rows, self.width)}
         return {**shapes, **dict.fromkeys("wug", (1, self.rows))}.get(name, ())
 
@@ -98,9 +98,7 @@ class DNC(Cell):
 
     def found(self, gate: str, heads: int, h: Node, M: Node) -> Node:
         """Return the weights of rows by content: a softmax of the cosines with a key, times a strength."""
-        letter = "k" if heads == 1 else "K"
-        rows = {letter: h}
-        key = self.affine(f"{gate}k", units=heads * self.width, bias=letter, **rows)
+        key = self.affine(f"{gate}k", k=h, units=heads * self.width, bias="k")
         key = split(key, heads, 1, self.width)
         strength = 1 + softplus(self.affine(f"{gate}s", n=h, units=heads, bias="n"))
         size = sqrt((total(M * M, -1) + 1e-6) * (total(key * key, -1) + 1e-6))

@@ -92,4 +92,5 @@ class RIM(Cell):
         """Return a gate before its activation, of all modules."""
         n, size = self.count, self.units // self.count
         found = self.blocks(name, "v", v, units=size) + self.blocks(name, "h", h)
-        return found + split(self.bias(name), n, size) if self.use_bias else found
+        bias = self.bias(name)
+        return found + split(bias, n, size) if isinstance(bias, Node) else found

@@ -32,7 +32,7 @@ def dnc(
     erase, add = sigma(lin(w, "W_ve", h, bias="b_ve")), lin(w, "W_va", h, bias="b_va")
     to_unused, to_any = (sigma(lin(w, f"W_og{one}", h, bias=f"b_og{one}"))[:, 0] for one in "uw")
     write_key, write_strength = lin(w, "W_kwk", h, bias="b_kwk"), lin(w, "W_nws", h, bias="b_nws")[:, 0]
-    read_keys = lin(w, "W_Krk", h, 2, 3, bias="b_Krk")
+    read_keys = lin(w, "W_krk", h, 2, 3, bias="b_krk")
     strengths, modes = lin(w, "W_nrs", h, bias="b_nrs"), softmax(lin(w, "W_mm", h, 2, 3, bias="b_mm"))
 
     def by_content(memory: Array, key: Array, strength: float) -> Array:
