@@ -25,8 +25,8 @@ _FUNCTIONS = ("init", "reset", "step", "run", "get_state", "set_state", "self_te
 _OF_SEQUENCES = ("init", "run", "self_test")
 _STACK = 8192
 _ENOUGH = 4096
-"""Bytes beyond the weights. Where code takes more, it is made small: what is computed in many places is written
-once, and LLVM's passes shorten the rest."""
+"""Bytes beyond the weights. Where code takes more, it is made small: what is computed in many places is
+written once, and LLVM's passes shorten the rest."""
 
 
 class WebModule:
