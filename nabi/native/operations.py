@@ -52,9 +52,9 @@ def apply_parts(v: Vectors, write: Callable[..., Any], name: str, *values: Any) 
         case "silu":
             return v.mul(values[0], write(v, "sigmoid", *values))
         case "softplus":
-            return _math.softplus(v, *values, exp=lambda v, x: write(v, "exp", x))
+            return _math.softplus(v, values[0], exp=lambda v, x: write(v, "exp", x))
         case "erf":
-            return _math.erf(v, *values, exp=lambda v, x: write(v, "exp", x))
+            return _math.erf(v, values[0], exp=lambda v, x: write(v, "exp", x))
         case "sin" | "cos":
             return write(v, "wave", *values, v.integer_constant(int(name == "cos")))
         case "wave":

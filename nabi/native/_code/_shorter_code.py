@@ -36,7 +36,7 @@ def with_short_constants(body: bytes) -> bytes:
         shorter = b""
         if others == [lane] * 3:
             shorter = _spread(lane)
-        elif body[start + 2 : start + 10] == body[start + 10 : start + 18] and not _is_nan(*others[:1]):
+        elif body[start + 2 : start + 10] == body[start + 10 : start + 18] and not _is_nan(others[0]):
             shorter = _DOUBLE + body[start + 2 : start + 10] + _SPREAD_DOUBLE
         if shorter:
             parts += [body[at:start], shorter]

@@ -45,7 +45,6 @@ class SharedFunctions:
         """Write an elementwise operation, or a call of the function that computes it."""
         if operation in _SHORT:
             return apply(v, operation, *values)
-
         if operation in _PARTS:
             return apply_parts(v, self.apply, operation, *values)
 
@@ -93,7 +92,8 @@ class SharedFunctions:
 
         def write(b: ir.IRBuilder, arguments: Any) -> None:
             inner_v = Vectors(b, "float32", v.lanes, self._machine.arithmetic, inside=True)
-            b.ret(reduced(inner_v, kind, *arguments, largest=largest))
+            row, count, inner = arguments
+            b.ret(reduced(inner_v, kind, row, count, inner, largest))
 
         of = ir.FunctionType(ir.FloatType(), [POINTER, kind, kind])
         function = self._function(f"nabi_{'largest' if largest else 'sum'}_{v.lanes}", of, write)
