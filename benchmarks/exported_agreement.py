@@ -4,8 +4,9 @@
 
 For every cell, a layer of 6 units (or `--units`) reads 20 steps of random numbers: whole, as the model does
 in float32, step by step in `nabi.Stream`, and as WebAssembly, whose code has no fused multiply-add. Each is
-compared with the model in float64. The last column is how far the outputs in float64 move if the input is rounded differently,
-by half a unit in the last place of float32: no arithmetic in float32 can be expected to do better.
+compared with the model in float64. The last column is how far the outputs in float64 move if the input is
+rounded differently, by half a unit in the last place of float32: no arithmetic in float32 can be expected to
+do better.
 """
 
 import argparse
