@@ -59,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     ("make", "error", "said"),
     [
         (backwards, ArgumentError, "(?s)ends_first.*again"),
-        (unfinished, ArgumentError, "no input shape yet|expected a kind that has a page"),
+        (unfinished, ArgumentError, "waves has no input shape yet; build or fit it first"),
         (broken, NotFiniteError, "the weights of lstm.* contain NaN"),
     ],
 )
