@@ -130,7 +130,7 @@ def test_functions_read_their_data_and_use_their_stack(name: str) -> None:
 
 
 @given(stack=st.integers(0, 300_000), room=st.integers(0, 300_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_memory_has_the_stack_the_data_and_the_room(stack: int, room: int) -> None:
     module = Running(linked(stack=stack, room=room))
     assert module("address") >= max(stack, 1024)
