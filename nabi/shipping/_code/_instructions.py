@@ -341,13 +341,12 @@ class StepWriter:
         b, source, result = self.b, self.address(reduction.source), self.address(reduction.result)
         count, inner = reduction.count, reduction.inner
         v = self.sums if inner == 1 and count >= 2 * self.sums.lanes else self.one
-        largest = reduction.kind == "max"
+        if self.shared is not None:
+            self.shared.reduction(v, self.kind, reduction, source, result)
+            return
         with self.loop(reduction.outer) as o, self.loop(inner) as i:
             row = self.at(source, b.add(b.mul(o, self.index(count * inner)), i))
-            if self.shared is not None:
-                total = self.shared.reduced(v, self.kind, row, self.index(count), self.index(inner), largest)
-            else:
-                total = reduced(v, self.kind, row, count, inner, largest)
+            total = reduced(v, self.kind, row, count, inner, reduction.kind == "max")
             place = self.at(result, b.add(b.mul(o, self.index(inner)), i))
             b.store(self._mean(reduction, total), place, align=4)
 

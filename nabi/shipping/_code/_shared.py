@@ -13,6 +13,7 @@ from nabi.native.operations import apply, apply_parts
 from nabi.native.vectors import POINTER, Vectors
 from nabi.shipping._code._loops import rounds
 from nabi.shipping._code._reduced import reduced
+from nabi.shipping._program import Reduction
 
 __all__ = ["TILE", "SharedFunctions"]
 
@@ -87,17 +88,32 @@ class SharedFunctions:
         function = self._function(f"nabi_term_{size}_{v.lanes}", of, write)
         v.builder.call(function, [result, start, weights, operand, count])
 
-    def reduced(self, v: Vectors, kind: Any, row: Any, count: Any, inner: Any, largest: bool) -> Any:
-        """Write a call that returns the sum or the largest of numbers; for the arguments see `reduced`."""
+    def reduction(self, v: Vectors, kind: Any, reduction: Reduction, source: Any, result: Any) -> None:
+        """Write a call that computes a reduction.
+
+        Args:
+            v: writes vectors as wide as those in which it adds up.
+            kind: the type of an index.
+            reduction: the reduction.
+            source, result: addresses of what it reads and gives.
+        """
 
         def write(b: ir.IRBuilder, arguments: Any) -> None:
-            inner_v = Vectors(b, "float32", v.lanes, self._machine.arithmetic, inside=True)
-            row, count, inner = arguments
-            b.ret(reduced(inner_v, kind, row, count, inner, largest))
+            source, result, outer, count, inner, *factor = arguments
+            own = Vectors(b, "float32", v.lanes, self._machine.arithmetic, inside=True)
+            with rounds(b, kind, outer) as o, rounds(b, kind, inner) as i:
+                row = own.address(source, b.add(b.mul(o, b.mul(count, inner)), i))
+                total = reduced(own, kind, row, count, inner, reduction.kind == "max")
+                total = b.fmul(total, factor[0]) if factor else total
+                own.store_scalar(total, result, b.add(b.mul(o, inner), i))
+            b.ret_void()
 
-        of = ir.FunctionType(ir.FloatType(), [POINTER, kind, kind])
-        function = self._function(f"nabi_{'largest' if largest else 'sum'}_{v.lanes}", of, write)
-        return v.builder.call(function, [row, count, inner])
+        numbers = [ir.Constant(kind, one) for one in (reduction.outer, reduction.count, reduction.inner)]
+        if reduction.kind == "mean":
+            numbers.append(ir.Constant(ir.FloatType(), 1.0 / reduction.count))
+        of = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, *[number.type for number in numbers]])
+        function = self._function(f"nabi_{reduction.kind}_{v.lanes}", of, write)
+        v.builder.call(function, [source, result, *numbers])
 
     def moved(
         self,
