@@ -396,6 +396,8 @@ class ResumableTraining(Loop):
                 exchange.begin(0)
             sums = exchange.finish(value, share.count)
             self._check_finite("loss", sums.loss, rate, lambda: self._own_loss(batch))
+        if share.total < exchange.workers.count:  # who had no rows has drawn no random numbers
+            self.generator.set_state(exchange.workers.from_last(self.generator.get_state()))
         self.interrupt.asked, self._shall_write = sums.asked, sums.writes
         return sums.loss, round(sums.things)
 
