@@ -145,6 +145,9 @@ if TYPE_CHECKING:
         WavFormat as WavFormat,
         read_header as read_header,
     )
+    from nabi.data._standard_input import (
+        STANDARD_INPUT as STANDARD_INPUT,
+    )
     from nabi.data._tables._frames import (
         KEYS,
         LOWEST,
@@ -168,7 +171,9 @@ if TYPE_CHECKING:
         stratified_split,
     )
     from nabi.data._tables._tables import (
+        TABLE_ENDINGS as TABLE_ENDINGS,
         Table,
+        is_table as is_table,
         place_of_row as place_of_row,
         read_table,
         stream_table,
@@ -203,6 +208,16 @@ if TYPE_CHECKING:
     from nabi.data._text_files import (
         TextFile as TextFile,
         check_file as check_file,
+    )
+    from nabi.data._text_folder import (
+        TEXT_ENDINGS as TEXT_ENDINGS,
+        FolderFiles as FolderFiles,
+        TextFolder,
+        folder_files as folder_files,
+        read_text_folder,
+    )
+    from nabi.data._text_source import (
+        source_lines as source_lines,
     )
 else:
     # A program loads the kinds of data that it has, and files are read before torch would be there.
@@ -344,6 +359,9 @@ else:
                 "WavFormat",
                 "read_header",
             ],
+            "nabi.data._standard_input": [
+                "STANDARD_INPUT",
+            ],
             "nabi.data._tables._frames": [
                 "KEYS",
                 "LOWEST",
@@ -367,7 +385,9 @@ else:
                 "stratified_split",
             ],
             "nabi.data._tables._tables": [
+                "TABLE_ENDINGS",
                 "Table",
+                "is_table",
                 "place_of_row",
                 "read_table",
                 "stream_table",
@@ -403,6 +423,16 @@ else:
                 "TextFile",
                 "check_file",
             ],
+            "nabi.data._text_folder": [
+                "TEXT_ENDINGS",
+                "FolderFiles",
+                "TextFolder",
+                "folder_files",
+                "read_text_folder",
+            ],
+            "nabi.data._text_source": [
+                "source_lines",
+            ],
         },
     )
 
@@ -435,6 +465,7 @@ __all__ = [
     "SeriesSet",
     "Sound",
     "Table",
+    "TextFolder",
     "TimeseriesDataset",
     "TimeseriesGenerator",
     "Token",
@@ -469,6 +500,7 @@ __all__ = [
     "read_series",
     "read_sound",
     "read_table",
+    "read_text_folder",
     "read_ts",
     "resample",
     "reverse_complement",

@@ -14,6 +14,7 @@ from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
+from nabi.cli._train._folders import STANDARD_INPUT
 from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._logs import Logs, log_files
@@ -81,9 +82,9 @@ def train(context: typer.Context, **options: Any) -> None:
     The options say what the data is: --text and --label mean a table of texts and labels; --time and
     --target observations to forecast; --id and --label a table of series, as does a .ts file; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images; --frames a
-    folder of clips; --label-from recordings, or sequences of DNA. Without these, a .txt file is a text to
-    learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
-    supported kinds of data are listed.
+    folder of clips; --label-from recordings, sequences of DNA, or a folder of texts for each label. Without
+    these, a .txt file or a folder of texts is a text to learn to generate, and a folder of MIDI files is
+    music to learn to compose. For anything else, the supported kinds of data are listed.
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
@@ -104,6 +105,8 @@ def train(context: typer.Context, **options: Any) -> None:
         _list_forms(said)
         raise typer.Exit(2)
     _refuse(context, form, said)
+    if said["file"] == STANDARD_INPUT:
+        _refuse_for_workers()
     if said["minutes"] is not None:
         _checks.real("minutes", said["minutes"], above=0)
     logs = Logs(said)
@@ -126,6 +129,14 @@ def _refuse(context: typer.Context, form: Form, said: Said) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ArgumentError(f"--{name.replace('_', '-')}: it means nothing for {form.name}")
+
+
+def _refuse_for_workers() -> None:
+    """Refuse standard input where several processes train: only one of them would get it."""
+    from nabi.training import find_workers
+
+    if find_workers() is not None:
+        raise ArgumentError("FILE: expected a file that every worker can read, got standard input")
 
 
 def _list_forms(said: Said) -> None:

@@ -202,7 +202,7 @@ def test_a_stream_complains_before_it_starts(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("folder.csv", {}, "path: expected a file, got the folder .*folder.csv"),
+        ("folder.csv", {}, r"path: expected texts in .*folder\.csv .*, got no file"),
         ("a.txt", {}, "path: expected a table, .csv.* got a.txt"),
         ("a", {}, "path: expected a table, .csv.* got a;"),
         (".csv", {}, "path: expected a table"),
