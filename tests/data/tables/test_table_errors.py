@@ -117,7 +117,7 @@ def test_empty_parquet(tmp_path):
         read_table(tmp_path / "a.parquet")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_damaged_parquet_is_an_error_or_a_table(parquet, tmp_path_factory, data):
     content = bytearray(parquet.read_bytes())
