@@ -165,7 +165,7 @@ def test_a_run_is_a_process_that_leaves_its_result(tmp_path, texts, fresh, monke
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 def test_ctrl_c_stops_the_command_and_the_run_is_repeated(tmp_path, texts):
     arguments = [
         "--only",

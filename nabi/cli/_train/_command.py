@@ -10,11 +10,11 @@ import typer
 
 from nabi import _checks
 from nabi.cli._outputs import with_files
+from nabi.cli._texts import STANDARD_INPUT
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
-from nabi.cli._train._folders import STANDARD_INPUT
 from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._logs import Logs, log_files

@@ -4,12 +4,9 @@ from pathlib import Path
 
 from nabi.cli._train._form import Said
 
-__all__ = ["BY_FOLDER", "STANDARD_INPUT", "holds_texts", "is_of_labelled_texts"]
+__all__ = ["holds_texts", "is_of_labelled_texts"]
 
-STANDARD_INPUT = Path("-")
-BY_FOLDER = "folder"
-"""What `--label-from` says where the labels are the names of subfolders."""
-
+_BY_FOLDER = "folder"  # what `--label-from` says where labels are the names of subfolders
 # Files that other kinds learn from; a few texts beside them say something about them.
 _OTHERS = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".mp4", ".avi", ".mov", ".mkv", ".wav", ".wave",
@@ -36,4 +33,4 @@ def holds_texts(file: Path) -> bool:
 
 def is_of_labelled_texts(said: Said) -> bool:
     """Return whether the command line asks for names of folders as labels, and there are texts in them."""
-    return said["label_from"] == BY_FOLDER and holds_texts(said["file"])
+    return said["label_from"] == _BY_FOLDER and holds_texts(said["file"])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import typer
 
 from nabi.cli._terminal import make_console
-from nabi.cli._train._folders import STANDARD_INPUT
+from nabi.cli._texts import STANDARD_INPUT
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import Given
 from nabi.cli._train._logs import Logs, Trained

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nabi.cli._train._folders import STANDARD_INPUT, holds_texts
+from nabi.cli._texts import STANDARD_INPUT
+from nabi.cli._train._folders import holds_texts
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._system import Figures, SystemForm
