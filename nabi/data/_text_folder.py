@@ -1,6 +1,7 @@
 """Folders and `.zip` files of texts: one text per file, labelled by the folder that it is in."""
 
 import errno
+import lzma
 import os
 import posixpath
 import re
@@ -200,7 +201,7 @@ class FolderFiles:
                 return _limited(file.read(_LARGEST + 1))
         except NotImplementedError as problem:
             return b"", f"it cannot be unpacked here ({problem})"
-        except (zipfile.BadZipFile, EOFError, zlib.error) as problem:
+        except (zipfile.BadZipFile, EOFError, OSError, lzma.LZMAError, zlib.error) as problem:
             return b"", f"it is damaged ({problem})"
 
 
@@ -242,6 +243,8 @@ def _unpacking(path: Path) -> Iterator[None]:
     """Turn what zipfile raises into errors that say what is wrong with the archive."""
     try:
         yield
+    except FileFormatError:
+        raise
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as problem:
         raise FileFormatError(f"path: {path} is damaged or not a .zip file ({problem})") from problem
     except OSError as problem:

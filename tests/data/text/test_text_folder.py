@@ -88,7 +88,7 @@ def test_nothing_of_an_archive_is_written_and_its_size_is_limited(
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         for number in range(6):
             archive.writestr(f"{number}.txt", "y" * 1000)
-    with pytest.raises(FileFormatError, match="unpack it, and name the folder"):
+    with pytest.raises(FileFormatError, match=r"^path: the texts of .* unpack it, and name the folder$"):
         read_text_folder(path)
 
 
@@ -104,6 +104,15 @@ def test_damaged_and_protected_members_are_named(tmp_path: Path) -> None:
     found = read_text_folder(path)
     assert found.texts == ["a good text"]
     assert [one.split(":")[0] for one in found.skipped] == ["bad.txt", "locked.txt"]
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        packed = tmp_path / "packed.zip"
+        with zipfile.ZipFile(packed, "w", kind) as archive:
+            archive.writestr("bad.txt", "a bad text " * 100)
+            archive.writestr("good.txt", "a good text")
+        # What is packed begins after the name: its first bytes are wrong.
+        start = packed.read_bytes()
+        packed.write_bytes(start[:37] + b"\xff" * 12 + start[49:])
+        assert read_text_folder(packed).texts == ["a good text"]
     path.write_bytes(content[:-30])
     with pytest.raises(FileFormatError, match=r"damaged or not a \.zip"):
         read_text_folder(path)
