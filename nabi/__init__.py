@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         SoundClassifier,
         SpeechRecognizer,
         TextClassifier,
+        TextRegressor,
         Translator,
         predictor,
     )
@@ -84,6 +85,7 @@ else:
                 "SoundClassifier",
                 "SpeechRecognizer",
                 "TextClassifier",
+                "TextRegressor",
                 "Translator",
                 "predictor",
             ],
@@ -114,6 +116,7 @@ __all__ = [
     "SpeechRecognizer",
     "Stream",
     "TextClassifier",
+    "TextRegressor",
     "Translator",
     "activations",
     "backend",

@@ -66,7 +66,7 @@ def evaluate(
     target: Annotated[
         str | None,
         typer.Option(
-            help="For a translator: column of the targets.",
+            help="For a translator: column of the targets; for numbers, theirs.",
             metavar="COLUMN",
             show_default="the second of two",
         ),
@@ -101,7 +101,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="File for the figures.", metavar="FILE.json")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     picture: Annotated[
-        Path | None, typer.Option(help="File for the confusion matrix, .png or .svg.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="File for the confusion matrix, or for estimated against right numbers, .png or .svg.",
+            metavar="FILE",
+        ),
     ] = None,
     encoding: Annotated[str, typer.Option(help="Encoding of the table.")] = "utf-8",
     separator: Annotated[
@@ -115,9 +119,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model of any kind on data that it has not learnt from.
 
-    Labels: accuracy, F1 and the confusion matrix. Translations and captions: BLEU, chrF, the share that is
-    exactly right, and the error rates of words and characters. A text: bits per character and perplexity.
-    Music: nats per frame. Speech: the error rate of words. Series: the errors of forecasts of their ends.
+    Labels: accuracy, F1 and the confusion matrix. Numbers: mean absolute error, RMSE and R². Translations and
+    captions: BLEU, chrF, the share that is exactly right, and the error rates of words and characters. A
+    text: bits per character and perplexity. Music: nats per frame. Speech: the error rate of words. Series:
+    the errors of forecasts of their ends.
 
     Rows and files that cannot be read are named and left out.
     """

@@ -1,9 +1,8 @@
 """`nabi predict`: labels for any number of texts; for other models it asks `_predictors`."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,15 +11,10 @@ from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._many_files._plan import Engine, is_of_many, matching, results_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
-from nabi.cli._texts import HEADER_HELP, Reading, TextPart, holds_lines, line_parts, table_parts
+from nabi.cli._texts import HEADER_HELP, text_parts
 from nabi.errors import ArgumentError
 
-if TYPE_CHECKING:
-    from nabi.models import TextClassifier
-
 __all__ = ["predict", "predict_file"]
-
-_ROWS_AT_ONCE = 1000  # in memory
 
 
 def _files_among_texts(said: Said) -> list[Path]:
@@ -110,6 +104,7 @@ def predict(
     A model of texts takes texts, or a file with --file, which may be larger than memory; the rows keep their
     order, and the columns of a table stand before what is added.
     An empty text gets the label frequencies of the training data; long texts are truncated as in training.
+    A model of numbers gives each text its number; an empty one gets the mean of the training data.
 
     Models of other data take files or folders in place of texts.
 
@@ -162,7 +157,7 @@ def _predict_texts(said: Said) -> None:
             "--top: expected a model with one label per text; with several, all probabilities are written"
         )
     bad = BadRows()
-    parts = _parts(said, classifier, bad)
+    parts = text_parts(said, classifier, bad)
     with (
         on_threads(said["threads"]),
         PredictionWriter(said["out"], classifier, said["top"], said["threshold"], said["as_json"]) as writer,
@@ -170,22 +165,3 @@ def _predict_texts(said: Said) -> None:
         for part in parts:
             writer.write(part)
         bad.end(writer.count)
-
-
-def _parts(said: Said, classifier: "TextClassifier", bad: BadRows) -> Iterator[TextPart]:
-    texts, file, aspect, reading = said["texts"], said["file"], said["aspect"], Reading.of(said)
-    if file is None:
-        return iter([TextPart(texts, None if aspect is None else [aspect] * len(texts))])
-    if holds_lines(file, reading, said["text"]):
-        if classifier.has_aspects:
-            raise ArgumentError(
-                "--file: expected a table with a column of aspects, got lines; the model was trained with "
-                "aspects"
-            )
-        return line_parts(file, said["encoding"], _ROWS_AT_ONCE)
-    columns = classifier.columns_of(file, said["text"], None, aspect)
-    if columns is None:
-        raise ArgumentError(
-            "--text: expected the column of the texts, as the model was not trained on a table, got none"
-        )
-    return table_parts(file, columns.text, columns.aspect, reading, bad, _ROWS_AT_ONCE)

@@ -22,6 +22,7 @@ _USES = {
     "sound classifier": ("recognises recordings", "recognise", "NEW.wav"),
     "speech recognizer": ("recognises recordings", "recognise", "NEW.wav"),
     "text classifier": ("labels texts", "predict", '"..."'),
+    "text regressor": ("estimates a number for a text", "predict", '"..."'),
     "translator": ("translates", "translate", '"..."'),
 }
 _VOWELS = "aeio"

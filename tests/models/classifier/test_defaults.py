@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from nabi.models._classifier._choices import _choose_unit
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._split import divide
-from nabi.models._classifier._training import _choose_unit
 
 
 def a_sequence(random_: random.Random, letters: str, length: int) -> str:
