@@ -7,6 +7,7 @@ import typer
 
 from nabi.cli._figures import give_figures
 from nabi.cli._load import CELL_HELP, load_classifier
+from nabi.cli._never_given import never_given
 from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._predictors._registry import other_evaluator, refuse_options
 from nabi.cli._terminal import make_console
@@ -150,6 +151,13 @@ def evaluate(
             header=header,
             wrong_rows="keep",
         )
-    give_figures("evaluate", report.to_dict(), out, as_json, lambda: make_console().print(report))
+
+    def show() -> None:
+        make_console().print(report)
+        never = never_given(report, balanced=classifier.settings.class_weight == "balanced")
+        if never:
+            typer.echo(f"\nnote {never}")
+
+    give_figures("evaluate", report.to_dict(), out, as_json, show)
     if picture is not None:
         report.picture(picture)

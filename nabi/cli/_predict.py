@@ -1,8 +1,9 @@
 """`nabi predict`: labels for any number of texts; for other models it asks `_predictors`."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,10 +12,15 @@ from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._many_files._plan import Engine, is_of_many, matching, results_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
-from nabi.cli._texts import HEADER_HELP, text_parts
+from nabi.cli._texts import HEADER_HELP, TextPart, text_parts
 from nabi.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from nabi.models import TextClassifier
+
 __all__ = ["predict", "predict_file"]
+
+_NAMED = 8  # aspects
 
 
 def _files_among_texts(said: Said) -> list[Path]:
@@ -157,7 +163,7 @@ def _predict_texts(said: Said) -> None:
             "--top: expected a model with one label per text; with several, all probabilities are written"
         )
     bad = BadRows()
-    parts = text_parts(said, classifier, bad)
+    parts = _heard(text_parts(said, classifier, bad), classifier)
     with (
         on_threads(said["threads"]),
         PredictionWriter(said["out"], classifier, said["top"], said["threshold"], said["as_json"]) as writer,
@@ -165,3 +171,20 @@ def _predict_texts(said: Said) -> None:
         for part in parts:
             writer.write(part)
         bad.end(writer.count)
+
+
+def _heard(parts: Iterator[TextPart], classifier: "TextClassifier") -> Iterator[TextPart]:
+    """Yield the texts, and say once for each aspect that it was not learnt, before it is asked about."""
+    known = classifier.known_aspects
+    said: set[str] = set()
+    for part in parts:
+        for aspect in dict.fromkeys(part.aspects or ()):
+            if known and aspect and aspect not in known and aspect not in said and len(said) < _NAMED:
+                said.add(aspect)
+                shown = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+                typer.echo(
+                    f"nabi: --aspect: {aspect!r} was not among the aspects of the training, so it is judged "
+                    f"by its words alone; known are {shown}",
+                    err=True,
+                )
+        yield part

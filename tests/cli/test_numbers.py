@@ -94,6 +94,8 @@ def test_few_whole_numbers_are_labels_unless_numbers_are_asked_for(nabi):
         ([str(one % 50) for one in range(200)], False),
         ([str(one % 51) for one in range(200)], True),
         ([str(one % 20) for one in range(30)], True),
+        ([str(one * one) for one in range(30)], True),
+        ([str(one) for one in range(300)], False),
         (["1", "2", "", "3.5"] * 20, True),
         (["1.0", "2.0", "3"] * 20, False),
         (["1.5", "2", "nan"] * 20, False),

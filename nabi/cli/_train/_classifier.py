@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from nabi.cli._never_given import never_given
 from nabi.cli._train._column import Task, check_columns, taken_as_labels
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
@@ -10,8 +11,6 @@ from nabi.cli._train._texts import TextsForm
 from nabi.models import TextSettings
 
 __all__ = ["LabelsForm"]
-
-_NAMED = 5  # labels in a note
 
 
 class LabelsForm(TextsForm):
@@ -98,20 +97,5 @@ class LabelsForm(TextsForm):
 
     def remarks(self, report: Any, model: Any) -> list[str]:
         """Say which labels were never given."""
-        never = _never_given(report)
+        never = never_given(report, balanced=model.settings.class_weight == "balanced")
         return [never] if never else []
-
-
-def _never_given(report: Any) -> str:
-    """Say which labels were given to no test row, if there are such."""
-    if report.confusion is None:
-        return ""
-    given = [sum(column) for column in zip(*report.confusion, strict=True)]
-    names = [one.label for one, count in zip(report.by_label, given, strict=True) if one.rows and not count]
-    if not names:
-        return ""
-    listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-    return (
-        f"given to no test row: {listed}. --balanced counts rare labels as much as frequent ones in "
-        "training; more rows of them help most"
-    )

@@ -35,6 +35,11 @@ class _Values(NamedTuple):
     least: float
     most: float
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether it holds each whole number of a range once, as the numbers of rows do."""
+        return self.decimal is None and self.rows == self.different == self.most - self.least + 1
+
 
 def check_columns(said: Said, wanted: str) -> None:
     """Refuse a command line that lacks the column of texts, or the one that is wanted.
@@ -53,6 +58,8 @@ def why_numbers(said: Said) -> str:
     if found is None:
         return ""
     column = said["label"][0]
+    if found.counts_rows:
+        return ""
     if found.decimal is not None:
         what = f"holds numbers with decimals, such as {found.decimal:g}"
     elif found.different > _MOST_LABELS:

@@ -1,7 +1,9 @@
 """Rows that texts are read from: how messages name them, and what stands in their cells."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nabi import _checks
@@ -14,11 +16,16 @@ NAMED = 5
 """Rows or labels in a message."""
 
 
+NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+
+
 class Places:
     """How error messages name a row."""
 
-    def __init__(self, table: Table | None = None, keeps_wrong: bool = False) -> None:
-        self._table, self.keeps_wrong = table, keeps_wrong
+    def __init__(
+        self, table: Table | None = None, keeps_wrong: bool = False, columns: Mapping[str, str] = NO_COLUMNS
+    ) -> None:
+        self._table, self.keeps_wrong, self._columns = table, keeps_wrong, columns
         self.wrong = dict(table.wrong) if table is not None else {}
         """What is wrong with rows that are passed over."""
         self.what = "texts" if table is None else str(Path(table.path).name)
@@ -32,6 +39,11 @@ class Places:
         more = f"; and {len(self.wrong) - len(first):,} more" if len(self.wrong) > len(first) else ""
         are = "row cannot be read and is" if len(self.wrong) == 1 else "rows cannot be read and are"
         return f"{self.what}: {len(self.wrong):,} {are} left out: {'; '.join(first)}{more}"
+
+    def column(self, what: str) -> str:
+        """Return ` in the column 'genre'` for "label"; empty for lists, and where there are several columns."""
+        name = self._columns.get(what)
+        return "" if name is None else f" in the column {name!r}"
 
     def row(self, position: int) -> str:
         if self._table is None:

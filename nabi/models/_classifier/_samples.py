@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nabi import _checks
@@ -101,6 +101,10 @@ class Samples:
     """What a user should know about them, such as rows left out."""
     wrong: str = ""
     """Which rows could not be read, and why; "" if all could."""
+    places: Places = field(default_factory=Places, compare=False)
+    """How messages name what they are from."""
+    positions: tuple[int, ...] = field(default=(), compare=False)
+    """Of the rows in it; empty for a part of the samples that were read."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -111,6 +115,7 @@ class Samples:
             self,
             texts=[self.texts[row] for row in rows],
             labels=[self.labels[row] for row in rows],
+            positions=(),
             aspects=None if self.aspects is None else [self.aspects[row] for row in rows],
         )
 
@@ -152,7 +157,8 @@ def collect_samples(
                 "labels: expected None for a table, which has its own labels; name their column with label="
             )
         found = read_table(source, columns.names, **asdict(table))
-        texts, places = found[columns.text], Places(found, table.wrong_rows == "keep")
+        named = {"text": columns.text} | ({"label": columns.label} if isinstance(columns.label, str) else {})
+        texts, places = found[columns.text], Places(found, table.wrong_rows == "keep", named)
         own = _labels_of(found, columns, places)
         joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
@@ -210,6 +216,7 @@ def _cleaned(
     kept_texts: list[str] = []
     kept_labels: list[Label] = []
     kept_aspects: list[str] = []
+    positions: list[int] = []
     without: Counter[str] = Counter()
     for position, value in enumerate(texts):
         if position in places.wrong:
@@ -231,6 +238,7 @@ def _cleaned(
         kept_texts.append(text)
         kept_labels.append(label)
         kept_aspects.append(about)
+        positions.append(position)
     if not kept_texts:
         missing = " and ".join(without)
         if not without:
@@ -247,6 +255,8 @@ def _cleaned(
         several,
         notes=tuple(notes),
         wrong=places.told,
+        places=places,
+        positions=tuple(positions),
     )
 
 
@@ -320,21 +330,35 @@ def check_labels(samples: Samples) -> list[str]:
 
 
 def _several_in_one(samples: Samples, counts: Counter[str]) -> str:
-    """Say that labels look like several in one cell, if they do: parts of them come up in other labels."""
+    """Say that labels look like several in one cell, if they do.
+
+    Their parts are labels of other rows, or come up in many other labels.
+    """
     if samples.several:
         return ""
     for separator in _SEPARATORS:
         joined = [name for name in counts if separator in name.strip(separator)]
         parts = Counter(part.strip() for name in counts for part in name.split(separator))
         again = [name for name in joined if any(parts[part.strip()] > 1 for part in name.split(separator))]
-        if len(again) > 1 and len(again) >= _SHARE_JOINED * len(counts):
+        if not (len(again) > 1 and len(again) >= _SHARE_JOINED * len(counts)):
+            again = [name for name in joined if all(part.strip() in counts for part in name.split(separator))]
+        if again:
             rows = sum(counts[name] for name in again)
+            seems = "seems" if rows == 1 else "seem"
             return (
-                f"label: {counted(rows)} seem to have several labels in one cell, such as {again[0]!r}, and "
+                f"label: {counted(rows)} {seems} to have several labels in one cell"
+                f"{samples.places.column('label')}, such as {again[0]!r}{_first_row(samples, again[0])}, and "
                 "each combination is learnt as a label of its own; "
                 f"label_separator={separator!r} takes them apart"
             )
     return ""
+
+
+def _first_row(samples: Samples, label: str) -> str:
+    """Return in which row a label stands first."""
+    if not samples.positions:
+        return ""
+    return f" in {samples.places.row(samples.positions[samples.labels.index(label)])}"
 
 
 def _not_texts(samples: Samples) -> str:
@@ -343,9 +367,9 @@ def _not_texts(samples: Samples) -> str:
     if len(found) < _SHARE_NOT_TEXTS * len(samples):
         return ""
     return (
-        f"text: {len(found):,} of {counted(len(samples))} hold a number or a date, such as {found[0]!r}, "
-        "which is read like a word; for measurements in time see target= and time=, for series with labels "
-        "id="
+        f"text: {len(found):,} of {counted(len(samples))} hold a number or a date"
+        f"{samples.places.column('text')}, such as {found[0]!r}, which is read like a word; name the column "
+        "of the texts, or for measurements in time see target= and time=, for series with labels id="
     )
 
 

@@ -1,6 +1,7 @@
 """Samples divided into those to train on, to stop by, and to test on."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -128,6 +129,7 @@ def divide(
         validation_share, test_share, validation is not None, test is not None
     )
     notes = [*samples.notes, *check_labels(samples)]
+    _check_enough(samples, (of_validation > 0) + (of_test > 0))
     for name, given in (("validation", validation), ("test", test)):
         if given is not None:
             notes += [f"{name}: {note}" for note in given.notes]
@@ -139,6 +141,19 @@ def divide(
     for name, held_out in (("validation", validation), ("test", test)):
         notes += note_repeated(name, train.texts, None if held_out is None else held_out.texts)
     return Parts(train, validation, test, tuple(notes))
+
+
+def _check_enough(samples: Samples, parts: int) -> None:
+    """Refuse so few rows that not every part can have two labels."""
+    counts = Counter(name for label in samples.labels for name in _names(label))
+    enough = sum(count > parts for count in counts.values())
+    if parts and enough < (1 if samples.several else 2):
+        also = "to stop by and to test on" if parts == 2 else "to measure on"
+        raise ArgumentError(
+            f"label: {len(samples):,} rows with {len(counts)} labels are too few to learn from and to hold "
+            f"some out {also}: at least two labels need {parts + 1} rows or more; add rows, or give others "
+            "with validation= and test="
+        )
 
 
 def check_shares(
