@@ -41,7 +41,7 @@ class Places:
         return f"{self.what}: {len(self.wrong):,} {are} left out: {'; '.join(first)}{more}"
 
     def column(self, what: str) -> str:
-        """Return ` in the column 'genre'` for "label"; empty for lists, and where there are several columns."""
+        """Return ` in the column 'genre'` for "label"; empty for lists, and for several columns."""
         name = self._columns.get(what)
         return "" if name is None else f" in the column {name!r}"
 
