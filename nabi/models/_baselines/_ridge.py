@@ -41,8 +41,8 @@ class RidgeRegression:
 
         >>> features = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
         >>> line = RidgeRegression.fit(features, torch.tensor([1.0, 3.0, 5.0, 7.0]), penalty=1e-4)
-        >>> [round(value, 3) for value in line.predict(torch.tensor([[10.0]])).tolist()]
-        [20.999]
+        >>> [round(value, 2) for value in line.predict(torch.tensor([[10.0]])).tolist()]
+        [21.0]
         """
         forwards, backwards = product(features), product(features.t())
         dtype, count = features.dtype, features.shape[0]

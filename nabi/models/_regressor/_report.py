@@ -154,12 +154,12 @@ class RegressionReport:
         if title is None:
             title = self._line
             for one in self.baselines:
-                title += f"\n{one.name}: MAE {one.mae:.4g}, RMSE {one.rmse:.4g}, R² {one.r2:.3f}"
+                title += f"\n{one.name}: MAE {one.mae:.4g}, RMSE {one.rmse:.4g}, R² {_share(one.r2)}"
         return report_picture(path, title, self.truth, self.said, self.rows)
 
     @property
     def _line(self) -> str:
-        return f"{self.rows:,} {self.part}: MAE {self.mae:.4g}, RMSE {self.rmse:.4g}, R² {self.r2:.3f}"
+        return f"{self.rows:,} {self.part}: MAE {self.mae:.4g}, RMSE {self.rmse:.4g}, R² {_share(self.r2)}"
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         """Yield what rich shows: the figures, and those of the simpler models."""
@@ -175,7 +175,7 @@ class RegressionReport:
             table.add_column(head, justify="right", no_wrap=True)
         own = NumberFigures("this regressor", self.mae, self.rmse, self.r2)
         for one in (own, *self.baselines):
-            figures = f"{one.mae:.4g}", f"{one.rmse:.4g}", f"{one.r2:.4f}"
+            figures = f"{one.mae:.4g}", f"{one.rmse:.4g}", _share(one.r2)
             table.add_row(Text(one.name), *figures, style="bold" if one is own else "")
         yield Text()
         yield table
@@ -189,6 +189,11 @@ class RegressionReport:
         with console.capture() as captured:
             console.print(self)
         return captured.get().rstrip()
+
+
+def _share(value: float) -> str:
+    """Return R² with three digits, and nothing as 0.000 on both sides of it."""
+    return f"{round(value, 3) + 0.0:.3f}"
 
 
 def _figures(truth: Floats, said: Floats) -> tuple[float, float, float]:
