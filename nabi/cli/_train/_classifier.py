@@ -20,7 +20,7 @@ class LabelsForm(TextsForm):
     usage = "nabi train FILE --text COLUMN --label COLUMN"
     what = "FILE: .csv, .tsv, .jsonl, .json, .parquet, .xlsx, all but the last two may be compressed"
     settings, model = TextSettings, "TextClassifier"
-    figures = (("macro F1", "macro_f1"), ("accuracy", "accuracy"))
+    figures, chosen_by = (("accuracy", "accuracy"), ("macro F1", "macro_f1")), ("F1", "macro_f1")
     shared = frozenset({"validation", "test", "encoding", "separator", "quotes"})
     data: ClassVar = {
         "text": given(str, help="Text column.", metavar="COLUMN", panel=TABLE),

@@ -18,7 +18,7 @@ class NumbersForm(TextsForm):
     usage = "nabi train FILE --text COLUMN --target COLUMN"
     what = "FILE: a table as above, with a column of numbers such as ratings or prices"
     settings, model = RegressorSettings, "TextRegressor"
-    figures = (("RMSE", "rmse"), ("MAE", "mae"), ("R²", "r2"))
+    figures, chosen_by = (("MAE", "mae"), ("RMSE", "rmse"), ("R²", "r2")), ("RMSE", "rmse")
     lower_is_better, written = True, ".4g"
     shared: ClassVar = frozenset(
         {"text", "label", "target", "aspect", "task", "validation", "test", "encoding", "separator", "quotes"}

@@ -32,8 +32,9 @@ class TextsForm(DataForm):
     model: ClassVar[str]
     """The name of the system in `nabi.models`."""
     figures: ClassVar[tuple[tuple[str, str], ...]]
-    """Figures that cells are compared by: the head of the column and the name in the report, the one that the
-    best is chosen by first."""
+    """Figures of a comparison of cells: the head of the column, and the name in the report."""
+    chosen_by: ClassVar[tuple[str, str]]
+    """The figure of the validation rows that the best is chosen by, likewise."""
     lower_is_better: ClassVar[bool] = False
     """Whether that figure is an error."""
     written: ClassVar[str] = ".4f"
@@ -178,7 +179,7 @@ class TextsForm(DataForm):
         """What the best is chosen by: rows that were not trained on, nor are reported on where others are."""
         if outcome.model is None:
             return -math.inf
-        figure = float(getattr(outcome.checked, self.figures[0][1]))
+        figure = float(getattr(outcome.checked, self.chosen_by[1]))
         return -figure if self.lower_is_better else figure
 
     def _comparison(self, outcomes: list["_Outcome"], best: "_Outcome") -> "Table":
@@ -187,10 +188,9 @@ class TextsForm(DataForm):
 
         table = Table(box=None, pad_edge=False)
         table.add_column("cell", overflow="fold")
-        (first, chosen_by), *others = self.figures
-        shown = sorted([first, *(head for head, _ in others)])
-        names = dict(self.figures)
-        for head in (*shown, f"validation {first.removeprefix('macro ')}", "epochs", "time", "parameters"):
+        chosen_head, chosen_by = self.chosen_by
+        heads = [head for head, _ in self.figures]
+        for head in (*heads, f"validation {chosen_head}", "epochs", "time", "parameters"):
             table.add_column(head, justify="right", no_wrap=True)
         for outcome in sorted(outcomes, key=self._goodness, reverse=True):
             one = outcome.model
@@ -199,7 +199,7 @@ class TextsForm(DataForm):
                 continue
             table.add_row(
                 plain(outcome.cell),
-                *(f"{getattr(one.report, names[head]):{self.written}}" for head in shown),
+                *(f"{getattr(one.report, name):{self.written}}" for _, name in self.figures),
                 f"{getattr(outcome.checked, chosen_by):{self.written}}",
                 str(len(one.history.get("loss", ()))),
                 f"{one.seconds:,.0f} s",

@@ -26,7 +26,7 @@ __all__ = ["Learnt", "Scale", "train"]
 
 # Where no validation rows say how much the linear model counts.
 _USUAL_SHARE = 0.5
-_SHARES = np.linspace(0, 1, 21)
+_SHARES = np.linspace(0, 1, 21).round(2)
 
 Floats = npt.NDArray[np.float64]
 
