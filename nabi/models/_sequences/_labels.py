@@ -12,7 +12,7 @@ from nabi.models._sequences._samples import NO_LABEL
 __all__ = ["encode_labels", "learn_labels"]
 
 # Sequences from which on labels that hardly repeat are refused.
-_FEWEST_LABELLED = 10
+_FEWEST_LABELLED = 12
 _NAMED = 10
 
 
