@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         SpeechRecognizer,
         Tagger,
         TextClassifier,
+        TextRegressor,
         Translator,
         predictor,
     )
@@ -86,6 +87,7 @@ else:
                 "SpeechRecognizer",
                 "Tagger",
                 "TextClassifier",
+                "TextRegressor",
                 "Translator",
                 "predictor",
             ],
@@ -117,6 +119,7 @@ __all__ = [
     "Stream",
     "Tagger",
     "TextClassifier",
+    "TextRegressor",
     "Translator",
     "activations",
     "backend",

@@ -7,6 +7,7 @@ import typer
 
 from nabi.cli._figures import give_figures
 from nabi.cli._load import CELL_HELP, load_classifier
+from nabi.cli._never_given import never_given
 from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._predictors._registry import other_evaluator, refuse_options
 from nabi.cli._terminal import make_console
@@ -66,7 +67,7 @@ def evaluate(
     target: Annotated[
         str | None,
         typer.Option(
-            help="For a translator: column of the targets.",
+            help="For a translator: column of the targets; for numbers, theirs.",
             metavar="COLUMN",
             show_default="the second of two",
         ),
@@ -101,7 +102,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="File for the figures.", metavar="FILE.json")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     picture: Annotated[
-        Path | None, typer.Option(help="File for the confusion matrix, .png or .svg.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="File for the confusion matrix, or for estimated against right numbers, .png or .svg.",
+            metavar="FILE",
+        ),
     ] = None,
     encoding: Annotated[str, typer.Option(help="Encoding of the table.")] = "utf-8",
     separator: Annotated[
@@ -115,10 +120,11 @@ def evaluate(
 ) -> None:
     """Evaluate a model of any kind on data that it has not learnt from.
 
-    Labels: accuracy, F1 and the confusion matrix. Tags of tokens: accuracy, and precision, recall and F1 of
-    the spans that they mark, by type. Translations and captions: BLEU, chrF, the share that is
-    exactly right, and the error rates of words and characters. A text: bits per character and perplexity.
-    Music: nats per frame. Speech: the error rate of words. Series: the errors of forecasts of their ends.
+    Labels: accuracy, F1 and the confusion matrix. Numbers: mean absolute error, RMSE and R². Tags of tokens:
+    accuracy, and precision, recall and F1 of the spans that they mark, by type. Translations and captions:
+    BLEU, chrF, the share that is exactly right, and the error rates of words and characters. A text: bits per
+    character and perplexity. Music: nats per frame. Speech: the error rate of words. Series: the errors of
+    forecasts of their ends.
 
     Rows and files that cannot be read are named and left out.
     """
@@ -146,6 +152,13 @@ def evaluate(
             header=header,
             wrong_rows="keep",
         )
-    give_figures("evaluate", report.to_dict(), out, as_json, lambda: make_console().print(report))
+
+    def show() -> None:
+        make_console().print(report)
+        never = never_given(report, balanced=classifier.settings.class_weight == "balanced")
+        if never:
+            typer.echo(f"\nnote {never}")
+
+    give_figures("evaluate", report.to_dict(), out, as_json, show)
     if picture is not None:
         report.picture(picture)

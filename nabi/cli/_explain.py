@@ -187,6 +187,8 @@ def _measuring(
         return lambda: loaded.evaluate(
             file, tag=label, encoding=reading.encoding, separator=reading.separator
         )
+    if isinstance(loaded, models.TextRegressor):
+        return lambda: loaded.evaluate(file, target=label, **reading.options(), wrong_rows="keep")
     if isinstance(loaded, models.Forecaster):
         return lambda: loaded.evaluate(series_as_trained(loaded, file, **reading.options()))
     if isinstance(loaded, models.LanguageModel):

@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["in_words_of_options", "option_names"]
 
 # Arguments of the library that are options of other names.
-_OTHER_NAMES = {"quoted": "quotes", "own_cells": "cell"}
+_OTHER_NAMES = {"quoted": "quotes", "own_cells": "cell", "aspects": "aspect"}
 _START = re.compile(r"(?P<names>[a-z][a-z_]*(?:, [a-z][a-z_]*)*)(?P<rest>(?:\[\d+\])?: )")
 _ASSIGNED = re.compile(
     r"\b(?P<name>[a-z][a-z_]*)=(?:(?P<quote>['\"])(?P<text>.*?)(?P=quote)|(?P<word>\w[\w.-]*))?"

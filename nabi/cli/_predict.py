@@ -12,7 +12,7 @@ from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._many_files._plan import Engine, is_of_many, matching, results_of
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._predictors._registry import other_predictor, refuse_options
-from nabi.cli._texts import HEADER_HELP, Reading, TextPart, holds_lines, line_parts, table_parts
+from nabi.cli._texts import HEADER_HELP, TextPart, text_parts
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["predict", "predict_file"]
 
-_ROWS_AT_ONCE = 1000  # in memory
+_NAMED = 8  # aspects
 
 
 def _files_among_texts(said: Said) -> list[Path]:
@@ -110,6 +110,7 @@ def predict(
     A model of texts takes texts, or a file with --file, which may be larger than memory; the rows keep their
     order, and the columns of a table stand before what is added.
     An empty text gets the label frequencies of the training data; long texts are truncated as in training.
+    A model of numbers gives each text its number; an empty one gets the mean of the training data.
 
     A tagger writes a line for each token and its tag; of a CoNLL file the columns stay, and one is added.
 
@@ -164,7 +165,7 @@ def _predict_texts(said: Said) -> None:
             "--top: expected a model with one label per text; with several, all probabilities are written"
         )
     bad = BadRows()
-    parts = _parts(said, classifier, bad)
+    parts = _heard(text_parts(said, classifier, bad), classifier)
     with (
         on_threads(said["threads"]),
         PredictionWriter(said["out"], classifier, said["top"], said["threshold"], said["as_json"]) as writer,
@@ -174,20 +175,18 @@ def _predict_texts(said: Said) -> None:
         bad.end(writer.count)
 
 
-def _parts(said: Said, classifier: "TextClassifier", bad: BadRows) -> Iterator[TextPart]:
-    texts, file, aspect, reading = said["texts"], said["file"], said["aspect"], Reading.of(said)
-    if file is None:
-        return iter([TextPart(texts, None if aspect is None else [aspect] * len(texts))])
-    if holds_lines(file, reading, said["text"]):
-        if classifier.has_aspects:
-            raise ArgumentError(
-                "--file: expected a table with a column of aspects, got lines; the model was trained with "
-                "aspects"
-            )
-        return line_parts(file, said["encoding"], _ROWS_AT_ONCE)
-    columns = classifier.columns_of(file, said["text"], None, aspect)
-    if columns is None:
-        raise ArgumentError(
-            "--text: expected the column of the texts, as the model was not trained on a table, got none"
-        )
-    return table_parts(file, columns.text, columns.aspect, reading, bad, _ROWS_AT_ONCE)
+def _heard(parts: Iterator[TextPart], classifier: "TextClassifier") -> Iterator[TextPart]:
+    """Yield the texts, and say once for each aspect that it was not learnt, before it is asked about."""
+    known = classifier.known_aspects
+    said: set[str] = set()
+    for part in parts:
+        for aspect in dict.fromkeys(part.aspects or ()):
+            if known and aspect and aspect not in known and aspect not in said and len(said) < _NAMED:
+                said.add(aspect)
+                shown = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+                typer.echo(
+                    f"nabi: --aspect: {aspect!r} was not among the aspects of the training, so it is judged "
+                    f"by its words alone; known are {shown}",
+                    err=True,
+                )
+        yield part

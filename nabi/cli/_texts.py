@@ -8,15 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nabi.cli._bad_rows import BadRows
+from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.data import Table
+    from nabi.models import TextClassifier, TextRegressor
 
-__all__ = ["HEADER_HELP", "STANDARD_INPUT", "Reading", "TextPart", "holds_lines", "line_parts", "table_parts"]
+__all__ = [
+    "HEADER_HELP",
+    "STANDARD_INPUT",
+    "Reading",
+    "TextPart",
+    "holds_lines",
+    "line_parts",
+    "table_parts",
+    "text_parts",
+]
 
 HEADER_HELP = "Whether the first line of a table names its columns; without, they are 0, 1, ..."
 STANDARD_INPUT = Path("-")
 _LINES = (".txt", ".text")
+_ROWS_AT_ONCE = 1000  # in memory
 
 
 @dataclass(frozen=True)
@@ -149,3 +161,29 @@ def _wrong_rows(table: "Table", columns: Sequence[str]) -> Iterator[tuple[int, s
 
 def _as_texts(values: Sequence[Any]) -> list[str]:
     return ["" if value is None else str(value) for value in values]
+
+
+def text_parts(
+    said: Mapping[str, Any], model: "TextClassifier | TextRegressor", bad: BadRows
+) -> Iterator[TextPart]:
+    """Yield the texts that a command line names: by themselves, in a file of lines, or in a table.
+
+    Raises:
+        ArgumentError: for columns that the model needs and that are not known.
+    """
+    texts, file, aspect, reading = said["texts"], said["file"], said["aspect"], Reading.of(said)
+    if file is None:
+        return iter([TextPart(texts, None if aspect is None else [aspect] * len(texts))])
+    if holds_lines(file, reading, said["text"]):
+        if model.has_aspects:
+            raise ArgumentError(
+                "--file: expected a table with a column of aspects, got lines; the model was trained with "
+                "aspects"
+            )
+        return line_parts(file, said["encoding"], _ROWS_AT_ONCE)
+    columns = model.columns_of(file, said["text"], None, aspect)
+    if columns is None:
+        raise ArgumentError(
+            "--text: expected the column of the texts, as the model was not trained on a table, got none"
+        )
+    return table_parts(file, columns.text, columns.aspect, reading, bad, _ROWS_AT_ONCE)

@@ -23,6 +23,7 @@ _USES = {
     "speech recognizer": ("recognises recordings", "recognise", "NEW.wav"),
     "tagger": ("tags tokens", "predict", '"..."'),
     "text classifier": ("labels texts", "predict", '"..."'),
+    "text regressor": ("estimates a number for a text", "predict", '"..."'),
     "translator": ("translates", "translate", '"..."'),
 }
 _VOWELS = "aeio"

@@ -22,6 +22,7 @@ READERS = {
     "series classifier": "nabi.SeriesClassifier.load",
     "series classifier training": "checkpoint= of nabi.SeriesClassifier.fit",
     "text classifier": "nabi.TextClassifier.load",
+    "text regressor": "nabi.TextRegressor.load",
     "language model": "nabi.LanguageModel.load",
     "language model training": "checkpoint= of nabi.LanguageModel.fit",
     "note model": "nabi.NoteModel.load",

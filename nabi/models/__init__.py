@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from nabi.models._notes._training import NoteReport
     from nabi.models._predictor._predictor import predictor
     from nabi.models._quantizing import SmallWeightsReport
+    from nabi.models._regressor._model import TextRegressor
+    from nabi.models._regressor._report import NumberFigures, RegressionReport
+    from nabi.models._regressor._settings import RegressorSettings as RegressorSettings
+    from nabi.models._regressor._split import read_number_parts as read_number_parts
     from nabi.models._sequences._fronts import SeriesFront as SeriesFront
     from nabi.models._sequences._model import SequencePrediction
     from nabi.models._sequences._report import SequenceReport
@@ -125,6 +129,10 @@ else:
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._quantizing": ["SmallWeightsReport"],
+            "nabi.models._regressor._model": ["TextRegressor"],
+            "nabi.models._regressor._report": ["NumberFigures", "RegressionReport"],
+            "nabi.models._regressor._settings": ["RegressorSettings"],
+            "nabi.models._regressor._split": ["read_number_parts"],
             "nabi.models._sequences._fronts": ["SeriesFront"],
             "nabi.models._predictor._predictor": ["predictor"],
             "nabi.models._sequences._model": ["SequencePrediction"],
@@ -171,8 +179,10 @@ __all__ = [
     "NextWord",
     "NoteModel",
     "NoteReport",
+    "NumberFigures",
     "Observation",
     "Prediction",
+    "RegressionReport",
     "Report",
     "SequencePrediction",
     "SequenceReport",
@@ -187,6 +197,7 @@ __all__ = [
     "Tagger",
     "TaggerReport",
     "TextClassifier",
+    "TextRegressor",
     "Transcript",
     "Translation",
     "Translator",

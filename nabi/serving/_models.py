@@ -28,6 +28,7 @@ TASKS: Mapping[str, tuple[type, ...]] = {
         models.SoundClassifier,
         models.Tagger,
     ),
+    "estimate": (models.TextRegressor,),
     "recognise": (models.SoundClassifier, models.SpeechRecognizer),
     "write": (models.LanguageModel,),
     "translate": (models.Translator,),
@@ -237,6 +238,12 @@ def _array_interface(model: Any) -> ArrayInterface | None:
             return _of_layers(model)
         case models.TextClassifier() if not model.has_aspects:
             return _of_texts(model.probabilities, len(model.labels.names))
+        case models.TextRegressor() if not model.has_aspects:
+            return ArrayInterface(
+                (TensorShape("text", "BYTES", (-1,)),),
+                (TensorShape("number", "FP64", (-1,)),),
+                lambda rows: [(np.asarray(one),) for one in model.predict([row[0] for row in rows])],
+            )
         case models.Translator():
             return ArrayInterface(
                 (TensorShape("text", "BYTES", (-1,)),),

@@ -44,6 +44,11 @@ _CLASSIFY: Fields = {
     **_RECORDINGS,
 }
 _CLASSIFY_SAID = "Labels, or tags of tokens, with their probabilities; the body may also be one WAV file."
+_ESTIMATE: Fields = {
+    "model": _MODEL,
+    "texts": _TEXTS,
+    "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
+}
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
     "model": _MODEL,
@@ -102,6 +107,20 @@ def task_endpoints(models: Models) -> list[Endpoint]:
             key, compute, items = _classification(model, body, limits)
         return JSONResponse({"model": model.name, "results": await model.worker.answer(key, compute, items)})
 
+    async def estimate(request: Request) -> Response:
+        body = await read_json(request, limits, _ESTIMATE)
+        model = models.for_task("estimate", body.text("model"))
+        items = _texts_with_aspects(body)
+
+        def compute(items: list[Any]) -> list[Any]:
+            given = [aspect for _, aspect in items] if "aspects" in body else None
+            return [
+                {"number": one} for one in model.model.predict([text for text, _ in items], given).tolist()
+            ]
+
+        results = await model.worker.answer(("texts", "aspects" in body), compute, items)
+        return JSONResponse({"model": model.name, "results": results})
+
     async def recognise(request: Request) -> Response:
         if _is_wav(request):
             model = models.for_task("recognise", request.query_params.get("model", ""))
@@ -159,6 +178,7 @@ def task_endpoints(models: Models) -> list[Endpoint]:
 
     offered = {
         "classify": Endpoint("POST", "/classify", classify, _CLASSIFY_SAID, _CLASSIFY),
+        "estimate": Endpoint("POST", "/estimate", estimate, "A number for each text.", _ESTIMATE, ("texts",)),
         "recognise": Endpoint(
             "POST", "/recognise", recognise, "What is heard; the body may also be one WAV file.", _RECOGNISE
         ),
@@ -180,18 +200,13 @@ def _classification(
     match system:
         case kinds.TextClassifier():
             _only(body, model, "texts", "aspects")
-            texts = body.texts("texts")
-            aspects = body.texts("aspects") if "aspects" in body else [None] * len(texts)
-            if len(aspects) != len(texts):
-                raise RefusedError(
-                    400, f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}"
-                )
+            items = _texts_with_aspects(body)
 
             def label(items: list[Any]) -> list[Any]:
                 given = [aspect for _, aspect in items] if "aspects" in body else None
                 return [_labelled(one) for one in system.predict([text for text, _ in items], given)]
 
-            return ("texts", "aspects" in body), label, list(zip(texts, aspects, strict=True))
+            return ("texts", "aspects" in body), label, items
         case kinds.DNAClassifier():
             _only(body, model, "texts")
             return (
@@ -223,6 +238,15 @@ def _classification(
         lambda items: [_labelled(one) for one in system.predict(items)],
         sequences,
     )
+
+
+def _texts_with_aspects(body: Body) -> list[tuple[str, str | None]]:
+    """Return the texts of a request, each with its aspect or None."""
+    texts = body.texts("texts")
+    aspects = body.texts("aspects") if "aspects" in body else [None] * len(texts)
+    if len(aspects) != len(texts):
+        raise RefusedError(400, f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
+    return list(zip(texts, aspects, strict=True))
 
 
 def _pixels(name: str, clip: Any) -> Any:

@@ -34,6 +34,7 @@ TRAINED = {
     "series": ["table.csv", "--id", "t", "--label", "l"],
     "forecasts": ["table.csv", "--time", "t", "--target", "l"],
     "labels": ["table.csv", "--text", "t", "--label", "l"],
+    "numbers": ["table.csv", "--text", "t", "--target", "n"],
     "pairs": ["table.csv", "--source", "a", "--target", "b"],
     "captions": ["pictures", "--captions", "table.csv"],
     "clips": ["pictures", "--frames"],

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nabi.cli import _predict
+from nabi.cli import _texts
 from nabi.cli._bad_rows import BadRows
+from nabi.cli._texts import text_parts
 from nabi.models import TextClassifier
 
 from ..forked import NABI
@@ -68,7 +69,7 @@ def test_the_likeliest_labels(nabi, model):
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_a_file_comes_out_in_its_order_whatever_the_part(nabi, folder, model, tmp_path, monkeypatch, rows):
-    monkeypatch.setattr(_predict, "_ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(_texts, "_ROWS_AT_ONCE", rows)
     out = tmp_path / "deep" / "labels.csv"
     outcome = nabi("predict", model, "--file", folder / "reviews.csv", "--out", out)
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
@@ -98,7 +99,7 @@ def test_no_more_than_a_part_of_a_file_is_in_memory(model, tmp_path, monkeypatch
     classifier = TextClassifier.load(model)
     said = {"texts": None, "file": path, "text": None, "aspect": None}
     reading = {"encoding": "utf-8", "separator": None, "quotes": True, "header": True}
-    parts = _predict._parts(said | reading, classifier, BadRows())
+    parts = text_parts(said | reading, classifier, BadRows())
     with PredictionWriter(tmp_path / "out.csv", classifier, 1, 0.5) as writer:
         for number, part in enumerate(parts, 1):
             writer.write(part)
@@ -174,7 +175,7 @@ def test_errors_of_predict_are_one_line(nabi, folder, model, arguments, message)
 
 
 def test_an_error_in_the_middle_of_a_file_leaves_no_half_result(nabi, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(_predict, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(_texts, "_ROWS_AT_ONCE", 2)
     (tmp_path / "t.csv").write_text("review,x\n" + "film,1\n" * 5 + '"film\nmore\n')
     outcome = nabi("predict", model, "--file", tmp_path / "t.csv", "--out", tmp_path / "labels.csv")
     assert outcome.status == 2

@@ -1,4 +1,4 @@
-"""Labels of series, clips, DNA, tokens and recordings, as the models themselves give them."""
+"""Labels of series, clips, DNA, tokens and recordings, and numbers of texts, as the models give them."""
 
 import io
 import wave
@@ -34,7 +34,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     films = [draw.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8) // (1 + n % 2) for n in range(8)]
     clips = nabi.ClipClassifier(units=4, epochs=1, seed=0)
     clips.fit(films, labels[:8], verbose=0)
-    made = {"series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names}
+    stars = nabi.TextRegressor(units=4, embedding_size=4, epochs=1)
+    stars.fit(["good film", "bad film", "good day", "bad day"] * 4, [5, 1, 4.5, 1.5] * 4, verbose=0)
+    made = {
+        "series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names, "stars": stars
+    }  # fmt: skip
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
     for name, model in made.items():
         model.save(files[name])
@@ -124,3 +128,17 @@ def test_pixels_are_bytes(answers: Server, pixel: float, said: str) -> None:
     found = answers.client.post("/classify", json={"model": "clips", "sequences": [clip]})
     assert found.status_code == 400
     assert said in found.json()["error"]
+
+
+def test_numbers_are_those_of_the_model(answers: Server, models: SimpleNamespace) -> None:
+    texts = ["good film", "", "a bad day"]
+    found = answers.client.post("/estimate", json={"texts": texts})
+    assert found.status_code == 200, found.text
+    said = [one["number"] for one in found.json()["results"]]
+    assert said == pytest.approx(models.stars.predict(texts).tolist())
+    refused = answers.client.post("/estimate", json={"texts": texts, "model": "series"})
+    assert (refused.status_code, "does not estimate" in refused.text) == (400, True)
+    protocol = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [3], "data": texts}]}
+    given = answers.client.post("/v2/models/stars/infer", json=protocol).json()["outputs"][0]
+    assert (given["name"], given["datatype"]) == ("number", "FP64")
+    assert given["data"] == pytest.approx(said)

@@ -7,6 +7,7 @@ import typer
 from nabi.cli._predictors._clips import ClipPredictor
 from nabi.cli._predictors._dna import DNAPredictor
 from nabi.cli._predictors._forecasts import ForecastPredictor
+from nabi.cli._predictors._numbers import NumberPredictor
 from nabi.cli._predictors._predictor import Evaluator, Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.cli._predictors._sound import SoundPredictor
@@ -22,6 +23,7 @@ PREDICTORS: tuple[Predictor, ...] = (
     ClipPredictor(),
     DNAPredictor(),
     ForecastPredictor(),
+    NumberPredictor(),
     SoundPredictor("sound classifier", "SoundClassifier", "sound"),
     TagPredictor(),
 )

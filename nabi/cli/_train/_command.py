@@ -19,6 +19,7 @@ from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._logs import Logs, log_files
 from nabi.cli._train._music import MusicForm
+from nabi.cli._train._numbers import NumbersForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
@@ -36,6 +37,7 @@ FORMS: tuple[Form, ...] = (
     SeriesForm(),
     TagsForm(),
     ForecastForm(),
+    NumbersForm(),
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
@@ -81,7 +83,8 @@ def _written(options: Said) -> Mapping[str, list[Path]]:
 def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out data and save it to one model file.
 
-    The options say what the data is: --text and --label mean a table of texts and labels; --time and
+    The options say what the data is: --text and --label mean a table of texts and labels, --text and --target
+    one of texts and numbers such as ratings; --time and
     --target observations to forecast; --id and --label a table of series, as does a .ts file; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images; --frames a
     folder of clips; --label-from recordings, sequences of DNA, or a folder of texts for each label; --tag

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nabi.cli._never_given import never_given
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._outputs import draw_confusion
@@ -98,6 +99,8 @@ class SeriesForm(SystemForm):
     def try_out(
         self, said: Said, model: Any, data: Any, beside: Sequence[Path]
     ) -> tuple[str, dict[str, Any]]:
-        """Draw the confusion matrix."""
+        """Draw the confusion matrix, and say which labels were never given."""
         draw_confusion(model, beside[0])
-        return "", {}
+        scores, balanced = model.report.scores, model.settings.class_weight is not None
+        never = "" if scores is None else never_given(scores, balanced=balanced)
+        return f"\nnote {never}" if never else "", {}

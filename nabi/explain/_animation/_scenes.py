@@ -101,6 +101,17 @@ def _classified(model: Any, data: Any) -> Scene:
     return Scene(f"{_quoted(text)} → {reading.label}", calls, tuple(labels), tuple(says))
 
 
+def _estimated(model: Any, data: Any) -> Scene:
+    text = _text(data).strip()
+    if model.has_aspects:
+        raise ArgumentError("model: expected one that reads texts alone, got one with aspects")
+    with watched_layers() as calls:
+        number = float(model.predict([text])[0])
+    tokens = model.vocabulary.tokens(text)
+    labels = [token.text for token in tokens[: len(model.encode([text])[0]) - 1]]
+    return Scene(f"{_quoted(text)} → {number:.4g}", calls, ("▸", *labels), final=(("number", number),))
+
+
 def _said(names: Sequence[str], values: Any, order: Any) -> Said:
     return tuple((names[int(at)], float(values[int(at)])) for at in order)
 
@@ -300,6 +311,7 @@ def _quoted(text: str, most: int = 60) -> str:
 
 _READERS: dict[str, Callable[[Any, Any], Scene]] = {
     "TextClassifier": _classified,
+    "TextRegressor": _estimated,
     "LanguageModel": _continued,
     "Tagger": _tagged,
     "Translator": _translated,

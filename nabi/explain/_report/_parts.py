@@ -1,20 +1,23 @@
 """The sections of a report: what they show of each kind of model."""
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nabi.explain._report._document import Line, bars, facts, lines, marked, matrix, paragraph, table
+from nabi.explain._report._document import Line, bars, facts, lines, marked, matrix, paragraph, picture, table
 from nabi.explain._report._memory import remembered
 from nabi.explain._report._words import Say
-from nabi.models import Answers, Backtest, LayerCall, Report, SequenceReport, TaggerReport
+from nabi.models import Answers, Backtest, LayerCall, RegressionReport, Report, SequenceReport, TaggerReport
 
 __all__ = [
     "confusion_of",
+    "estimates_of",
     "examples_of",
     "figures_of",
     "memory_of",
@@ -137,6 +140,8 @@ def figures_of(found: Any, say: Say, *, now: bool) -> str:
         return ""
     if isinstance(found, Report):
         content, rows = _of_report(found, say), say("rows", count=f"{found.rows:,}")
+    elif isinstance(found, RegressionReport):
+        content, rows = _of_numbers(found, say), say("rows", count=f"{found.rows:,}")
     elif isinstance(found, SequenceReport):
         content, rows = _of_sequences(found, say), say("rows", count=f"{found.held_out:,}")
     elif isinstance(found, TaggerReport):
@@ -169,6 +174,15 @@ def _of_report(report: Report, say: Say) -> str:
         caption = say("simple", measure=f"{say('accuracy')}, {say('macro F1')}")
         content += table([say("method"), say("accuracy"), say("macro F1")], beside, caption=caption)
     return content
+
+
+def _of_numbers(report: RegressionReport, say: Say) -> str:
+    head = ["MAE", "RMSE", "R²"]
+    own = list(zip(head, (report.mae, report.rmse, report.r2), strict=True))
+    content = table([say("figure"), say("value")], own)
+    beside = [(one.name, one.mae, one.rmse, one.r2) for one in report.baselines]
+    caption = say("simple", measure=", ".join(head))
+    return content + table([say("method"), *head], beside, caption=caption) if beside else content
 
 
 def _of_sequences(report: SequenceReport, say: Say) -> str:
@@ -241,6 +255,15 @@ def confusion_of(found: Any, say: Say) -> str:
     names = [one.label for one in report.by_label]
     about = paragraph(say("confusion caption"), note=True)
     return about + matrix(names, report.confusion, say("right"), say("said"))
+
+
+def estimates_of(found: Any, say: Say) -> str:
+    """Return a picture of estimated against right numbers, if numbers were estimated."""
+    if not isinstance(found, RegressionReport):
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = found.picture(Path(folder) / "estimates.png", title=f"R² {found.r2:.3f}")
+        return picture(drawn.read_bytes(), say("estimates told", rows=f"{len(found.truth):,}"))
 
 
 # Examples -------------------------------------------------------------------------------------------------

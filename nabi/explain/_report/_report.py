@@ -29,6 +29,7 @@ from nabi.explain._report._document import (
 )
 from nabi.explain._report._parts import (
     confusion_of,
+    estimates_of,
     examples_of,
     figures_of,
     memory_of,
@@ -123,6 +124,7 @@ def check_report(path: str | os.PathLike[str]) -> Path:
 
 _KINDS = (
     "TextClassifier",
+    "TextRegressor",
     "SeriesClassifier",
     "SoundClassifier",
     "SpeechRecognizer",
@@ -186,6 +188,7 @@ def _sections(
         Section(say("model"), model_facts(model, calls, say, name)),
         Section(say("figures"), figures_of(shown, say, now=found is not None)),
         Section(say("confusion"), confusion_of(shown, say)),
+        Section(say("estimates"), estimates_of(shown, say)),
         *(Section(say(key), content) for key, content in examples),
         *own,
         Section(say("read"), _steps_of(model, scene, reading, say)),

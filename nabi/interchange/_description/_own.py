@@ -48,8 +48,9 @@ def _describe(file: ModelFile, custom_objects: Mapping[str, Any]) -> Description
     others = [
         name for name in file.tensors if name not in weights and name.removeprefix("weights/") not in weights
     ]
-    # A text classifier has everything but its network in a part of the header.
-    header = {**file.header, **_mapping(file.header.get("classifier"))}
+    # Models of texts have everything but their network in a part of the header.
+    parts = (_mapping(file.header.get(name)) for name in ("classifier", "regressor"))
+    header = {**file.header, **{name: value for part in parts for name, value in part.items()}}
     facts += [*_contents(header), *more, *_training(file)]
     if others:
         kinds = sorted({name.partition("/")[0] for name in others})

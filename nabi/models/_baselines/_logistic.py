@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nabi.models._baselines._lbfgs import minimize
 
-__all__ = ["LogisticRegression"]
+__all__ = ["LogisticRegression", "product", "squared"]
 
 _STEPS = 200  # of L-BFGS at most; it converges in some dozens
 _TOLERANCE = 1e-9
@@ -71,7 +71,7 @@ class LogisticRegression:
             weights = class_weight.to(dtype)
             share = 1 + wanted * (weights - 1) if several else (wanted @ weights)[:, None].expand_as(wanted)
         share = share / (share.sum(0, keepdim=True) if several else share[:, :1].sum())
-        forwards, backwards = _product(features), _product(features.t())
+        forwards, backwards = product(features), product(features.t())
         # The last row is the bias.
         begin = torch.zeros(width + 1, classes, dtype=dtype)
         if start is None:
@@ -100,7 +100,7 @@ class LogisticRegression:
             chance = logits.sigmoid() if several else logits.softmax(1)
             spread = chance * (1 - chance) * share
             curvature = torch.cat(
-                [_product(_squared(features).t())(spread) + penalty / count, spread.sum(0)[None]]
+                [product(squared(features).t())(spread) + penalty / count, spread.sum(0)[None]]
             )
             both = minimize(objective, begin, curvature.clamp_min(_TINY), steps=steps, tolerance=tolerance)
         return cls(both[:-1].clone(), both[-1].clone())
@@ -112,10 +112,10 @@ class LogisticRegression:
 
     def logits(self, features: Tensor) -> Tensor:
         """Return `[N, classes]` before softmax or sigmoid."""
-        return _product(features)(self.weight) + self.bias
+        return product(features)(self.weight) + self.bias
 
 
-def _squared(matrix: Tensor) -> Tensor:
+def squared(matrix: Tensor) -> Tensor:
     """Return the square of each number of a dense or sparse matrix."""
     if not matrix.is_sparse:
         return matrix.square()
@@ -129,7 +129,7 @@ def _squared(matrix: Tensor) -> Tensor:
     )
 
 
-def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
+def product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     """Return the function that multiplies a dense or sparse matrix with a dense one."""
     if not matrix.is_sparse:
         return lambda other: matrix @ other

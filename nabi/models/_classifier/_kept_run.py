@@ -3,18 +3,27 @@
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nabi.errors import ArgumentError
 from nabi.files import part, read_kind, reading
-from nabi.models._classifier._settings import TextSettings
-from nabi.models._classifier._split import Parts
+from nabi.models._classifier._choices import Texts
+from nabi.models._classifier._settings import TextNetworkSettings
 from nabi.training import BackupAndRestore, Callback
 
 __all__ = ["KeptRun"]
 
 _PREFIX = "callbacks/KeptRun/0/"
+
+
+class LabelledTexts(Texts, Protocol):
+    """Samples of a model of texts, with what they are labelled with."""
+
+    @property
+    def labels(self) -> Sequence[Any]:
+        """One for each text."""
 
 
 class KeptRun(Callback):
@@ -23,7 +32,7 @@ class KeptRun(Callback):
     Args:
         path: of the checkpoint, which a `BackupAndRestore` writes after every epoch.
         settings: of the training, as they were chosen.
-        parts: what it learns from and is stopped by.
+        parts: samples that it learns from and is stopped by.
 
     Attributes:
         seconds: that the training took before it was interrupted.
@@ -33,7 +42,9 @@ class KeptRun(Callback):
         ArgumentError: if it is of a training with other settings or texts.
     """
 
-    def __init__(self, path: Path, settings: TextSettings, parts: Parts) -> None:
+    def __init__(
+        self, path: Path, settings: TextNetworkSettings, parts: Sequence[LabelledTexts | None]
+    ) -> None:
         self._told = {
             # As JSON gives them back.
             "settings": json.loads(json.dumps(settings.to_dict())),
@@ -61,10 +72,10 @@ class KeptRun(Callback):
         return {**self._told, "seconds": self.seconds + time.perf_counter() - self._begun}
 
 
-def _fingerprint(parts: Parts) -> str:
+def _fingerprint(parts: Sequence[LabelledTexts | None]) -> str:
     """Return a SHA-256 of what is learnt from and stopped by."""
     told = hashlib.sha256()
-    for samples in (parts.train, parts.validation):
+    for samples in parts:
         for column in () if samples is None else (samples.texts, samples.aspects or (), samples.labels):
             told.update(json.dumps(list(column), default=str).encode())
     return told.hexdigest()

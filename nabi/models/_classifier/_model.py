@@ -375,6 +375,12 @@ class TextClassifier(System):
         return as_probabilities(logits, several)
 
     @property
+    def known_aspects(self) -> tuple[str, ...]:
+        """Aspects of the training, as far as its word features hold them."""
+        known = None if self.simple is None else self.simple.features.aspects
+        return known or ()
+
+    @property
     def decision(self) -> Decision | None:
         """How much network and word features count; None where the network decides as it is."""
         if self.decisions is None:

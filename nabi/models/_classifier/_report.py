@@ -154,6 +154,14 @@ class Report:
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise ArgumentError(f"described: expected a report, as to_dict gives it ({problem})") from problem
 
+    @property
+    def never_given(self) -> tuple[LabelFigures, ...]:
+        """Labels that some rows have and the classifier gave to none; empty with several labels at once."""
+        if self.confusion is None:
+            return ()
+        given = [sum(column) for column in zip(*self.confusion, strict=True)]
+        return tuple(one for one, count in zip(self.by_label, given, strict=True) if one.rows and not count)
+
     def picture(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Draw the confusion matrix, or with several labels at once each one's figures.
 

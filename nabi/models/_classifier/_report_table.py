@@ -11,6 +11,7 @@ __all__ = ["comparison_table", "report_tables"]
 
 _LARGEST_MATRIX = 15  # labels up to which a confusion matrix fits on a terminal
 _WIDTH_OF_HEADS = 50
+_MOST_LABELS, _LONGEST_LABEL = 60, 44
 _NARROWEST_LABELS, _WIDEST_LABELS = 12, 28
 _SHADES = ("", "on grey19", "on dark_blue", "on blue3")
 _WRONG_SHADES = ("", "on grey19", "on dark_red", "on red3")
@@ -39,7 +40,16 @@ def report_tables(
         summary.append(", " if number else "").append(f"{name} ").append(f"{figure:.4f}", style="bold")
     yield summary
     yield Text()
-    yield _labels(by_label)
+    # Of many labels those of most rows.
+    shown = (
+        sorted(by_label, key=lambda one: -one[-1])[:_MOST_LABELS]
+        if len(by_label) > _MOST_LABELS
+        else by_label
+    )
+    yield _labels(shown)
+    if len(shown) < len(by_label):
+        rest = len(by_label) - len(shown)
+        yield Text(f"and {rest:,} more labels, with no more rows; the figures as JSON have all")
     if confusion is not None and len(by_label) <= _LARGEST_MATRIX:
         digits = len(str(max(map(max, confusion))))
         room = width - len(by_label) * (digits + 1)
@@ -82,8 +92,12 @@ def _labels(by_label: Sequence[tuple[str, float, float, float, int]]) -> "Table"
     for head in ("precision", "recall", "F1", "rows"):
         table.add_column(head, justify="right", no_wrap=True)
     for label, *shares, rows in by_label:
-        table.add_row(escape(label), *(f"{share:.3f}" for share in shares), f"{rows:,}")
+        table.add_row(escape(_short(label)), *(f"{share:.3f}" for share in shares), f"{rows:,}")
     return table
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
 def _matrix(names: Sequence[str], confusion: Sequence[Sequence[int]], digits: int, room: int) -> "Table":

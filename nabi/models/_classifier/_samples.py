@@ -1,24 +1,22 @@
 """Texts with their labels, from a table or from lists, checked before anything is trained."""
 
-import math
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nabi import _checks
 from nabi.data import Table, folder_files, read_table
 from nabi.errors import ArgumentError
+from nabi.models._classifier._rows import NAMED, Places, as_list, as_text, counted, is_missing
 
 __all__ = ["Columns", "Label", "Samples", "TableFormat", "check_labels", "collect_samples", "name_columns"]
 
 Label = str | tuple[str, ...]
 """One label, or with several at once those that a text has."""
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
-_NAMED = 5  # labels in a message
 # What can stand between several labels in a cell, and which share of the labels must look like it.
 _SEPARATORS, _SHARE_JOINED = ";|,", 0.3
 _SHARE_NOT_TEXTS = 0.9
@@ -109,6 +107,10 @@ class Samples:
     """What a user should know about them, such as rows left out."""
     wrong: str = ""
     """Which rows could not be read, and why; "" if all could."""
+    places: Places = field(default_factory=Places, compare=False)
+    """How messages name what they are from."""
+    positions: tuple[int, ...] = field(default=(), compare=False)
+    """Of the rows in it; empty for a part of the samples that were read."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -119,6 +121,7 @@ class Samples:
             self,
             texts=[self.texts[row] for row in rows],
             labels=[self.labels[row] for row in rows],
+            positions=(),
             aspects=None if self.aspects is None else [self.aspects[row] for row in rows],
         )
 
@@ -163,14 +166,15 @@ def collect_samples(
         keeps_wrong = table.wrong_rows == "keep" or folder_files(source) is not None
         reading = replace(table, wrong_rows="keep" if keeps_wrong else "raise")
         found = read_table(source, columns.names, **asdict(reading))
-        texts, places = found[columns.text], _Places(found, keeps_wrong)
+        named = {"text": columns.text} | ({"label": columns.label} if isinstance(columns.label, str) else {})
+        texts, places = found[columns.text], Places(found, keeps_wrong, named)
         own = _labels_of(found, columns, places)
         joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
     else:
-        texts, places, joined = _as_list("texts", source), _Places(), ""
-        own = None if labels is None else _as_list("labels", labels)
-        about = None if aspects is None else _as_list("aspects", aspects)
+        texts, places, joined = as_list("texts", source), Places(), ""
+        own = None if labels is None else as_list("labels", labels)
+        about = None if aspects is None else as_list("aspects", aspects)
         for name, values in (("labels", own), ("aspects", about)):
             if values is not None and len(values) != len(texts):
                 raise ArgumentError(f"{name}: expected {len(texts)}, one for each text, got {len(values)}")
@@ -186,39 +190,7 @@ def collect_samples(
     return samples
 
 
-class _Places:
-    """How error messages name a row."""
-
-    def __init__(self, table: Table | None = None, keeps_wrong: bool = False) -> None:
-        self._table, self.keeps_wrong = table, keeps_wrong
-        self.wrong = dict(table.wrong) if table is not None else {}
-        """What is wrong with rows that are passed over."""
-        self.what = "texts" if table is None else str(Path(table.path).name)
-
-    @property
-    def told(self) -> str:
-        """What is wrong with rows that are passed over, in a sentence; "" where there are none."""
-        if not self.wrong:
-            return ""
-        first = [what for _, what in sorted(self.wrong.items())[:_NAMED]]
-        more = f"; and {len(self.wrong) - len(first):,} more" if len(self.wrong) > len(first) else ""
-        are = "row cannot be read and is" if len(self.wrong) == 1 else "rows cannot be read and are"
-        return f"{self.what}: {len(self.wrong):,} {are} left out: {'; '.join(first)}{more}"
-
-    def row(self, position: int) -> str:
-        if self._table is None:
-            return f"texts[{position}]"
-        return f"row {position + self._table.first_row} of {self.what}"
-
-
-def _as_list(name: str, values: Any) -> list[Any]:
-    single = isinstance(values, str | bytes) or not hasattr(values, "__iter__")
-    if single or getattr(values, "ndim", 1) == 0:
-        raise ArgumentError(f"{name}: expected a list, got {_checks.short(values)}")
-    return list(values.tolist() if hasattr(values, "tolist") else values)
-
-
-def _labels_of(table: Table, columns: Columns, places: _Places) -> list[Any] | None:
+def _labels_of(table: Table, columns: Columns, places: Places) -> list[Any] | None:
     if columns.label is None:
         return None
     if isinstance(columns.label, str):
@@ -226,7 +198,7 @@ def _labels_of(table: Table, columns: Columns, places: _Places) -> list[Any] | N
     found: list[Any] = [()] * len(table)
     for name in columns.label:
         for position, value in enumerate(table[name]):
-            if found[position] is None or _is_missing(value):
+            if found[position] is None or is_missing(value):
                 found[position] = None
             elif _truth(value, name, places.row(position)):
                 found[position] = (*found[position], name)
@@ -247,7 +219,7 @@ def _cleaned(
     labels: list[Any] | None,
     aspects: list[Any] | None,
     label_separator: str | None,
-    places: _Places,
+    places: Places,
 ) -> Samples:
     several = labels is not None and (
         label_separator is not None or any(isinstance(one, list | tuple | set | frozenset) for one in labels)
@@ -255,16 +227,17 @@ def _cleaned(
     kept_texts: list[str] = []
     kept_labels: list[Label] = []
     kept_aspects: list[str] = []
+    positions: list[int] = []
     without: Counter[str] = Counter()
     for position, value in enumerate(texts):
         if position in places.wrong:
             continue
         label: Label | None = ""
         try:
-            text = _as_text(value, "text", places, position)
+            text = as_text(value, "text", places, position)
             if labels is not None:
                 label = _as_label(labels[position], several, label_separator, places, position)
-            about = "" if aspects is None else _as_text(aspects[position], "aspect", places, position)
+            about = "" if aspects is None else as_text(aspects[position], "aspect", places, position)
         except ArgumentError as problem:
             if not places.keeps_wrong:
                 raise
@@ -276,13 +249,14 @@ def _cleaned(
         kept_texts.append(text)
         kept_labels.append(label)
         kept_aspects.append(about)
+        positions.append(position)
     if not kept_texts:
         missing = " and ".join(without)
         if not without:
             raise ArgumentError(places.told)
         raise ArgumentError(f"{places.what}: all {len(texts):,} rows are without {missing}")
     notes = [
-        f"{_rows(count)} without {missing} {'is' if count == 1 else 'are'} left out"
+        f"{counted(count)} without {missing} {'is' if count == 1 else 'are'} left out"
         for missing, count in sorted(without.items())
     ]
     return Samples(
@@ -292,47 +266,30 @@ def _cleaned(
         several,
         notes=tuple(notes),
         wrong=places.told,
+        places=places,
+        positions=tuple(positions),
     )
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value)) or value == ""
-
-
-def _as_text(value: Any, what: str, places: _Places, position: int) -> str:
-    """Return the text, stripped; "" for none."""
-    if isinstance(value, str):
-        return value.strip()
-    if _is_missing(value):
-        return ""
-    if isinstance(value, int | float):
-        return str(value)
-    raise ArgumentError(f"{what}: expected text in {places.row(position)}, got {type(value).__name__}")
-
-
 def _as_label(
-    value: Any, several: bool, separator: str | None, places: _Places, position: int
+    value: Any, several: bool, separator: str | None, places: Places, position: int
 ) -> Label | None:
     """Return a label or several, None where there is none."""
     if several and isinstance(value, str) and separator is not None:
         parts: Any = value.split(separator)
     elif several and isinstance(value, list | tuple | set | frozenset):
         parts = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-    elif _is_missing(value):
+    elif is_missing(value):
         return None
     elif several:
         parts = [value]
     else:
         return _name(value, places, position) or None
-    names = [_name(part, places, position) for part in parts if not _is_missing(part)]
+    names = [_name(part, places, position) for part in parts if not is_missing(part)]
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _name(value: Any, places: _Places, position: int) -> str:
+def _name(value: Any, places: Places, position: int) -> str:
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, float) and value.is_integer():
@@ -384,21 +341,35 @@ def check_labels(samples: Samples) -> list[str]:
 
 
 def _several_in_one(samples: Samples, counts: Counter[str]) -> str:
-    """Say that labels look like several in one cell, if they do: parts of them come up in other labels."""
+    """Say that labels look like several in one cell, if they do.
+
+    Their parts are labels of other rows, or come up in many other labels.
+    """
     if samples.several:
         return ""
     for separator in _SEPARATORS:
         joined = [name for name in counts if separator in name.strip(separator)]
         parts = Counter(part.strip() for name in counts for part in name.split(separator))
         again = [name for name in joined if any(parts[part.strip()] > 1 for part in name.split(separator))]
-        if len(again) > 1 and len(again) >= _SHARE_JOINED * len(counts):
+        if not (len(again) > 1 and len(again) >= _SHARE_JOINED * len(counts)):
+            again = [name for name in joined if all(part.strip() in counts for part in name.split(separator))]
+        if again:
             rows = sum(counts[name] for name in again)
+            seems = "seems" if rows == 1 else "seem"
             return (
-                f"label: {_rows(rows)} seem to have several labels in one cell, such as {again[0]!r}, and "
+                f"label: {counted(rows)} {seems} to have several labels in one cell"
+                f"{samples.places.column('label')}, such as {again[0]!r}{_first_row(samples, again[0])}, and "
                 "each combination is learnt as a label of its own; "
                 f"label_separator={separator!r} takes them apart"
             )
     return ""
+
+
+def _first_row(samples: Samples, label: str) -> str:
+    """Return in which row a label stands first."""
+    if not samples.positions:
+        return ""
+    return f" in {samples.places.row(samples.positions[samples.labels.index(label)])}"
 
 
 def _not_texts(samples: Samples) -> str:
@@ -407,11 +378,12 @@ def _not_texts(samples: Samples) -> str:
     if len(found) < _SHARE_NOT_TEXTS * len(samples):
         return ""
     return (
-        f"text: {len(found):,} of {_rows(len(samples))} hold a number or a date, such as {found[0]!r}, which "
-        "is read like a word; for measurements in time see target= and time=, for series with labels id="
+        f"text: {len(found):,} of {counted(len(samples))} hold a number or a date"
+        f"{samples.places.column('text')}, such as {found[0]!r}, which is read like a word; name the column "
+        "of the texts, or for measurements in time see target= and time=, for series with labels id="
     )
 
 
 def _listed(names: list[str]) -> str:
-    shown = [name if len(name) <= 40 else name[:39] + "…" for name in names[:_NAMED]]
-    return ", ".join(shown) + (", …" if len(names) > _NAMED else "")
+    shown = [name if len(name) <= 40 else name[:39] + "…" for name in names[:NAMED]]
+    return ", ".join(shown) + (", …" if len(names) > NAMED else "")

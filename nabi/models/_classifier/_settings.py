@@ -8,7 +8,7 @@ from nabi.errors import ArgumentError
 from nabi.models._task import _shared_settings as shared
 from nabi.models._task._settings import Check, Option, Settings, choice, flag, setting, text, whole
 
-__all__ = ["TextSettings"]
+__all__ = ["TextNetworkSettings", "TextSettings"]
 
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 
@@ -24,8 +24,8 @@ def _class_weight(name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class TextSettings(Settings):
-    """The settings of a `TextClassifier`; None, or "auto" as unit, is chosen from the data by `fit`."""
+class TextNetworkSettings(Settings):
+    """Settings of a network that reads texts; None, or "auto" as unit, is chosen from the data by `fit`."""
 
     USUAL_UNITS: ClassVar[int] = 64
     """Width of the states where none is given."""
@@ -92,8 +92,8 @@ class TextSettings(Settings):
     word_features: bool = setting(
         True,
         flag(),
-        "whether logistic regression on words and pairs of words, weighted by TF-IDF, decides together with "
-        "the network; the validation rows say how much each counts.",
+        "whether a linear model of words and pairs of words, weighted by TF-IDF, decides together with the "
+        "network; the validation rows say how much each counts.",
         Option(
             _NETWORK,
             "Decide together with a linear model of words and pairs of words.",
@@ -101,6 +101,13 @@ class TextSettings(Settings):
             names="--word-features/--no-word-features",
         ),
     )
+    seed: int = shared.seed()
+
+
+@dataclass(frozen=True)
+class TextSettings(TextNetworkSettings):
+    """The settings of a `TextClassifier`."""
+
     class_weight: str | None = setting(
         "auto",
         Check(str, _class_weight),
@@ -114,7 +121,6 @@ class TextSettings(Settings):
         "what stands between the labels, where a text has several in one column.",
         Option(_TABLE, "Separator between several labels in one column."),
     )
-    seed: int = shared.seed()
 
     @classmethod
     def from_dict(cls, described: Any) -> Self:

@@ -1,7 +1,7 @@
 """The simple model beside a text classifier: logistic regression on words and pairs of words."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,10 +13,11 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.models._baselines._logistic import LogisticRegression
 from nabi.models._baselines._tfidf import TextFeatures
+from nabi.models._classifier._choices import Texts
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 
-__all__ = ["SimpleModel"]
+__all__ = ["CALLED", "SimpleModel", "rows_to_read", "word_features"]
 
 # Each fit begins with what the last has learnt. The penalty falls as long as the validation rows gain by it;
 # where they lose at once, it rises. What is chosen is then learnt to the smaller tolerance.
@@ -25,7 +26,8 @@ _TOLERANCE_OF_CHOICE, _TOLERANCE, _STEPS = 1e-4, 1e-5, 60
 # More would take gigabytes of memory, and more than seconds; rows are drawn.
 _MOST_CHARACTERS, _MOST_CHARACTERS_IN_RUNS = 40_000_000, 5_000_000
 _MOST_WEIGHTS, _MOST_FEATURES, _FEWEST_FEATURES = 4_000_000, 100_000, 10_000
-_CALLED = {"words": "words and pairs of words", "characters": "runs of 2 to 4 characters"}
+CALLED = {"words": "words and pairs of words", "characters": "runs of 2 to 4 characters"}
+"""What a linear model of each kind of features is called in tables and sentences."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,26 +67,11 @@ class SimpleModel:
             the model; None where no two texts have a word in common.
         """
         start = time.perf_counter()
-        length = sum(map(len, samples.texts))
-        if length > _MOST_CHARACTERS:
-            count = int(len(samples) * _MOST_CHARACTERS / length)
-            rows = np.sort(np.random.default_rng(seed).choice(len(samples), count, replace=False))
-            samples, targets = samples.take(rows.tolist()), targets[rows]
-        ways: list[tuple[str, tuple[int, ...]]] = [("words", (1, 2))]
-        if characters and length <= _MOST_CHARACTERS_IN_RUNS and validation is not None:
-            ways.append(("characters", (2, 3, 4) if samples.aspects is None else (2, 3)))
+        rows = rows_to_read(samples, seed)
+        if rows is not None:
+            samples, targets = samples.take(rows), targets[rows]
         found: list[tuple[tuple[float, float], TextFeatures, LogisticRegression, float]] = []
-        for unit, runs in ways:
-            try:
-                features = TextFeatures.learn(
-                    samples.texts,
-                    samples.aspects,
-                    unit=unit,
-                    runs=runs,
-                    most=min(max(_MOST_WEIGHTS // classes, _FEWEST_FEATURES), _MOST_FEATURES),
-                )
-            except ArgumentError:  # nothing in common
-                continue
+        for features in word_features(samples, classes, characters=characters and validation is not None):
             found.append(_choose(features, samples, targets, classes, validation, balanced))
         if not found:
             return None
@@ -94,7 +81,7 @@ class SimpleModel:
     @property
     def name(self) -> str:
         """What it is called in tables and sentences."""
-        return _CALLED[self.features.vocabulary.unit]
+        return CALLED[self.features.vocabulary.unit]
 
     @property
     def described(self) -> str:
@@ -133,6 +120,43 @@ class SimpleModel:
         } != {torch.float32}:
             raise ArgumentError(f"weight, bias: expected {len(features)} features and {classes} labels")
         return cls(features, LogisticRegression(weight, bias), float(described["penalty"]))
+
+
+def rows_to_read(samples: Texts, seed: int) -> list[int] | None:
+    """Return the rows to learn words from, drawn at random; None for all, where they are not too long."""
+    length = sum(map(len, samples.texts))
+    if length <= _MOST_CHARACTERS:
+        return None
+    every = len(samples.texts)
+    count = int(every * _MOST_CHARACTERS / length)
+    chosen: list[int] = np.sort(np.random.default_rng(seed).choice(every, count, replace=False)).tolist()
+    return chosen
+
+
+def word_features(samples: Texts, outputs: int, *, characters: bool) -> Iterator[TextFeatures]:
+    """Yield the features that a linear model may read: words and pairs of words, then runs of characters.
+
+    A kind of features that no two texts have in common is left out.
+
+    Args:
+        samples: to learn from.
+        outputs: of the linear model.
+        characters: whether runs of characters are wanted.
+    """
+    ways: list[tuple[str, tuple[int, ...]]] = [("words", (1, 2))]
+    if characters and sum(map(len, samples.texts)) <= _MOST_CHARACTERS_IN_RUNS:
+        ways.append(("characters", (2, 3, 4) if samples.aspects is None else (2, 3)))
+    for unit, runs in ways:
+        try:
+            yield TextFeatures.learn(
+                samples.texts,
+                samples.aspects,
+                unit=unit,
+                runs=runs,
+                most=min(max(_MOST_WEIGHTS // outputs, _FEWEST_FEATURES), _MOST_FEATURES),
+            )
+        except ArgumentError:  # nothing in common
+            continue
 
 
 def _choose(

@@ -1,6 +1,7 @@
 """Samples divided into those to train on, to stop by, and to test on."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,10 +21,19 @@ from nabi.models._classifier._samples import (
     name_columns,
 )
 
-__all__ = ["Parts", "divide", "read_text_parts"]
+__all__ = [
+    "FEWEST_TEXTS",
+    "Parts",
+    "check_shares",
+    "divide",
+    "note_repeated",
+    "read_text_parts",
+    "rows_of_texts",
+]
 
 
-_FEWEST_TEXTS = 50  # different ones, of which whole texts are held out
+FEWEST_TEXTS = 50
+"""Different ones, from which on all rows of a text are held out together."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +126,48 @@ def divide(
     Raises:
         ArgumentError: for shares that leave nothing to train on, and as `check_labels`.
     """
+    of_validation, of_test = check_shares(
+        validation_share, test_share, validation is not None, test is not None
+    )
+    notes = [*samples.notes, *check_labels(samples)]
+    _check_enough(samples, (of_validation > 0) + (of_test > 0))
+    for name, given in (("validation", validation), ("test", test)):
+        if given is not None:
+            notes += [f"{name}: {note}" for note in given.notes]
+            _check_like(samples, given, name)
+    together = len(set(samples.texts)) >= FEWEST_TEXTS
+    rest, test = _hold_out(samples, test, of_test, seed, together)
+    share_of_rest = of_validation / (1 - of_test)
+    train, validation = _hold_out(rest, validation, share_of_rest, seed, together)
+    for name, held_out in (("validation", validation), ("test", test)):
+        notes += note_repeated(name, train.texts, None if held_out is None else held_out.texts)
+    return Parts(train, validation, test, tuple(notes))
+
+
+def _check_enough(samples: Samples, parts: int) -> None:
+    """Refuse so few rows that not every part can have two labels."""
+    counts = Counter(name for label in samples.labels for name in _names(label))
+    enough = sum(count > parts for count in counts.values())
+    if parts and enough < (1 if samples.several else 2):
+        also = "to stop by and to test on" if parts == 2 else "to measure on"
+        raise ArgumentError(
+            f"label: {len(samples):,} rows with {len(counts)} labels are too few to learn from and to hold "
+            f"some out {also}: at least two labels need {parts + 1} rows or more; add rows, or give others "
+            "with validation= and test="
+        )
+
+
+def check_shares(
+    validation_share: float, test_share: float, has_validation: bool, has_test: bool
+) -> tuple[float, float]:
+    """Return which shares of the rows are held out to stop by and to test on; 0 for a part that is given.
+
+    Raises:
+        ArgumentError: for shares that leave nothing to train on, or nothing to measure on.
+    """
     wanted = {
-        "validation_share": 0.0 if validation is not None else validation_share,
-        "test_share": 0.0 if test is not None else test_share,
+        "validation_share": 0.0 if has_validation else validation_share,
+        "test_share": 0.0 if has_test else test_share,
     }
     for name, share in wanted.items():
         _checks.rate(name, share)
@@ -126,28 +175,23 @@ def divide(
         raise ArgumentError(
             f"validation_share, test_share: {validation_share} and {test_share} leave no rows to train on"
         )
-    if not sum(wanted.values()) and validation is None and test is None:
+    if not (sum(wanted.values()) or has_validation or has_test):
         raise ArgumentError(
             "validation_share, test_share: one of them must be above 0, to know what was learnt"
         )
-    notes = [*samples.notes, *check_labels(samples)]
-    for name, given in (("validation", validation), ("test", test)):
-        if given is not None:
-            notes += [f"{name}: {note}" for note in given.notes]
-            _check_like(samples, given, name)
-    together = len(set(samples.texts)) >= _FEWEST_TEXTS
-    rest, test = _hold_out(samples, test, wanted["test_share"], seed, together)
-    share_of_rest = wanted["validation_share"] / (1 - wanted["test_share"])
-    train, validation = _hold_out(rest, validation, share_of_rest, seed, together)
-    trained = set(train.texts)
-    for name, held_out in (("validation", validation), ("test", test)):
-        again = 0 if held_out is None else sum(text in trained for text in held_out.texts)
-        if again:
-            notes.append(
-                f"{again:,} of the {len(held_out or ()):,} {name} rows have a text that is trained on too, "
-                "which flatters the figures"
-            )
-    return Parts(train, validation, test, tuple(notes))
+    return wanted["validation_share"], wanted["test_share"]
+
+
+def note_repeated(name: str, trained: Sequence[str], held_out: Sequence[str] | None) -> list[str]:
+    """Say how many of the texts held out are trained on too, if there are such."""
+    known = set(trained)
+    again = sum(text in known for text in held_out or ())
+    if not again:
+        return []
+    return [
+        f"{again:,} of the {len(held_out or ()):,} {name} rows have a text that is trained on too, "
+        "which flatters the figures"
+    ]
 
 
 def _hold_out(
@@ -155,7 +199,7 @@ def _hold_out(
 ) -> tuple[Samples, Samples | None]:
     if given is not None or not share:
         return samples, given
-    groups = _groups(samples)
+    groups = rows_of_texts(samples.texts)
     if together and len(groups) < len(samples):
         kept, held_out = _split_groups(samples, groups, share, seed)
     else:
@@ -163,14 +207,14 @@ def _hold_out(
     return replace(samples.take(kept), notes=()), replace(samples.take(held_out), notes=())
 
 
-def _groups(samples: Samples) -> list[list[int]]:
+def rows_of_texts(texts: Sequence[str]) -> list[list[int]]:
     """Return the rows of each text.
 
     A text that is trained on says nothing of new texts, so all its rows go to one side. Of few texts there
     would be too little left to learn from.
     """
     rows: dict[str, list[int]] = {}
-    for row, text in enumerate(samples.texts):
+    for row, text in enumerate(texts):
         rows.setdefault(text, []).append(row)
     return list(rows.values())
 

@@ -15,6 +15,7 @@ from nabi.models._dna._model import DNAClassifier
 from nabi.models._forecaster._model import Forecaster
 from nabi.models._language._model import LanguageModel
 from nabi.models._notes._model import NoteModel
+from nabi.models._regressor._model import TextRegressor
 from nabi.models._series._model import SeriesClassifier
 from nabi.models._sound._classifier import SoundClassifier
 from nabi.models._sound._recognizer import SpeechRecognizer
@@ -27,7 +28,7 @@ MODELS: dict[str, Any] = {
     one.__name__: one
     for one in (
         Captioner, ClipClassifier, DNAClassifier, Forecaster, LanguageModel, NoteModel, SeriesClassifier,
-        SoundClassifier, SpeechRecognizer, Tagger, TextClassifier, Translator,
+        SoundClassifier, SpeechRecognizer, Tagger, TextClassifier, TextRegressor, Translator,
     )
 }  # fmt: skip
 """The classes of models that say something about rows, by name."""
@@ -61,6 +62,9 @@ def row_task(model: Any, options: Mapping[str, Any]) -> RowTask:
         case TextClassifier():
             _check_options(model.predict, options)
             return _text_classification(model, options)
+        case TextRegressor():
+            _check_options(model.predict, options)
+            return _numbers(model)
         case DNAClassifier():
             _check_options(model.predict, options, ("names",))
             return RowTask(("sequence",), labels, lambda rows: _labelled(model.predict(_texts(rows))))
@@ -190,6 +194,18 @@ def _text_classification(model: TextClassifier, options: Mapping[str, Any]) -> R
         return [(one.label, one.probability) for one in found]
 
     return RowTask((text, aspect) if model.has_aspects else (text,), outputs, compute)
+
+
+def _numbers(model: TextRegressor) -> RowTask:
+    columns = model.columns
+    text = "text" if columns is None else columns.text
+    aspect = (columns and columns.aspect) or "aspect"
+
+    def compute(rows: Sequence[Any], aspects: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        found = model.predict(_texts(rows), None if aspects is None else _texts(aspects))
+        return [(one,) for one in found.tolist()]
+
+    return RowTask((text, aspect) if model.has_aspects else (text,), {"number": float}, compute)
 
 
 def _labelled(found: Iterable[Any]) -> list[tuple[Any, ...]]:

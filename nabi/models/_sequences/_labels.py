@@ -11,6 +11,8 @@ from nabi.models._sequences._samples import NO_LABEL
 
 __all__ = ["encode_labels", "learn_labels"]
 
+# Sequences from which on labels that hardly repeat are refused.
+_FEWEST_LABELLED = 12
 _NAMED = 10
 
 
@@ -24,9 +26,19 @@ def learn_labels(values: Sequence[Any], names: Sequence[str], answer: str) -> La
         answer: one of `nabi.models._sequences._network.ANSWERS`.
 
     Raises:
-        ArgumentError: for a missing label, something else than labels, and fewer than two classes.
+        ArgumentError: for a missing label, something else than labels, fewer than two classes, and labels
+            that do not repeat.
     """
-    return Labels.learn([one for _, one in _all(values, names, answer) if one is not None])
+    found = [one for _, one in _all(values, names, answer) if one is not None]
+    different = list(dict.fromkeys(found))
+    if answer == "class" and len(found) >= _FEWEST_LABELLED and len(different) > len(found) / 2:
+        shown = ", ".join(repr(one) for one in different[:_NAMED])
+        raise ArgumentError(
+            f"label: {len(different):,} different labels in {len(found):,} sequences, such as {shown}: this "
+            "does not look like labels, which repeat. Numbers are learnt from texts only; make classes of "
+            "them, such as 'low' and 'high'"
+        )
+    return Labels.learn(found)
 
 
 def encode_labels(

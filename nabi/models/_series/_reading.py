@@ -248,7 +248,7 @@ def _one(table: Table, column: str, key: str, rows: Sequence[int]) -> Any:
         if values[row] != first:
             raise ArgumentError(
                 f"{table.path}, row {row + 1}: series {key!r}: column {column}: expected {first!r}, as in "
-                f"its other rows, got {values[row]!r}; label_per_step=True is for a label in every row"
+                f"its other rows, got {values[row]!r}; label_per_step= is for a label in every row"
             )
     return None if _is_missing(first) else first
 

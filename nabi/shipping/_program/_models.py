@@ -145,6 +145,8 @@ _UNSTEPPED = {  # by name: to load them takes time
     "Forecaster": "its network reads features of the calendar and of filters that are computed in float64 "
     "beside it; state() of the model reads value by value in Python, and export to a page (web) is possible. "
     "A Sequential model that reads the series can be exported",
+    "TextRegressor": "it gives a standardized number, in which words count too; as ONNX its network is "
+    "exported with what stands around it",
     "Translator": "it reads a whole sentence before it writes",
     "Captioner": "it reads a whole picture before it writes",
 }

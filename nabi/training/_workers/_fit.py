@@ -182,7 +182,7 @@ class Together:
         with having_rows(share):
             sums = step.train_with_others(_part(batch, share) if share.count else None, share.total)
         if share.total < self._workers.count:  # who had no rows has drawn no random numbers
-            device = next(self._model.parameters()).device
+            device = self._workers.device
             restore_random_state(self._workers.from_last(current_random_state(device)), device)
         return sums
 

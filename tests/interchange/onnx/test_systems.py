@@ -54,6 +54,17 @@ def test_a_text_classifier(tmp_path: Path, pooling: str) -> None:
     check_own(model, written)
 
 
+def test_a_text_regressor(tmp_path: Path) -> None:
+    model = models.TextRegressor(**SMALL)
+    model.fit(["good film", "bad film", "good day", "bad day"] * 4, [500.0, 100, 450, 150] * 4, verbose=0)
+    written = Written(model, tmp_path / "stars.onnx")
+    codes = np.array([[1, 4, 5, 6], [1, 7, 0, 0]])
+    close(written.run(input=codes)["output"], model.model(torch.tensor(codes)))
+    assert dict(describe(written.path).facts)["system"] == "TextRegressor"
+    assert repr(model.scale.deviation) in beside(written)["outputs"]
+    assert "ridge regression on words counts" in beside(written)["decision"]
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_language_model(tmp_path: Path, tied: bool) -> None:
     model = models.LanguageModel(**SMALL, embedding_size=3, window=8, tied=tied, layers=2)

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from nabi.models._classifier._choices import _choose_unit
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._split import divide
-from nabi.models._classifier._training import _choose_unit
 
 
 def a_sequence(random_: random.Random, letters: str, length: int) -> str:
@@ -66,6 +66,9 @@ def test_several_labels_in_a_cell_are_met_with_the_option() -> None:
     assert "label_separator=';' takes them apart" in notes_of(texts, joined)
     for labels in (["red", "blue"] * 40, ["Paris, France", "Berlin, Germany"] * 40):
         assert "label_separator" not in notes_of(texts, labels)
+    # One cell is enough where its parts are labels of other rows.
+    once = [*["red", "blue"] * 39, "red", "red;blue"]
+    assert "1 row seems to have several labels in one cell, such as 'red;blue'" in notes_of(texts, once)
 
 
 @pytest.mark.parametrize("value", ["{}", "-{}.5", "1,{}", "2024-01-{:02d}", "{}/1/2024", "{} %", "1e{}"])

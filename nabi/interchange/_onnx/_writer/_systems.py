@@ -33,7 +33,14 @@ def write_system(w: Writing, model: Any, lengths: bool) -> str:
         ArgumentError: for a system that has not been trained, and what it has no rendering for.
     """
     name = type(model).__name__
-    if getattr(model, "model" if isinstance(model, models.TextClassifier) else "network", None) is None:
+    if (
+        getattr(
+            model,
+            "model" if isinstance(model, models.TextClassifier | models.TextRegressor) else "network",
+            None,
+        )
+        is None
+    ):
         raise ArgumentError(f"model: {name} has no network yet; fit it first")
     next(write for kind, write in _WRITERS.items() if isinstance(model, kind))(w, model, lengths)
     w.preprocessing = {"written_by": writer(), "system": name, **w.preprocessing}
@@ -42,6 +49,21 @@ def write_system(w: Writing, model: Any, lengths: bool) -> str:
 
 def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
     return {"vocabulary": vocabulary.to_dict(), "reserved": RESERVED_CODES}
+
+
+def _text_regressor(w: Writing, model: Any, lengths: bool) -> None:
+    write_keras_model(w, model.model, lengths)
+    scale, decision = model.scale, "the network alone"
+    if model.share:
+        decision += f"; in nabi, ridge regression on words counts {model.share:g}, the network the rest"
+    w.preprocessing = {
+        "input": "codes of a text, after the code for its start; padded with 0",
+        "maxlen": model.settings.maxlen,
+        "truncating": model.settings.truncating,
+        **_vocabulary(model.vocabulary),
+        "outputs": f"a standardized number: times {scale.deviation!r}, plus {scale.mean!r}",
+        "decision": decision,
+    }
 
 
 def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
@@ -134,6 +156,7 @@ _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
     models.Tagger: write_tagger,
     models.Translator: write_translator,
     models.TextClassifier: _text_classifier,
+    models.TextRegressor: _text_regressor,
     models.LanguageModel: _language,
     models.NoteModel: _notes,
     models.SeriesClassifier: _sequences("channels as they were measured; a missing value is NaN"),

@@ -1,0 +1,80 @@
+"""How the network of a model of texts is fitted to codes."""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from nabi.data import LengthGroups
+from nabi.models._classifier._choices import Codes
+from nabi.models._classifier._settings import TextNetworkSettings
+from nabi.models._sequential import Sequential
+from nabi.training import Callback, EarlyStopping, TimeLimit
+
+__all__ = ["fit_codes", "minutes_left"]
+
+# Of a training whose time is up before its first batch, of which there is one.
+_LEAST_SECONDS = 0.1
+
+
+def minutes_left(limit: TimeLimit | None, earlier: float) -> float | None:
+    """Return the minutes that a training may take, of which `earlier` seconds are over; None for no limit."""
+    return None if limit is None else max(limit.left - earlier, _LEAST_SECONDS) / 60
+
+
+def fit_codes(
+    model: Sequential,
+    codes: Codes,
+    targets: npt.NDArray[Any],
+    settings: TextNetworkSettings,
+    validation: tuple[Codes, npt.NDArray[Any]] | None,
+    *,
+    loss: str,
+    metrics: list[str],
+    weights: npt.NDArray[Any] | None = None,
+    verbose: int | str,
+    callbacks: list[Callback],
+    minutes: float | None,
+) -> bool:
+    """Train with Adam until the validation loss no longer falls; return whether Ctrl-C ended it.
+
+    The weights are then those of the best epoch.
+
+    Args:
+        model: the network.
+        codes: of N texts.
+        targets: `[N]` or `[N, outputs]`.
+        settings: as they were chosen.
+        validation: codes and targets of the rows that say when to stop.
+        loss: as `compile` takes it.
+        metrics: likewise.
+        weights: of the texts `[N]`.
+        verbose: as `fit` takes it.
+        callbacks: that hear of the training.
+        minutes: that it may take.
+    """
+    from nabi.optimizers import Adam
+
+    assert settings.batch_size is not None
+    assert settings.epochs is not None
+    groups = LengthGroups(codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed)
+    held_out = None
+    if validation is not None:
+        held_out = LengthGroups(*validation, batch_size=settings.batch_size, shuffle=False)
+        callbacks = [
+            EarlyStopping("val_loss", patience=settings.patience or 0, restore_best_weights=True),
+            *callbacks,
+        ]
+    model.compile(Adam(learning_rate=settings.learning_rate, clipnorm=1.0), loss, metrics=metrics)
+    try:
+        model.fit(
+            groups,
+            epochs=settings.epochs,
+            validation_data=held_out,
+            verbose=verbose,
+            callbacks=callbacks,
+            minutes=minutes,
+        )
+    except KeyboardInterrupt:
+        # The batch is finished, and the weights are those of the best epoch.
+        return True
+    return False

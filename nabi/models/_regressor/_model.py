@@ -1,0 +1,441 @@
+"""From text to number: everything between a table of texts with numbers and a trained network."""
+
+import os
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nabi import _checks
+from nabi._public import public
+from nabi.data import Vocabulary
+from nabi.errors import ArgumentError, OutputError, TableWarning
+from nabi.files import ModelFile, check_figures, part, reading
+from nabi.layers import Dense, Embedding
+from nabi.models._classifier._encoding import as_texts, encode_texts
+from nabi.models._classifier._network import outputs_of
+from nabi.models._classifier._samples import Columns, TableFormat
+from nabi.models._files import describe_model
+from nabi.models._regressor._report import RegressionReport
+from nabi.models._regressor._samples import NumberSamples, collect_numbers
+from nabi.models._regressor._settings import RegressorSettings
+from nabi.models._regressor._split import NumberParts, named_columns, read_number_parts
+from nabi.models._regressor._training import Scale, train
+from nabi.models._regressor._words import WordRegression
+from nabi.models._sequential import Sequential
+from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
+from nabi.models._task._described import check_fields
+from nabi.models._task._system import System
+from nabi.training import TimeLimit, as_time_limit
+
+__all__ = ["TextRegressor"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class TextRegressor(System):
+    """Learns to estimate a number from a text, such as the stars of a review; like `TextClassifier`.
+
+    It reads a table of texts and numbers (or lists), standardizes the numbers, learns a vocabulary, trains an
+    embedding and a recurrent layer until held-out rows no longer improve, and measures itself on others in
+    the unit of the numbers. Beside the network, ridge regression learns from words and pairs of words: unless
+    `word_features` is False, the estimate is the weighted mean of both. Settings that are None (or "auto")
+    are chosen from the data; `settings` holds the choices.
+
+    Raises:
+        ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
+
+    >>> words = {"superb": 5.0, "good": 4.0, "dull": 2.0, "awful": 1.0}
+    >>> texts = [f"{a} film and {b} music" for a in words for b in words] * 4
+    >>> stars = [(words[a] + words[b]) / 2 for a in words for b in words] * 4
+    >>> regressor = TextRegressor(units=4, embedding_size=8, epochs=30, learning_rate=0.03)
+    >>> report = regressor.fit(texts, stars, verbose=0)
+    >>> bad, good = regressor.predict(["awful film and dull music", "superb film and good music"])
+    >>> bool(bad < 2.5), bool(good > 3.5)
+    (True, True)
+    """
+
+    _kind = "text regressor"
+    _settings_type = RegressorSettings
+
+    model: Sequential
+    """The network: codes `[B, T]` to standardized numbers `[B, 1]`."""
+    words: WordRegression | None
+    """Ridge regression on words and pairs of words; None where no two texts have one in common."""
+    share: float
+    """How much that counts in an estimate, from 0 to 1."""
+    scale: Scale
+    """Mean, standard deviation and median of the numbers learnt from."""
+    vocabulary: Vocabulary
+    report: RegressionReport
+    """Of the rows that were held out."""
+    validation_report: RegressionReport | None
+    """Of the rows that said when to stop."""
+    seconds: float
+    """How long training took."""
+    reasons: Mapping[str, str]
+    """Why settings were chosen as they were."""
+    notes: tuple[str, ...]
+    """What a user should know about the data, such as rows left out."""
+    settings: RegressorSettings
+    """As they were chosen."""
+    columns: Columns | None = None
+    """Of the table that it was trained on, where `label` is that of the numbers; None for lists."""
+    has_aspects: bool = False
+    """Whether each text comes with an aspect that it is asked about."""
+
+    def _set(self, cell: CellChoice, settings: dict[str, Any]) -> None:
+        """Keep the cell as it was given: it is made when its units are chosen."""
+        check_cell(cell, settings.get("units"))
+        self.asked = self.settings = RegressorSettings(cell=cell_name(cell), **settings)
+        self.cell = cell
+        self.trained = False
+
+    # Training -----------------------------------------------------------------------------------------------
+
+    @public
+    def fit(
+        self,
+        source: Any,
+        targets: Sequence[Any] | None = None,
+        aspects: Sequence[str] | None = None,
+        *,
+        text: str | None = None,
+        target: str | None = None,
+        aspect: str | None = None,
+        validation_share: float = 0.1,
+        test_share: float = 0.1,
+        validation: Any = None,
+        test: Any = None,
+        encoding: str = "utf-8",
+        separator: str | None = None,
+        quoted: bool = True,
+        header: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> RegressionReport:
+        """Learn from a table or from lists, and measure on rows held out.
+
+        Everything that is wrong with the data is found before training starts. Ctrl-C ends the training after
+        the batch; the best weights so far are kept and measured, and the report is `interrupted`.
+
+        Args:
+            source: the path of a table (.csv, .tsv, .jsonl, .parquet, also compressed), or N texts.
+            targets: N finite numbers, where `source` is texts. Rows with None or NaN are left out and named.
+            aspects: N texts, where `source` is texts: what each is asked about.
+            text: name of the column of texts.
+            target: name of the column of numbers.
+            aspect: name of a column that says what the text is asked about.
+            validation_share: share of the rows that says when to stop; 0 for all epochs.
+            test_share: share of the rows that the report is about; 0 to report on the validation rows.
+            validation: a table with the same columns, or `(texts, targets)`, instead of a share.
+            test: likewise.
+            encoding: of the tables.
+            separator: between the columns of .csv files; found out by default.
+            quoted: False for .csv files in which a quote is a character like others.
+            header: False for .csv and .xlsx files without one, whose columns are "0", "1", ...
+            checkpoint: a file that keeps where training stands, written after every epoch: the same call goes
+                on from there after an interruption, and ends with the same weights as if there had been
+                none. It is removed at the end.
+            minutes: the time that training may take, None for all that it needs: it ends by the clock, with
+                the best weights so far.
+            verbose: 0 nothing, 1 or "auto" what was chosen and a bar on a terminal, 2 a line per epoch.
+            callbacks: objects of `nabi.callbacks`.
+
+        Raises:
+            MissingFileError, FileFormatError: for a table that is not there or damaged, a damaged checkpoint.
+            ArgumentError: for columns, numbers or shares from which nothing can be learnt; a cell that is no
+                finite number is named with its row.
+        """
+        limit = as_time_limit(minutes)
+        parts = read_number_parts(
+            source,
+            targets,
+            aspects,
+            text=text,
+            target=target,
+            aspect=aspect,
+            validation=validation,
+            test=test,
+            validation_share=validation_share,
+            test_share=test_share,
+            encoding=encoding,
+            separator=separator,
+            quoted=quoted,
+            header=header,
+            seed=self.asked.seed,
+        )
+        if verbose != 0:
+            for note in parts.notes:
+                print(note)
+        return self._fit_parts(parts, checkpoint, limit, verbose, callbacks)
+
+    @public
+    def fit_parts(
+        self,
+        parts: NumberParts,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        minutes: float | None = None,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> RegressionReport:
+        """Learn from samples that are read and divided already; see `fit`."""
+        return self._fit_parts(parts, checkpoint, as_time_limit(minutes), verbose, callbacks)
+
+    def _fit_parts(
+        self,
+        parts: NumberParts,
+        checkpoint: str | os.PathLike[str] | None,
+        limit: TimeLimit | None,
+        verbose: int | str,
+        callbacks: Any,
+    ) -> RegressionReport:
+        start = time.perf_counter()
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
+        learnt = train(
+            parts,
+            self.asked,
+            self.cell,
+            checkpoint=place,
+            limit=limit,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+        self.model, self.vocabulary = learnt.model, learnt.vocabulary
+        self.settings, self.reasons = learnt.settings, learnt.reasons
+        self.words, self.share, self.scale = learnt.words, learnt.share, learnt.scale
+        self.history, self.columns, self.notes = learnt.history, parts.columns, parts.notes
+        self.has_aspects = parts.train.aspects is not None
+        self.trained = True
+        self.seconds = learnt.earlier + time.perf_counter() - start
+        self.validation_report = (
+            None
+            if parts.validation is None
+            else self._measure(parts.validation, "validation rows", learnt.interrupted)
+        )
+        if parts.test is not None:
+            self.report = self._measure(parts.test, "test rows", learnt.interrupted)
+        else:
+            assert self.validation_report is not None
+            self.report = self.validation_report
+        return self.report
+
+    # Asking -------------------------------------------------------------------------------------------------
+
+    def encode(
+        self, texts: Sequence[str], aspects: Sequence[str] | None = None
+    ) -> list[npt.NDArray[np.int32]]:
+        """Return the codes of texts as the network reads them, each `[T]` with T up to `maxlen`.
+
+        Raises:
+            ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
+        """
+        self._check_trained()
+        texts = as_texts("texts", texts)
+        if self.has_aspects != (aspects is not None):
+            raise ArgumentError(
+                "aspects: expected one for each text, got None; the regressor was trained with aspects"
+                if self.has_aspects
+                else "aspects: expected None, the regressor was trained without aspects"
+            )
+        if aspects is not None:
+            aspects = as_texts("aspects", aspects)
+            if len(aspects) != len(texts):
+                raise ArgumentError(f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
+        assert self.settings.maxlen is not None
+        return encode_texts(
+            self.vocabulary,
+            texts,
+            aspects,
+            maxlen=self.settings.maxlen,
+            truncating=self.settings.truncating,
+        )
+
+    @public
+    def predict(self, texts: Sequence[str], aspects: Sequence[str] | None = None) -> Floats:
+        """Return the number that is estimated for each text, `[N]`, in the unit of the training.
+
+        A text without a single word gets the mean of the training. Unknown words are read as such, and a text
+        is read up to `maxlen` tokens.
+
+        Args:
+            texts: N texts.
+            aspects: N texts, for a regressor that was trained with aspects.
+
+        Raises:
+            ArgumentError: as `encode`.
+        """
+        return self._estimates(texts, aspects)[0]
+
+    def _estimates(
+        self, texts: Sequence[str], aspects: Sequence[str] | None
+    ) -> tuple[Floats, Floats, Floats | None]:
+        """Return the estimates, those of the network alone, and those of the linear model."""
+        sequences = self.encode(texts, aspects)
+        if not sequences:
+            nothing = np.empty(0, np.float64)
+            return nothing, nothing, None
+        empty = [not text.strip() for text in texts]
+        network = self.scale.restored(outputs_of(self.model, sequences)[:, 0])
+        linear = None if self.words is None else self.scale.restored(self.words.predict(texts, aspects))
+        said = network
+        if linear is not None and self.share:
+            said = self.share * linear + (1 - self.share) * network
+        found = [said, network, linear]
+        for values in found:
+            if values is not None:
+                values[empty] = self.scale.mean
+        return said, network, linear
+
+    @public
+    def evaluate(
+        self,
+        source: Any,
+        targets: Sequence[Any] | None = None,
+        aspects: Sequence[str] | None = None,
+        *,
+        text: str | None = None,
+        target: str | None = None,
+        aspect: str | None = None,
+        encoding: str = "utf-8",
+        separator: str | None = None,
+        quoted: bool = True,
+        header: bool = True,
+        wrong_rows: str = "raise",
+    ) -> RegressionReport:
+        """Compare with the right numbers of a table or of lists; arguments as in `fit`.
+
+        The columns of a table are those of the training unless others are named. `wrong_rows` says whether a
+        row that cannot be read is an error ("raise"), or is left out and named by a `TableWarning` ("keep").
+
+        Raises:
+            ArgumentError, MissingFileError, FileFormatError: as `fit`.
+        """
+        self._check_trained()
+        samples = collect_numbers(
+            source,
+            targets,
+            aspects,
+            columns=self.columns_of(source, text, target, aspect),
+            table=TableFormat(encoding, separator, quoted, header, wrong_rows),
+        )
+        if samples.wrong:
+            warnings.warn(samples.wrong, TableWarning, stacklevel=3)
+        return self._measure(samples, "rows", interrupted=False)
+
+    def columns_of(
+        self, source: Any, text: str | None = None, target: str | None = None, aspect: str | None = None
+    ) -> Columns | None:
+        """Return the columns of a table, those of the training where none are named; None for lists."""
+        trained = self.columns
+        if trained is None or not isinstance(source, str | os.PathLike):
+            return named_columns(source, text, target, aspect)
+        assert isinstance(trained.label, str)
+        return Columns(text or trained.text, target or trained.label, aspect or trained.aspect)
+
+    def _measure(self, samples: NumberSamples, part: str, interrupted: bool) -> RegressionReport:
+        said, network, linear = self._estimates(samples.texts, samples.aspects)
+        beside: dict[str, Floats] = {}
+        if linear is not None:
+            assert self.words is not None
+            beside[self.words.name] = linear
+        for name, value in (("mean", self.scale.mean), ("median", self.scale.median)):
+            beside[f"the {name} of the training"] = np.full(len(samples), value)
+        if linear is not None and self.settings.word_features:
+            beside["the network alone"] = network
+        return RegressionReport.measure(samples.targets, said, beside, part=part, interrupted=interrupted)
+
+    # Files --------------------------------------------------------------------------------------------------
+
+    def _own_network(self) -> torch.nn.Module:
+        return self.model
+
+    def _to_file(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
+        """Return header and tensors of a file: those of the network, and what stands around it."""
+        header, tensors = describe_model(self.model)
+        columns, checked = self.columns, self.validation_report
+        header["regressor"] = {
+            "vocabulary": self.vocabulary.to_dict(),
+            "settings": self.settings.to_dict(),
+            "reasons": dict(self.reasons),
+            "notes": list(self.notes),
+            "scale": asdict(self.scale),
+            "share": self.share,
+            "aspects": self.has_aspects,
+            "columns": None if columns is None else [columns.text, columns.label, columns.aspect],
+            "history": self.history,
+            "seconds": self.seconds,
+            "report": self.report.to_dict(),
+            "validation_report": None if checked is None else checked.to_dict(),
+            "words": None,
+        }
+        if self.words is not None:
+            header["regressor"]["words"], more = self.words.to_file()
+            tensors = {**tensors, **{f"words/{name}": value for name, value in more.items()}}
+        return header, tensors
+
+    def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
+        """Be what a file holds."""
+        from nabi.models._keras_models import make_model
+
+        model: Any = make_model(file, custom_objects)
+        self.model = model  # `_misfit` rejects it unless it is a `Sequential`
+        with reading(file.path, "it cannot be made a text regressor again"):
+            described = file.header["regressor"]
+            self.vocabulary = Vocabulary.from_dict(described["vocabulary"])
+            self.asked = self.settings = RegressorSettings.from_dict(described["settings"])
+            self.reasons = {str(name): str(why) for name, why in described["reasons"].items()}
+            self.notes = tuple(map(str, described["notes"]))
+            check_fields(Scale, described["scale"], "scale")
+            self.scale = Scale(**described["scale"])
+            self.share = _checks.real("share", described["share"], least=0, most=1)
+            self.has_aspects = bool(described["aspects"])
+            columns = described["columns"]
+            if columns is not None:
+                check_fields(Columns, dict(zip(("text", "label", "aspect"), columns, strict=True)), "columns")
+                columns = Columns(*columns)
+            self.columns = columns
+            self.history = check_figures("history", described["history"])
+            self.seconds = float(described["seconds"])
+            self.report = RegressionReport.from_dict(described["report"])
+            checked = described["validation_report"]
+            self.validation_report = None if checked is None else RegressionReport.from_dict(checked)
+            words = described["words"]
+            self.words = (
+                None if words is None else WordRegression.from_file(words, part(file.tensors, "words/"))
+            )
+            fault = self._misfit()
+            if fault:
+                raise ArgumentError(fault)
+
+    def _misfit(self) -> str:
+        """Say what does not fit together; "" where all does."""
+        model = self.model
+        stack = model.layers if isinstance(model, Sequential) else []
+        if (
+            not stack
+            or not isinstance(stack[0], Embedding)
+            or not isinstance(stack[-1], Dense)
+            or not model.built
+        ):
+            return "its network does not lead from an Embedding to a Dense layer"
+        if not stack[0].mask_zero:
+            return "its network reads padding, because its Embedding has no mask_zero"
+        if stack[0].input_dim != len(self.vocabulary):
+            return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(self.vocabulary)}"
+        if model.output_shape != (None, 1):
+            return f"its network gives {model.output_shape}, expected one number for each text"
+        if self.share and self.words is None:
+            return "its linear model counts, but it holds none"
+        if self.settings.maxlen is None:
+            return "its settings have no maxlen"
+        return ""

@@ -1,0 +1,131 @@
+"""Texts with numbers, divided into those to train on, to stop by, and to test on."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nabi import _checks
+from nabi.data import stratified_split
+from nabi.errors import ArgumentError
+from nabi.models._classifier._samples import Columns, TableFormat, name_columns
+from nabi.models._classifier._split import FEWEST_TEXTS, check_shares, note_repeated, rows_of_texts
+from nabi.models._regressor._samples import NumberSamples, collect_numbers
+
+__all__ = ["NumberParts", "named_columns", "read_number_parts"]
+
+_FEWEST_ROWS = 10
+# Numbers are sorted into so many classes, of which each has its share in all parts.
+_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class NumberParts:
+    """What a regressor is trained on, what says when to stop, and what it is tested on."""
+
+    train: NumberSamples
+    validation: NumberSamples | None
+    test: NumberSamples | None
+    notes: tuple[str, ...] = ()
+    columns: Columns | None = None
+    """Of the table that they are from, where `label` is the column of the numbers; None for lists."""
+
+
+def named_columns(source: Any, text: str | None, target: str | None, aspect: str | None) -> Columns | None:
+    """Return the columns of a table that are named; None for lists, and for a table without a name.
+
+    Raises:
+        ArgumentError: for names beside lists, and for a table whose column of numbers is not named.
+    """
+    if not isinstance(source, str | os.PathLike) and target is not None:
+        raise ArgumentError(f"target: expected a table to go with a column, got texts and target={target!r}")
+    columns = name_columns(source, text, target, aspect)
+    if columns is not None and columns.label is None:
+        raise ArgumentError("target: expected the name of the column of numbers, got None")
+    return columns
+
+
+def read_number_parts(
+    source: Any,
+    targets: Sequence[Any] | None = None,
+    aspects: Sequence[str] | None = None,
+    *,
+    text: str | None = None,
+    target: str | None = None,
+    aspect: str | None = None,
+    validation: Any = None,
+    test: Any = None,
+    validation_share: float = 0.1,
+    test_share: float = 0.1,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
+    seed: int = 0,
+) -> NumberParts:
+    """Read texts with their numbers and hold some out; arguments and errors as those of `TextRegressor.fit`.
+
+    `seed` is that of the regressor's settings.
+    """
+    columns = named_columns(source, text, target, aspect)
+    table = TableFormat(encoding, separator, quoted, header)
+    samples = collect_numbers(source, targets, aspects, columns=columns, table=table)
+    held_out = {
+        name: None if one is None else _given(name, one, columns, table)
+        for name, one in (("validation", validation), ("test", test))
+    }
+    of_validation, of_test = check_shares(
+        validation_share, test_share, validation is not None, test is not None
+    )
+    notes = list(samples.notes)
+    for name, part in held_out.items():
+        if part is not None:
+            notes += [f"{name}: {note}" for note in part.notes]
+            if (part.aspects is None) != (samples.aspects is None):
+                raise ArgumentError(
+                    f"{name}: expected rows with the same kind of aspects as the training rows"
+                )
+    if len(samples) < _FEWEST_ROWS:
+        raise ArgumentError(f"target: expected {_FEWEST_ROWS} or more rows with a number, got {len(samples)}")
+    if len(np.unique(samples.targets)) < 2:
+        raise ArgumentError(
+            f"target: expected different numbers, got {samples.targets[0]:g} in all {len(samples):,} rows"
+        )
+    rest, tested = _hold_out(samples, held_out["test"], of_test, seed)
+    train, stopped = _hold_out(rest, held_out["validation"], of_validation / (1 - of_test), seed)
+    for name, part in (("validation", stopped), ("test", tested)):
+        notes += note_repeated(name, train.texts, None if part is None else part.texts)
+    return NumberParts(train, stopped, tested, tuple(notes), columns)
+
+
+def _given(name: str, given: Any, columns: Columns | None, table: TableFormat) -> NumberSamples:
+    """Samples of `validation` or `test`: a table, `(texts, targets)` or `(texts, targets, aspects)`."""
+    if isinstance(given, str | os.PathLike):
+        if columns is None:
+            raise ArgumentError(f"{name}: expected (texts, targets) as for the training rows, got a table")
+        return collect_numbers(given, columns=columns, table=table)
+    if not isinstance(given, tuple) or len(given) not in (2, 3):
+        raise ArgumentError(
+            f"{name}: expected the path of a table, or (texts, targets), got {_checks.short(given)}"
+        )
+    return collect_numbers(*given)
+
+
+def _hold_out(
+    samples: NumberSamples, given: NumberSamples | None, share: float, seed: int
+) -> tuple[NumberSamples, NumberSamples | None]:
+    """Hold out a share of the rows, so that small, middling and large numbers are in both parts."""
+    if given is not None or not share:
+        return samples, given
+    groups = rows_of_texts(samples.texts)
+    if len(groups) < FEWEST_TEXTS:
+        groups = [[row] for row in range(len(samples))]
+    means = np.array([samples.targets[rows].mean() for rows in groups])
+    places = np.argsort(np.argsort(means, kind="stable"), kind="stable")
+    # Of fewer rows, each class has at least two.
+    classes = max(min(_CLASSES, len(groups) // 2), 1)
+    kept, held_out = stratified_split((places * classes // len(groups)).tolist(), share, seed=seed)
+    parts = [sorted(row for group in part.tolist() for row in groups[group]) for part in (kept, held_out)]
+    return replace(samples.take(parts[0]), notes=()), replace(samples.take(parts[1]), notes=())

@@ -1,0 +1,168 @@
+"""How a text regressor learns: vocabulary, settings, network, linear model, and how much each counts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nabi import layers
+from nabi.data import Vocabulary
+from nabi.models._classifier._choices import encode_samples, prepare_texts, settings_lines
+from nabi.models._classifier._fitting import fit_codes, minutes_left
+from nabi.models._classifier._kept_run import KeptRun
+from nabi.models._classifier._network import built, outputs_of, reading_layers
+from nabi.models._regressor._samples import NumberSamples
+from nabi.models._regressor._settings import RegressorSettings
+from nabi.models._regressor._split import NumberParts
+from nabi.models._regressor._words import WordRegression
+from nabi.models._sequential import Sequential
+from nabi.models._task._cell_choice import CellChoice, make_cell
+from nabi.training import TimeLimit, as_callbacks
+
+__all__ = ["Learnt", "Scale", "train"]
+
+# Where no validation rows say how much the linear model counts.
+_USUAL_SHARE = 0.5
+_SHARES = np.linspace(0, 1, 21).round(2)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers are standardized; also what a regressor that has learnt nothing else would say."""
+
+    mean: float
+    deviation: float
+    median: float
+
+    @classmethod
+    def of(cls, targets: Floats) -> "Scale":
+        """Return mean, standard deviation and median of the numbers learnt from."""
+        # Divided first: the mean of numbers near the largest that there are is still a number.
+        size = float(np.abs(targets).max()) or 1.0
+        deviation = float((targets / size).std()) * size
+        return cls(float((targets / size).mean()) * size, deviation or 1.0, float(np.median(targets)))
+
+    def standardized(self, targets: Floats) -> Floats:
+        """Return numbers of mean 0 and deviation 1 where they were learnt from."""
+        found: Floats = (targets - self.mean) / self.deviation
+        return found
+
+    def restored(self, values: npt.NDArray[Any]) -> Floats:
+        """Return standardized numbers in their own unit."""
+        found: Floats = values.astype(np.float64) * self.deviation + self.mean
+        return found
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The result of a training."""
+
+    model: Sequential
+    vocabulary: Vocabulary
+    settings: RegressorSettings
+    reasons: dict[str, str]
+    scale: Scale
+    words: WordRegression | None
+    share: float
+    """How much the linear model counts, from 0 to 1; the network counts the rest."""
+    history: dict[str, list[float]]
+    interrupted: bool
+    earlier: float
+    """Seconds of training before it was interrupted and went on."""
+
+
+def train(
+    parts: NumberParts,
+    asked: RegressorSettings,
+    cell: CellChoice,
+    *,
+    checkpoint: Path | None,
+    limit: TimeLimit | None,
+    verbose: int | str,
+    callbacks: Any,
+) -> Learnt:
+    """Train on samples that are divided and checked.
+
+    Random numbers come from torch's generator, seeded from the settings; its state is restored afterwards.
+
+    Raises:
+        NotFiniteError: if the loss becomes NaN or infinite.
+        FileFormatError, ArgumentError: as `KeptRun`, for a checkpoint that is there.
+    """
+    heard = as_callbacks(callbacks)
+    training, validation = parts.train, parts.validation
+    held_out = validation if validation is not None else parts.test
+    assert held_out is not None
+    scale = Scale.of(training.targets)
+    targets = scale.standardized(training.targets)
+    settings, reasons, vocabulary, codes = prepare_texts(asked, cell, training, held_out)
+    assert settings.units is not None
+    assert settings.maxlen is not None
+    earlier = 0.0
+    if checkpoint is not None:
+        kept = KeptRun(checkpoint, settings, (training, validation))
+        earlier = kept.seconds
+        heard = [*heard, kept, kept.backup]
+    truth = None if validation is None else scale.standardized(validation.targets)
+    words = WordRegression.learn(
+        training,
+        targets,
+        None if validation is None or truth is None else (validation, truth),
+        characters=settings.unit != "words",
+        seed=settings.seed,
+    )
+    if verbose != 0 and words is not None:
+        print(f"beside the network: {words.described}, learnt in {words.seconds:.1f} s", flush=True)
+    unseen = None
+    if validation is not None:
+        unseen = encode_samples(vocabulary, validation, settings, settings.maxlen)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        stack = reading_layers(len(vocabulary), settings, make_cell(cell, settings.units))
+        model = built([*stack, layers.Dense(1, name="number")], "text_regressor")
+        if verbose != 0:
+            print(*settings_lines(settings, reasons), sep="\n", flush=True)
+        interrupted = fit_codes(
+            model,
+            codes,
+            targets[:, None].astype(np.float32),
+            settings,
+            None if unseen is None or truth is None else (unseen, truth[:, None].astype(np.float32)),
+            loss=settings.loss,
+            metrics=["mae"],
+            verbose=verbose,
+            callbacks=heard,
+            minutes=minutes_left(limit, earlier),
+        )
+    share, why = _share(model, words, settings, unseen, validation, truth)
+    if why:
+        reasons = {**reasons, "word_features": why}
+        if verbose != 0:
+            print(*settings_lines(settings, {"word_features": why}), sep="\n", flush=True)
+    history = {} if model.history is None else model.history.history
+    return Learnt(model, vocabulary, settings, reasons, scale, words, share, history, interrupted, earlier)
+
+
+def _share(
+    model: Sequential,
+    words: WordRegression | None,
+    settings: RegressorSettings,
+    codes: Any,
+    validation: NumberSamples | None,
+    truth: Floats | None,
+) -> tuple[float, str]:
+    """Return how much the linear model counts, and why."""
+    if words is None or not settings.word_features:
+        return 0.0, ""
+    if validation is None or truth is None:
+        return _USUAL_SHARE, f"{words.name}: half, as there are no validation rows to choose by"
+    network = outputs_of(model, codes)[:, 0].astype(np.float64)
+    linear = words.predict(validation.texts, validation.aspects)
+    errors = [float(np.mean((share * linear + (1 - share) * network - truth) ** 2)) for share in _SHARES]
+    share = float(_SHARES[int(np.argmin(errors))])
+    return share, f"{words.name}: they count {share:.0%}, the network the rest; chosen on the validation rows"
