@@ -216,7 +216,8 @@ def _answer(found: "SequencePrediction") -> str:
         return label
     if len(label) < 20:
         return _quoted(" ".join(label))
-    stretches = [f"{name}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{len(list(steps))}" for name, steps in groupby(label)]
+    space = "\N{NO-BREAK SPACE}"
+    stretches = [f"{name}{space}×{space}{len(list(steps))}" for name, steps in groupby(label)]
     return ", ".join(stretches[:_MOST_STRETCHES]) + (", …" if len(stretches) > _MOST_STRETCHES else "")
 
 
