@@ -183,8 +183,8 @@ def _write_reference(root: Path, target: Path, name: str) -> None:
 _SECTIONS = {
     "First steps": ["keras-code", "functional", "migrate-from-tensorflow-1", "pytorch",
                     "running-a-cell-over-time", "unrolling", "seeing"],
-    "Your own data": ["your-own-texts", "reading-text", "forecasting", "series-classification", "sound",
-                      "frames", "dna", "writing", "translating", "music", "captions"],
+    "Your own data": ["your-own-texts", "reading-text", "forecasting", "series-classification", "tagging",
+                      "sound", "frames", "dna", "writing", "translating", "music", "captions"],
     "Out of nabi": ["interchange", "shipping", "web", "serving", "small-weights", "files"],
     "Cells of your own": ["language", "comparing"],
     "Inside": ["architecture", "native", "performance", "results", "site"],

@@ -115,7 +115,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model of any kind on data that it has not learnt from.
 
-    Labels: accuracy, F1 and the confusion matrix. Translations and captions: BLEU, chrF, the share that is
+    Labels: accuracy, F1 and the confusion matrix. Tags of tokens: accuracy, and precision, recall and F1 of
+    the spans that they mark, by type. Translations and captions: BLEU, chrF, the share that is
     exactly right, and the error rates of words and characters. A text: bits per character and perplexity.
     Music: nats per frame. Speech: the error rate of words. Series: the errors of forecasts of their ends.
 

@@ -167,6 +167,8 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
         return lambda: predictor.report(loaded, file, said)
     if isinstance(loaded, models.TextClassifier):
         return lambda: loaded.evaluate(file, label=label)
+    if isinstance(loaded, models.Tagger):
+        return lambda: loaded.evaluate(file, tag=label)
     if isinstance(loaded, models.Forecaster):
         return lambda: loaded.evaluate(series_as_trained(loaded, file))
     if isinstance(loaded, models.LanguageModel):

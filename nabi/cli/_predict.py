@@ -105,11 +105,13 @@ def predict(
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Label texts, series, recordings, clips or DNA with a trained model, with the probability of each label.
+    """Label texts, tokens, series, recordings, clips or DNA with a trained model, with probabilities.
 
     A model of texts takes texts, or a file with --file, which may be larger than memory; the rows keep their
     order, and the columns of a table stand before what is added.
     An empty text gets the label frequencies of the training data; long texts are truncated as in training.
+
+    A tagger writes a line for each token and its tag; of a CoNLL file the columns stay, and one is added.
 
     Models of other data take files or folders in place of texts.
 

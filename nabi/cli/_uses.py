@@ -21,6 +21,7 @@ _USES = {
     "series classifier": ("labels series", "predict", "FILE"),
     "sound classifier": ("recognises recordings", "recognise", "NEW.wav"),
     "speech recognizer": ("recognises recordings", "recognise", "NEW.wav"),
+    "tagger": ("tags tokens", "predict", '"..."'),
     "text classifier": ("labels texts", "predict", '"..."'),
     "translator": ("translates", "translate", '"..."'),
 }
@@ -117,6 +118,7 @@ def _article(kind: str) -> str:
 _DATA = {
     "a table": (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".json", ".xlsx", ".zip"),
     "a text": (".txt", ".md"),
+    "tagged tokens": (".conll", ".conllu"),
     "series": (".ts", ".tsf"),
     "sequences of DNA": (".fa", ".fasta", ".fastq", ".fq"),
     "a picture": (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg"),

@@ -190,6 +190,7 @@ if TYPE_CHECKING:
         CONTINUED as CONTINUED,
         RESERVED as RESERVED,
         SPACE as SPACE,
+        split_words as split_words,
     )
     from nabi.data._text._tokenizer import (
         Tokenizer,
@@ -203,6 +204,21 @@ if TYPE_CHECKING:
     from nabi.data._text_files import (
         TextFile as TextFile,
         check_file as check_file,
+    )
+    from nabi.data._tokens._conll import (
+        is_conll_file as is_conll_file,
+        read_conll as read_conll,
+    )
+    from nabi.data._tokens._spans import (
+        SCHEMES as SCHEMES,
+        Span,
+        scheme_of,
+        spans_of,
+        tags_of,
+    )
+    from nabi.data._tokens._tagged import (
+        TaggedTokens,
+        read_tagged,
     )
 else:
     # A program loads the kinds of data that it has, and files are read before torch would be there.
@@ -389,6 +405,7 @@ else:
                 "CONTINUED",
                 "RESERVED",
                 "SPACE",
+                "split_words",
             ],
             "nabi.data._text._tokenizer": [
                 "Tokenizer",
@@ -402,6 +419,21 @@ else:
             "nabi.data._text_files": [
                 "TextFile",
                 "check_file",
+            ],
+            "nabi.data._tokens._conll": [
+                "is_conll_file",
+                "read_conll",
+            ],
+            "nabi.data._tokens._spans": [
+                "SCHEMES",
+                "Span",
+                "scheme_of",
+                "spans_of",
+                "tags_of",
+            ],
+            "nabi.data._tokens._tagged": [
+                "TaggedTokens",
+                "read_tagged",
             ],
         },
     )
@@ -434,7 +466,9 @@ __all__ = [
     "SeriesColumns",
     "SeriesSet",
     "Sound",
+    "Span",
     "Table",
+    "TaggedTokens",
     "TimeseriesDataset",
     "TimeseriesGenerator",
     "Token",
@@ -469,16 +503,20 @@ __all__ = [
     "read_series",
     "read_sound",
     "read_table",
+    "read_tagged",
     "read_ts",
     "resample",
     "reverse_complement",
     "roll_of",
+    "scheme_of",
     "series_from_arrays",
     "sound_files",
+    "spans_of",
     "split_genes",
     "stratified_split",
     "stream_table",
     "table_columns",
+    "tags_of",
     "text_to_word_sequence",
     "timeseries_dataset_from_array",
     "tokenizer_from_json",

@@ -30,6 +30,8 @@ READERS = {
     "sound classifier training": "checkpoint= of nabi.SoundClassifier.fit",
     "speech recognizer": "nabi.SpeechRecognizer.load",
     "speech recognizer training": "checkpoint= of nabi.SpeechRecognizer.fit",
+    "tagger": "nabi.Tagger.load",
+    "tagger training": "checkpoint= of nabi.Tagger.fit",
     "translator": "nabi.Translator.load",
     "translator training": "checkpoint= of nabi.Translator.fit",
 }

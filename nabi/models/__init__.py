@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
     from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
     from nabi.models._sound._stream import Heard, SoundStream, SpeechStream
+    from nabi.models._tagger._model import TaggedSentence, Tagger
+    from nabi.models._tagger._report import TaggerReport
+    from nabi.models._tagger._settings import TaggerSettings as TaggerSettings
     from nabi.models._task._answers import Answers as Answers, watched_answers as watched_answers
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
@@ -133,6 +136,9 @@ else:
             "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
             "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
             "nabi.models._sound._stream": ["Heard", "SoundStream", "SpeechStream"],
+            "nabi.models._tagger._model": ["TaggedSentence", "Tagger"],
+            "nabi.models._tagger._report": ["TaggerReport"],
+            "nabi.models._tagger._settings": ["TaggerSettings"],
             "nabi.models._task._answers": ["Answers", "watched_answers"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
@@ -177,6 +183,9 @@ __all__ = [
     "SoundStream",
     "SpeechRecognizer",
     "SpeechStream",
+    "TaggedSentence",
+    "Tagger",
+    "TaggerReport",
     "TextClassifier",
     "Transcript",
     "Translation",

@@ -26,6 +26,7 @@ TASKS: Mapping[str, tuple[type, ...]] = {
         models.ClipClassifier,
         models.DNAClassifier,
         models.SoundClassifier,
+        models.Tagger,
     ),
     "recognise": (models.SoundClassifier, models.SpeechRecognizer),
     "write": (models.LanguageModel,),

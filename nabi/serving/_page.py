@@ -63,7 +63,7 @@ def read_by_page(model: Any, sessions: Any) -> dict[str, Any]:
     """
     return {
         "song": is_song(model),
-        "texts": isinstance(model, kinds.TextClassifier | kinds.DNAClassifier),
+        "texts": isinstance(model, kinds.TextClassifier | kinds.Tagger | kinds.DNAClassifier),
         # Words of a text can be left out, and each label has a probability.
         "moves": isinstance(model, kinds.TextClassifier),
         "aspects": isinstance(model, kinds.TextClassifier) and bool(model.has_aspects),

@@ -35,7 +35,7 @@ _RECORDINGS: Fields = {
 }
 _CLASSIFY: Fields = {
     "model": _MODEL,
-    "texts": {**_TEXTS, "description": "Texts, or sequences of DNA."},
+    "texts": {**_TEXTS, "description": "Texts, also for a tagger, or sequences of DNA."},
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
     "sequences": {
         "type": "array",
@@ -43,7 +43,7 @@ _CLASSIFY: Fields = {
     },
     **_RECORDINGS,
 }
-_CLASSIFY_SAID = "Labels with their probabilities; the body may also be one WAV file."
+_CLASSIFY_SAID = "Labels, or tags of tokens, with their probabilities; the body may also be one WAV file."
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
     "model": _MODEL,
@@ -197,6 +197,13 @@ def _classification(
             return (
                 "texts",
                 lambda items: [_labelled(one) for one in system.predict(items)],
+                body.texts("texts"),
+            )
+        case kinds.Tagger():
+            _only(body, model, "texts")
+            return (
+                "texts",
+                lambda items: [one.to_dict() for one in system.predict(items)],
                 body.texts("texts"),
             )
         case kinds.SoundClassifier():

@@ -15,6 +15,7 @@ from nabi import (
     LanguageModel,
     NoteModel,
     SeriesClassifier,
+    Tagger,
     Translator,
     layers,
     models,
@@ -198,6 +199,13 @@ _SERIES, _SERIES_TRAINING = _task(
     lambda one: (one.evaluate([np.ones((2, 2))] * 2, ["a", "b"]), str(one.report)),
 )
 
+_TAGGER, _TAGGER_TRAINING = _task(
+    lambda: Tagger(characters=2, character_size=3, batch_size=2, **_SMALL),
+    ([["a", "Cat"], ["it"]] * 3, [["O", "B-X"], ["O"]] * 3),
+    {},
+    lambda one: (one.predict(["a cat"]), one.evaluate([["a"]], [["O"]]), str(one.report)),
+)
+
 
 def _write_classifier(path: Path) -> None:
     classifier = nabi.TextClassifier(units=3, embedding_size=4, epochs=1, batch_size=8)
@@ -229,6 +237,7 @@ SAMPLES: dict[str, Sample] = {
     "captioner": _CAPTIONER,
     "series classifier": _SERIES,
     "clip classifier": _CLIPS,
+    "tagger": _TAGGER,
     "language model training": _LANGUAGE_TRAINING,
     "piece model training": _PIECE_TRAINING,
     "note model training": _NOTES_TRAINING,
@@ -236,6 +245,7 @@ SAMPLES: dict[str, Sample] = {
     "captioner training": _CAPTIONER_TRAINING,
     "series classifier training": _SERIES_TRAINING,
     "clip classifier training": _CLIPS_TRAINING,
+    "tagger training": _TAGGER_TRAINING,
 }
 
 

@@ -15,7 +15,8 @@ from nabi.data import read_dna, read_series, write_midi_frames, write_wav
 from ..explain.test_animation import facts
 from ..models.sequences.toy import directions
 from ..models.series.test_model import as_ts
-from ..models.sound.sounds import RATE, sentences, words
+from ..models.sound.sounds import RATE, sentences as spoken, words
+from ..models.tagger.corpus import as_conll, sentences
 from .test_clips import write as write_clips
 from .test_compose import SCALE
 from .test_dna import genes
@@ -77,7 +78,7 @@ def sound() -> Made:
 
 
 def speech() -> Made:
-    sounds, texts = sentences(24)
+    sounds, texts = spoken(24)
     record(sounds[:6], texts[:6], "text")
     model = models.SpeechRecognizer(convolutions=(4,), mels=10, **TINY)
     model.fit(sounds, texts, rate=RATE, verbose=0)
@@ -98,6 +99,15 @@ def dna() -> Made:
     model = models.DNAClassifier(**TINY)
     model.fit(found.sequences, found.labels, verbose=0)
     return Made(model, "ACCGGTTAACC", "held.fasta", (FIGURES, "Result", "What it read"))
+
+
+def tags() -> Made:
+    Path("held.conll").write_text(as_conll(*sentences(8, 1)))
+    model = models.Tagger(embedding_size=4, characters=4, **TINY)
+    model.fit(*sentences(40), verbose=0)
+    return Made(
+        model, "Kalo met Miru in Solten.", "held.conll", (FIGURES, "What it takes for what", "Result")
+    )
 
 
 def forecaster() -> Made:
@@ -148,7 +158,7 @@ def network() -> Made:
 
 
 KINDS: list[Callable[[], Made]] = [
-    text, language, series, sound, speech, clips, dna, forecaster, notes, translator, captioner,
+    text, language, series, sound, speech, clips, dna, tags, forecaster, notes, translator, captioner,
     captioner_without_attention, network,
 ]  # fmt: skip
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 WORDS = {"show": "lstm", "run": "hello", "bench": "lstm", "compare": "gru"}
 # A command line for each kind of data of `nabi train`.
 TRAINED = {
+    "tags": ["table.conll"],
     "DNA": ["table.fasta", "--label-from", "name"],
     "series": ["table.csv", "--id", "t", "--label", "l"],
     "forecasts": ["table.csv", "--time", "t", "--target", "l"],
@@ -51,7 +52,7 @@ TRAINED = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with files that are not models: a command that reads them would say so."""
     monkeypatch.chdir(tmp_path)
-    for name in ("m.nabi", "o.nabi", "table.csv", "table.fasta", "text.txt", "cell.py"):
+    for name in ("m.nabi", "o.nabi", "table.csv", "table.conll", "table.fasta", "text.txt", "cell.py"):
         Path(name).write_text("mine")
     Path("labels.csv").write_text("file,text\na.wav,a text\n")
     for folder in ("pictures", "music"):

@@ -250,6 +250,8 @@ TASK.fit(TASK.make(), checkpoint=sys.argv[1], callbacks=Waits())
 """
 
 
+# The systems take turns: each kill is a process of its own, and what it tests is the loop that they share.
+@pytest.mark.rotates(days=4)
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 def test_a_killed_training_goes_on_as_if_nothing_had_been(
     task: Task, learnt: Any, tmp_path: Path, request: pytest.FixtureRequest, fresh: Any

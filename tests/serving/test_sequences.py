@@ -1,4 +1,4 @@
-"""Labels of series, clips, DNA and recordings, as the models themselves give them."""
+"""Labels of series, clips, DNA, tokens and recordings, as the models themselves give them."""
 
 import io
 import wave
@@ -26,13 +26,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     bases = ["".join(draw.choice(list("ACGT"), 12 + n % 4)) for n in range(16)]
     genes = nabi.DNAClassifier(units=4, epochs=1, seed=0)
     genes.fit(bases, labels, verbose=0)
+    names = nabi.Tagger(units=4, embedding_size=4, epochs=1)
+    names.fit([["Ann", "sat"], ["it", "rained"]] * 8, [["B-PER", "O"], ["O", "O"]] * 8, verbose=0)
     noises = [draw.normal(size=4000).astype(np.float32) * (0.1 if n % 2 else 0.01) for n in range(16)]
     sounds = nabi.SoundClassifier(units=4, epochs=1, seed=0, sample_rate=8000)
     sounds.fit(noises, labels, rate=8000, verbose=0)
     films = [draw.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8) // (1 + n % 2) for n in range(8)]
     clips = nabi.ClipClassifier(units=4, epochs=1, seed=0)
     clips.fit(films, labels[:8], verbose=0)
-    made = {"series": series, "genes": genes, "sounds": sounds, "clips": clips}
+    made = {"series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names}
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
     for name, model in made.items():
         model.save(files[name])
@@ -68,6 +70,15 @@ def test_labels_are_those_of_the_model(
     for got, right in zip(found.json()["results"], expected, strict=True):
         assert got["label"] == right.label
         assert got["probability"] == pytest.approx(right.probability, abs=1e-4)
+
+
+def test_tags_of_texts_are_those_of_the_model(answers: Server, models: SimpleNamespace) -> None:
+    found = answers.client.post("/classify", json={"model": "names", "texts": ["Ann sat.", ""]})
+    assert found.status_code == 200, found.text
+    for got, right in zip(found.json()["results"], models.names.predict(["Ann sat.", ""]), strict=True):
+        assert (got["tokens"], got["tags"]) == (list(right.tokens), list(right.tags))
+        assert got["probabilities"] == pytest.approx(right.probabilities, abs=1e-4)
+        assert len(got["spans"]) == len(right.spans)
 
 
 def test_a_field_of_another_kind_is_refused(answers: Server) -> None:

@@ -59,6 +59,11 @@ def _sums() -> Any:
     return _fitted(network, X, Y, losses.MeanSquaredError(reduction="sum"), ["mae"], 0.2, rate=0.001)
 
 
+def _a_row_for_one() -> Any:
+    network = [layers.LSTM(5, dropout=0.2), layers.Dropout(0.3), layers.Dense(1)]
+    return _fitted(network, X[:17], Y[:17], "mse", ["mae"], 0.0)
+
+
 def _stateful() -> Any:
     network = [layers.LSTM(5, stateful=True, batch_input_shape=(10, 6, 3)), layers.Dense(1)]
     return _fitted(network, X, Y, "mse", ["mae"], 0.0, batch_size=10, shuffle=False)
@@ -80,7 +85,8 @@ def _fitted(
 @pytest.mark.rotates(days=4)
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize(
-    "train", [_without_autograd, _by_autograd, _masked_inputs, _masked_outputs, _sums, _stateful]
+    "train",
+    [_without_autograd, _by_autograd, _masked_inputs, _masked_outputs, _sums, _a_row_for_one, _stateful],
 )
 def test_workers_compute_what_one_does(train: Any, count: int) -> None:
     history, weights, states = train()

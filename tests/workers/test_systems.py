@@ -1,4 +1,4 @@
-"""Ready systems on several workers: a language model with carried states, a forecaster."""
+"""Ready systems on several workers: a language model with carried states, a forecaster, a tagger."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 
 from nabi import models
 from nabi.data import Frequency, Series, SeriesSet
+from tests.models.tagger.corpus import sentences
 from tests.workers.processes import on_workers
 
 TEXT = "the quick brown fox jumps over the lazy dog, and so on. " * 60
@@ -39,6 +40,13 @@ def _forecaster() -> Any:
     return model.history, [weight.detach().numpy() for weight in model.network.parameters()]
 
 
+def _tagger() -> Any:
+    tokens, tags = sentences(9)
+    model = models.Tagger(units=8, embedding_size=8, characters=4, epochs=3, batch_size=4)
+    model.fit(tokens, tags, validation_share=0, verbose=0)
+    return model.history, [weight.detach().numpy() for weight in model.network.parameters()]
+
+
 def _are_close(found: Any, expected: Any) -> None:
     for name, values in expected[0].items():
         np.testing.assert_allclose(found[0][name], values, rtol=1e-4, err_msg=name)
@@ -55,4 +63,10 @@ def test_a_language_model_divides_its_streams() -> None:
 def test_a_forecaster_divides_its_rows() -> None:
     expected = _forecaster()
     for found in on_workers(2, _forecaster):
+        _are_close(found, expected)
+
+
+def test_a_batch_with_rows_for_one_worker_leaves_all_with_the_same_random_numbers() -> None:
+    expected = _tagger()
+    for found in on_workers(2, _tagger):
         _are_close(found, expected)

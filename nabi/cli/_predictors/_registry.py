@@ -10,6 +10,7 @@ from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._predictor import Evaluator, Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.cli._predictors._sound import SoundPredictor
+from nabi.cli._predictors._tags import TagPredictor
 from nabi.cli._predictors._written import WRITERS
 from nabi.cli._uses import check_kind
 from nabi.errors import ArgumentError
@@ -22,6 +23,7 @@ PREDICTORS: tuple[Predictor, ...] = (
     DNAPredictor(),
     ForecastPredictor(),
     SoundPredictor("sound classifier", "SoundClassifier", "sound"),
+    TagPredictor(),
 )
 """All kinds that label something, by the kind of their files."""
 EVALUATORS: tuple[Evaluator, ...] = (*PREDICTORS, *WRITERS)

@@ -22,6 +22,7 @@ from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
 from nabi.cli._train._sound import SoundForm, SpeechForm
+from nabi.cli._train._tags import TagsForm
 from nabi.cli._train._writer import WriterForm
 from nabi.cli._uses import refuse_model
 from nabi.cli._workers import on_workers
@@ -32,6 +33,7 @@ __all__ = ["FORMS", "train"]
 FORMS: tuple[Form, ...] = (
     DNAForm(),
     SeriesForm(),
+    TagsForm(),
     ForecastForm(),
     LabelsForm(),
     PairsForm(),
@@ -81,9 +83,9 @@ def train(context: typer.Context, **options: Any) -> None:
     The options say what the data is: --text and --label mean a table of texts and labels; --time and
     --target observations to forecast; --id and --label a table of series, as does a .ts file; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images; --frames a
-    folder of clips; --label-from recordings, or sequences of DNA. Without these, a .txt file is a text to
-    learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
-    supported kinds of data are listed.
+    folder of clips; --label-from recordings, or sequences of DNA; --tag sentences with a tag for every token,
+    as a .conll or .conllu file is. Without these, a .txt file is a text to learn to generate, and a folder of
+    MIDI files is music to learn to compose. For anything else, the supported kinds of data are listed.
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 

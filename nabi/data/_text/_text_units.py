@@ -27,6 +27,7 @@ __all__ = [
     "make_tokenizer",
     "ranking",
     "readable",
+    "split_words",
 ]
 
 # Names of the codes 0 to 3. They cannot collide with a token: a bracket is a token of its own.
@@ -102,6 +103,23 @@ def make_tokenizer(
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
     return tokenizer
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words, numbers and other characters of a text, as they stand there.
+
+    They are those that `make_tokenizer("words", ...)` finds.
+
+    >>> split_words("Ann's cat isn't here, is it?")
+    ['Ann', "'s", 'cat', "isn't", 'here', ',', 'is', 'it', '?']
+    """
+    from tokenizers import Regex, pre_tokenizers
+
+    # Each typographic apostrophe becomes a plain one for the pattern, so places stay the same.
+    found = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True).pre_tokenize_str(
+        text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    )
+    return [text[start:end] for _, (start, end) in found]
 
 
 def check_words(unit: str, words: list[str], merges: list[tuple[str, str]]) -> None:

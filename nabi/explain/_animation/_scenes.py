@@ -125,6 +125,21 @@ def _continued(model: Any, data: Any) -> Scene:
     return Scene(_quoted(text), calls, ("▸", *(token.text for token in tokens)), tuple(says))
 
 
+def _tagged(model: Any, data: Any) -> Scene:
+    with watched_layers() as calls:
+        [found] = model.predict([_text(data)])
+    with_probabilities = zip(model.probabilities([found.tokens])[0], found.tags, strict=True)
+    # Tags of the best path come first, also where another tag of a token alone is more probable.
+    says = []
+    for (values, tag), sure in zip(with_probabilities, found.probabilities, strict=True):
+        others = _ranked(dict(zip(model.labels.names, values.tolist(), strict=True)))
+        says.append(((tag, sure), *(one for one in others if one[1] != sure))[:_MOST_ANSWERS])
+    tags = " ".join(
+        f"{token}/{tag}" for token, tag in zip(found.tokens, found.tags, strict=True) if tag != "O"
+    )
+    return Scene(f"{_quoted(' '.join(found.tokens))} → {_quoted(tags)}", calls, found.tokens, tuple(says))
+
+
 def _translated(model: Any, data: Any) -> Scene:
     text = _text(data).strip()
     with watched_layers() as calls:
@@ -294,6 +309,7 @@ def _quoted(text: str, most: int = 60) -> str:
 _READERS: dict[str, Callable[[Any, Any], Scene]] = {
     "TextClassifier": _classified,
     "LanguageModel": _continued,
+    "Tagger": _tagged,
     "Translator": _translated,
     "Captioner": _captioned,
     "ClipClassifier": _labelled_clip,

@@ -11,7 +11,7 @@ import torch
 from nabi.explain._report._document import Line, bars, facts, lines, marked, matrix, paragraph, table
 from nabi.explain._report._memory import remembered
 from nabi.explain._report._words import Say
-from nabi.models import Answers, Backtest, LayerCall, Report, SequenceReport
+from nabi.models import Answers, Backtest, LayerCall, Report, SequenceReport, TaggerReport
 
 __all__ = [
     "confusion_of",
@@ -139,6 +139,8 @@ def figures_of(found: Any, say: Say, *, now: bool) -> str:
         content, rows = _of_report(found, say), say("rows", count=f"{found.rows:,}")
     elif isinstance(found, SequenceReport):
         content, rows = _of_sequences(found, say), say("rows", count=f"{found.held_out:,}")
+    elif isinstance(found, TaggerReport):
+        content, rows = _of_tags(found, say), say("rows", count=f"{found.held_out:,}")
     elif isinstance(found, Backtest):
         content, rows = _of_backtest(found, say), say("the data given")
     elif isinstance(found, Mapping):
@@ -184,6 +186,26 @@ def _of_sequences(report: SequenceReport, say: Say) -> str:
     return content
 
 
+def _of_tags(report: TaggerReport, say: Say) -> str:
+    """Return the figures of the spans by type, or those of the tags."""
+    if report.scores is None:
+        return ""
+    if report.f1 is None:
+        content = _of_report(report.scores, say)
+    else:
+        overall = [
+            (say("accuracy"), report.scores.accuracy),
+            (say("precision"), report.precision),
+            (say("recall"), report.recall),
+            ("F1", report.f1),
+        ]
+        head = [say("class"), say("precision"), say("recall"), "F1", say("rows of it")]
+        types = [(one.label, one.precision, one.recall, one.f1, one.rows) for one in report.by_type]
+        content = table([say("figure"), say("value")], overall) + table(head, types)
+    caption = say("simple", measure=report.measure)
+    return content + table([say("method"), say("value")], list(report.baselines.items()), caption=caption)
+
+
 def _scores(scores: Any, say: Say) -> str:
     """Return the table of a forecaster's methods."""
     if not isinstance(scores, Mapping) or not scores:
@@ -213,7 +235,7 @@ def _of_backtest(found: Backtest, say: Say) -> str:
 
 def confusion_of(found: Any, say: Say) -> str:
     """Return the confusion matrix, if there is one that can be taken in."""
-    report = found.scores if isinstance(found, SequenceReport) else found
+    report = found.scores if isinstance(found, SequenceReport | TaggerReport) else found
     if not isinstance(report, Report) or report.confusion is None or len(report.by_label) > _MOST_CLASSES:
         return ""
     names = [one.label for one in report.by_label]

@@ -129,6 +129,7 @@ _KINDS = (
     "SpeechRecognizer",
     "ClipClassifier",
     "DNAClassifier",
+    "Tagger",
     "Forecaster",
     "LanguageModel",
     "NoteModel",
@@ -213,6 +214,14 @@ def _of_text(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Secti
         return []
     text = Path(data).read_text("utf-8", "replace") if is_file(data) else str(data)
     return [Section(say("read"), words_of(model, text, say))]
+
+
+def _of_tagger(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:
+    """The tag of each token, with its probability."""
+    if scene is None:
+        return []
+    rows = [(token, *said[0]) for token, said in zip(scene.labels, scene.says, strict=True)]
+    return [Section(say("result"), paragraph(scene.title) + table([say("name"), say("said"), "p"], rows))]
 
 
 def _of_language(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Section]:
@@ -376,6 +385,7 @@ def _step_by_step(scene: Scene, say: Say) -> str:
 
 _OWN: dict[str, Callable[[Any, Scene | None, Any, Say], list[Section]]] = {
     "TextClassifier": _of_text,
+    "Tagger": _of_tagger,
     "LanguageModel": _of_language,
     "Forecaster": _of_forecaster,
     "Translator": _of_pairs,

@@ -4,12 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nabi import layers
 from nabi.cells import Cell
+from nabi.models._networks._directions import make_directions, read_directions
 from nabi.models._networks._dropout import drop_codes, drop_features
 from nabi.models._networks._embedding import make_embedding
 from nabi.models._networks._memory import Memory
-from nabi.models._networks._recurrent_stack import run_layer
 
 __all__ = ["TextEncoder"]
 
@@ -46,14 +45,7 @@ class TextEncoder(torch.nn.Module):
         self.dropout, self.embedding_dropout = dropout, embedding_dropout
         self.directions = 2 if bidirectional else 1
         self.embedding = make_embedding(codes, embedding_size)
-        self.recurrent = torch.nn.ModuleList()
-        width = embedding_size
-        for number in range(layer_count):
-            for direction in range(self.directions):
-                layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}_{direction}")
-                layer.build((None, None, width))
-                self.recurrent.append(layer)
-            width = cell.output_width * self.directions
+        self.recurrent, width = make_directions(cell, embedding_size, layer_count, self.directions)
         self.memory_width = width
         self.summary_width = self.directions * sum(cell.state_width(name) for name in cell.states)
 
@@ -68,14 +60,7 @@ class TextEncoder(torch.nn.Module):
         table = drop_codes(self.embedding.embeddings, self.embedding_dropout, generator)
         x = drop_features(functional.embedding(codes, table), self.dropout, generator)
         mask = torch.arange(codes.shape[1], device=codes.device) < lengths[:, None]
-        finals: list[Tensor] = []
-        for first in range(0, len(self.recurrent), self.directions):
-            outputs: list[Tensor] = []
-            finals = []
-            for direction in range(self.directions):
-                layer = self.recurrent[first + direction]
-                output, final = run_layer(layer, x, None, lengths, generator, reverse=bool(direction))
-                outputs.append(output)
-                finals += final
-            x = drop_features(torch.cat(outputs, dim=2), self.dropout, generator)
+        reads = read_directions(self.recurrent, self.directions, x, lengths, generator, self.dropout)
+        x = drop_features(torch.cat([one.output for one in reads], dim=2), self.dropout, generator)
+        finals = [state for one in reads for state in one.final]
         return Memory(x, mask, torch.cat(finals, dim=1))

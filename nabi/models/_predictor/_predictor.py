@@ -35,6 +35,7 @@ class predictor:  # noqa: N801 - it is called like a function, and given to engi
     | --- | --- | --- |
     | `TextClassifier` | the columns of its training, else `text`, `aspect` | `label`, `probability`; with several labels a text, `label` and a `probability of ...` each |
     | `DNAClassifier` | `sequence`: letters | `label`, `probability` |
+    | `Tagger` | `text`, or lists of tokens | `tokens`, `tags`: lists |
     | `SeriesClassifier` | `sequence`: `[steps, channels]` | `label`, `probability` |
     | `ClipClassifier` | `sequence`: `[frames, rows, columns]`, or a file | `label`, `probability` |
     | `SoundClassifier` | `recording`: samples, or a file | `label`, `probability` |

@@ -18,6 +18,7 @@ from nabi.models._notes._model import NoteModel
 from nabi.models._series._model import SeriesClassifier
 from nabi.models._sound._classifier import SoundClassifier
 from nabi.models._sound._recognizer import SpeechRecognizer
+from nabi.models._tagger._model import Tagger
 from nabi.models._translator._model import Translator
 
 __all__ = ["MODELS", "RowTask", "row_task"]
@@ -26,7 +27,7 @@ MODELS: dict[str, Any] = {
     one.__name__: one
     for one in (
         Captioner, ClipClassifier, DNAClassifier, Forecaster, LanguageModel, NoteModel, SeriesClassifier,
-        SoundClassifier, SpeechRecognizer, TextClassifier, Translator,
+        SoundClassifier, SpeechRecognizer, Tagger, TextClassifier, Translator,
     )
 }  # fmt: skip
 """The classes of models that say something about rows, by name."""
@@ -63,6 +64,13 @@ def row_task(model: Any, options: Mapping[str, Any]) -> RowTask:
         case DNAClassifier():
             _check_options(model.predict, options, ("names",))
             return RowTask(("sequence",), labels, lambda rows: _labelled(model.predict(_texts(rows))))
+        case Tagger():
+            _check_options(model.predict, options)
+            return RowTask(
+                ("text",),
+                {"tokens": object, "tags": object},
+                lambda rows: [(list(one.tokens), list(one.tags)) for one in model.predict(_token_rows(rows))],
+            )
         case SeriesClassifier() | ClipClassifier():
             _check_options(model.predict, options, ("reading",))
             return RowTask(("sequence",), labels, lambda rows: _labelled(model.predict(_arrays(rows))))
@@ -134,6 +142,14 @@ def _check_options(
 
 def _texts(rows: Sequence[Any]) -> list[str]:
     return ["" if _is_missing(value) else str(value) for value in rows]
+
+
+def _token_rows(rows: Sequence[Any]) -> list[Any]:
+    """Return texts, and lists of tokens as they are."""
+    return [
+        list(map(str, value)) if isinstance(value, list | tuple | np.ndarray) else _texts([value])[0]
+        for value in rows
+    ]
 
 
 def _is_missing(value: Any) -> bool:

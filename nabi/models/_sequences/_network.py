@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from nabi import layers
 from nabi.cells import Cell
+from nabi.models._networks._directions import make_directions, read_directions
 from nabi.models._networks._dropout import drop_features
-from nabi.models._networks._recurrent_stack import run_layer
 from nabi.models._sequences._baselines import Baselines
 from nabi.models._sequences._fronts import Front
 from nabi.models._sequences._settings import SequenceSettings
@@ -138,13 +138,7 @@ class SequenceNetwork(torch.nn.Module):
             )
             width = channels
         width += front.placed
-        self.recurrent = torch.nn.ModuleList()
-        for number in range(settings.layers):
-            for direction in range(self.directions):
-                layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}_{direction}")
-                layer.build((None, None, width))
-                self.recurrent.append(layer)
-            width = cell.output_width * self.directions
+        self.recurrent, width = make_directions(cell, width, settings.layers, self.directions)
         self.head = torch.nn.Linear(3 * width if answer == "class" else width, outputs + (answer == "string"))
         if answer == "string":
             with torch.no_grad():
@@ -168,21 +162,15 @@ class SequenceNetwork(torch.nn.Module):
         for convolution in self.convolutions:
             x, lengths = convolution(x, lengths, generator is not None)
         x = self.front.place(drop_features(x, self.dropout, generator))
-        last: list[Tensor] = []
-        for first in range(0, len(self.recurrent), self.directions):
-            if first:
-                x = drop_features(x, self.dropout, generator)
-            outputs: list[Tensor] = []
-            last = []
-            for direction in range(self.directions):
-                layer = self.recurrent[first + direction]
-                output, final = run_layer(layer, x, None, lengths, generator, reverse=bool(direction))
-                outputs.append(output)
-                last.append(
-                    _last_output(cast(layers.RNN, layer), output, final, lengths, reverse=bool(direction))
-                )
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+        reads = read_directions(self.recurrent, self.directions, x, lengths, generator, self.dropout)
+        x = reads[0].output if len(reads) == 1 else torch.cat([one.output for one in reads], 2)
         if self.answer == "class":
+            last = [
+                _last_output(cast(layers.RNN, layer), *read, lengths, reverse=bool(direction))
+                for direction, (layer, read) in enumerate(
+                    zip(self.recurrent[-self.directions :], reads, strict=True)
+                )
+            ]
             x = pool(torch.cat(last, 1), x, lengths)[:, None]
         logits: Tensor = self.head(drop_features(x, self.dropout, generator))
         return (logits[:, 0] if self.answer == "class" else logits), lengths

@@ -167,6 +167,11 @@ function bars(probabilities) {
 }
 
 function showLabel(result) {
+  if (result.tokens) { // of a tagger
+    const told = result.tokens.map((token, at) => (result.tags[at] === "O" ? token : `${token}/${result.tags[at]}`));
+    byId("said").textContent = told.join(" ");
+    return;
+  }
   const list = Array.isArray(result.probabilities);
   byId("labels").replaceChildren(...(list ? [] : bars(result.probabilities)));
   const name = Array.isArray(result.label) ? result.label.join(" ") : result.label;

@@ -84,6 +84,7 @@ class ResumableTraining(Loop):
       one. What it draws from `generator` must then come back by `extra` and `set_extra`. (An order that
       follows from the seed and `position.epoch` alone, computed in `batches`, needs neither.)
     - `validates` and `validate(after_batch)`, where there is something to validate with.
+    - `validation_logs(loss)`, where a validation measures more than what says which weights are best.
     - `validation_share`, which the estimate of the time is better for.
     - `steps`, where it is not `epochs * batches_per_epoch`; what depends on how much is still to come asks
       `planned_steps`.
@@ -219,6 +220,10 @@ class ResumableTraining(Loop):
         """
         raise NotImplementedError(f"{type(self).__name__} validates, so it must define validate(after_batch)")
 
+    def validation_logs(self, loss: float) -> dict[str, float]:
+        """Return the figures of the last validation by name; by default what `validate` returned."""
+        return {"val_loss": loss}
+
     def extra(self) -> dict[str, Any]:
         """Return, by name, the tensors and JSON values that the next batch depends on, beyond the base's.
 
@@ -318,7 +323,7 @@ class ResumableTraining(Loop):
             position.best, position.best_epoch = loss, position.epoch + 1
             self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
         self._exchange_averages()
-        return {"val_loss": loss}
+        return self.validation_logs(loss)
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
         """Keep the figures."""
@@ -391,6 +396,8 @@ class ResumableTraining(Loop):
                 exchange.begin(0)
             sums = exchange.finish(value, share.count)
             self._check_finite("loss", sums.loss, rate, lambda: self._own_loss(batch))
+        if share.total < exchange.workers.count:  # who had no rows has drawn no random numbers
+            self.generator.set_state(exchange.workers.from_last(self.generator.get_state()))
         self.interrupt.asked, self._shall_write = sums.asked, sums.writes
         return sums.loss, round(sums.things)
 

@@ -180,7 +180,11 @@ class Together:
         if share is None:
             return step.train_with_others(batch, row_count(batch[0]) * self._workers.count)
         with having_rows(share):
-            return step.train_with_others(_part(batch, share) if share.count else None, share.total)
+            sums = step.train_with_others(_part(batch, share) if share.count else None, share.total)
+        if share.total < self._workers.count:  # who had no rows has drawn no random numbers
+            device = next(self._model.parameters()).device
+            restore_random_state(self._workers.from_last(current_random_state(device)), device)
+        return sums
 
     def join_states(self) -> None:
         """Let stateful layers have the states of all rows, until the next step."""

@@ -104,8 +104,15 @@ class Workers:
 
     def from_first(self, value: Any) -> Any:
         """Return what the first has given; that of others is not looked at."""
-        given = [value if self.is_first else None]
-        reached(torch.distributed.broadcast_object_list, given, src=0)
+        return self._from(0, value)
+
+    def from_last(self, value: Any) -> Any:
+        """Return what the last has given, which has rows of every batch, however small; see `share`."""
+        return self._from(self.count - 1, value)
+
+    def _from(self, number: int, value: Any) -> Any:
+        given = [value if self.number == number else None]
+        reached(torch.distributed.broadcast_object_list, given, src=number)
         return given[0]
 
     def any(self, value: bool) -> bool:

@@ -186,6 +186,26 @@ def test_a_classifier_of_dna(tmp_path: Path, options: dict[str, Any]) -> None:
     check_sequences(tmp_path, model, RANDOM.integers(0, 4, (3, 14)))
 
 
+@pytest.mark.parametrize("options", [{"layers": 2}, {"characters": 0, "bidirectional": False}], ids=str)
+def test_a_tagger(tmp_path: Path, options: dict[str, Any]) -> None:
+    tokens = [["Ann", "sat", "down"], ["it", "rained"]] * 8
+    model = models.Tagger("gru", **{**SMALL, "embedding_size": 3, **options})
+    model.fit(tokens, [["B-PER", "O", "O"], ["O", "O"]] * 8, verbose=0)
+    codes = np.stack([model.encode(["Ann", "sat", "quietly"]), model.encode(["it", "rained", "."])])
+    for lengths, more in ((torch.tensor([3, 3]), {}), (torch.tensor([3, 2]), {"lengths": True})):
+        with torch.no_grad():
+            wanted = model.network(torch.from_numpy(codes), lengths)
+        written = Written(model, tmp_path / "tags.onnx", **more)
+        feeds = {"codes": codes.astype(np.int64)} | ({"lengths": lengths.int().numpy()} if more else {})
+        found = written.run(**feeds)["logits"]
+        for row, size in enumerate(lengths.tolist()):
+            close(found[row, :size], wanted[row, :size])
+    said = beside(written)
+    assert (said["labels"], said["scheme"]) == (["B-PER", "O"], "BIO")
+    assert said["codes"]["words"] == list(model.codes["words"])
+    check_own(model, written)
+
+
 def test_a_classifier_of_clips(tmp_path: Path) -> None:
     clips = [RANDOM.integers(0, 256, (5, 12, 12, 3)).astype(np.uint8) for _ in range(12)]
     model = models.ClipClassifier("gru", **SMALL, image_size=12, channels=(4, 6), features=3)

@@ -90,6 +90,15 @@ CASES = {
         {"sequence": ["ACGTTACGTT", "GGGGGCCCCC", "ACACACACAC"]},
         lambda model, batch: labelled(model.predict(batch["sequence"])),
     ),
+    "tags": Case(
+        lambda: trained(
+            nabi.Tagger(units=4, embedding_size=4, epochs=1),
+            [["a", "Cat"], ["b"]] * 9,
+            [["O", "N"], ["O"]] * 9,
+        ),
+        {"text": ["a Cat.", "b", "Cat"]},
+        lambda model, batch: [(list(one.tokens), list(one.tags)) for one in model.predict(batch["text"])],
+    ),
     "series": Case(
         lambda: trained(nabi.SeriesClassifier(units=4, epochs=1), SERIES, ["a", "b"] * 6, validation_share=0),
         {"sequence": SERIES[:3]},

@@ -10,7 +10,7 @@ import numpy as np
 
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
-from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
+from nabi.interchange._onnx._writer._recurrent import Run, run_directions, run_over_time
 from nabi.interchange._onnx._writer._writing import RESERVED_CODES, Mask, Value, Writing
 from nabi.models import NEVER_WRITTEN
 
@@ -67,18 +67,8 @@ def _checked(w: Writing, model: Any) -> Any:
 
 def _read_text(w: Writing, encoder: Any, x: Value) -> tuple[Value, str]:
     """Return the outputs of the last layer, and the final states of its directions."""
-    finals: list[str] = []
-    for first in range(0, len(encoder.recurrent), encoder.directions):
-        layers = [encoder.recurrent[first + direction] for direction in range(encoder.directions)]
-        runs = [
-            Run(layer.program(), layer.cell_parameters(), bool(direction))
-            for direction, layer in enumerate(layers)
-        ]
-        results = run_over_time(w, runs, x, f"encoder_{first // encoder.directions}")
-        finals = [state for result in results for state in result.states]
-        outputs = [result.outputs for result in results]
-        both = outputs[0] if len(outputs) == 1 else w.graph.add("Concat", outputs, "both", axis=2)
-        x = Value(both, (None, None, None), x.mask)
+    x, results = run_directions(w, encoder, x, "encoder")
+    finals = [state for result in results for state in result.states]
     summary = finals[0] if len(finals) == 1 else w.graph.add("Concat", finals, "summary", axis=1)
     return x, summary
 

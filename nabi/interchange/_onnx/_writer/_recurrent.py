@@ -22,7 +22,15 @@ from nabi.ir import Program
 from nabi.scan import initial_states, lowered
 from nabi.targets.onnx import Direction, write_layer
 
-__all__ = ["Run", "equations_of", "run_over_time", "write_bidirectional", "write_rnn", "write_stack"]
+__all__ = [
+    "Run",
+    "equations_of",
+    "run_directions",
+    "run_over_time",
+    "write_bidirectional",
+    "write_rnn",
+    "write_stack",
+]
 
 
 class Run(NamedTuple):
@@ -61,6 +69,32 @@ def run_over_time(w: Writing, runs: Sequence[Run], x: Value, name: str) -> list[
             outputs = w.where(mask, spread, 0.0, name=f"{name}_at_steps")
         results.append(_Result(outputs, last[run.program.readouts :], last[0], lengths))
     return results
+
+
+def run_directions(w: Writing, network: Any, x: Value, name: str) -> tuple[Value, list[_Result]]:
+    """Run layers on top of each other, each in the directions of the network.
+
+    Args:
+        w: the graph.
+        network: with `recurrent`, layers of `layers.RNN`, those of each direction beside each other, and the
+            number of `directions`.
+        x: what the first layer reads, `[B, T, D]`.
+        name: of the layers; their numbers are added.
+
+    Returns:
+        The outputs of the last layer, and what its directions have found.
+    """
+    results: list[_Result] = []
+    for first in range(0, len(network.recurrent), network.directions):
+        runs = [
+            Run(layer.program(), layer.cell_parameters(), bool(direction))
+            for direction, layer in enumerate(network.recurrent[first : first + network.directions])
+        ]
+        results = run_over_time(w, runs, x, f"{name}_{first // network.directions}")
+        outputs = [result.outputs for result in results]
+        both = outputs[0] if len(outputs) == 1 else w.graph.add("Concat", outputs, f"{name}_both", axis=2)
+        x = Value(both, (None, None, None), x.mask)
+    return x, results
 
 
 def _direction(w: Writing, run: Run, x: Value, name: str) -> Direction:

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from nabi.data import UNKNOWN_BASE
-from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
+from nabi.interchange._onnx._writer._recurrent import run_directions
 from nabi.interchange._onnx._writer._writing import Mask, Value, Writing
 from nabi.models import DNAFront, FrameEncoder, SeriesFront
 
@@ -61,20 +61,10 @@ def _member(w: Writing, network: Any, given: Value, lengths: str, name: str) -> 
         sizes = graph.add("Concat", [graph.size(x, 0), graph.ints(*places.shape)], axis=0)
         x = graph.add("Concat", [x, graph.add("Expand", [vectors, sizes])], f"{name}_placed", axis=2)
     mask = w.mask_of_lengths(lengths, x)
-    last: list[str] = []
-    for first in range(0, len(network.recurrent), network.directions):
-        layers = [network.recurrent[first + direction] for direction in range(network.directions)]
-        runs = [
-            Run(layer.program(), layer.cell_parameters(), bool(direction))
-            for direction, layer in enumerate(layers)
-        ]
-        value = Value(x, (None, None, layers[0].program().input_size), mask)
-        results = run_over_time(w, runs, value, f"{name}_recurrent_{first // network.directions}")
-        outputs = [result.outputs for result in results]
-        x = outputs[0] if len(outputs) == 1 else graph.add("Concat", outputs, f"{name}_both", axis=2)
-        last = [result.last for result in results]
+    read, results = run_directions(w, network, Value(x, (None, None, None), mask), f"{name}_recurrent")
+    x = read.name
     if network.answer == "class":
-        x = _pooled(w, last, x, mask, lengths, name)
+        x = _pooled(w, [result.last for result in results], x, mask, lengths, name)
     return _linear(w, x, network.head, f"{name}_head"), lengths
 
 

@@ -15,6 +15,7 @@ from nabi.interchange._onnx._writer._forecasts import write_forecaster
 from nabi.interchange._onnx._writer._models import write_keras_model
 from nabi.interchange._onnx._writer._recurrent import write_stack
 from nabi.interchange._onnx._writer._sequences import write_sequence_networks
+from nabi.interchange._onnx._writer._taggers import write_tagger
 from nabi.interchange._onnx._writer._writing import RESERVED_CODES, Value, Writing
 
 __all__ = ["is_system", "write_system"]
@@ -130,6 +131,7 @@ def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
 _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
     models.Captioner: write_captioner,
     models.Forecaster: write_forecaster,
+    models.Tagger: write_tagger,
     models.Translator: write_translator,
     models.TextClassifier: _text_classifier,
     models.LanguageModel: _language,

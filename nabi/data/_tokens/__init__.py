@@ -1,0 +1,1 @@
+"""Sentences whose tokens have labels: names of people and places, parts of speech."""

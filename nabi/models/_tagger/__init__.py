@@ -1,0 +1,1 @@
+"""The tagger: a label for every token of a sentence."""
