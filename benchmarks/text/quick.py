@@ -31,11 +31,14 @@ def make_small(source: Path, target: Path, rows: int = ROWS, stories: int = STOR
     missing = [name for name in (*TABLES, *POSTS, REUTERS) if not (source / "text" / name).is_file()]
     if missing:
         raise SystemExit(f"--quick needs the files in the folder NABI_DATA; there is no {missing[0]}")
-    csv.field_size_limit(sys.maxsize)
     (target / "text").mkdir(parents=True, exist_ok=True)
-    for name in (*TABLES, *POSTS):
-        with read(source / "text" / name) as file, write(target / "text" / name) as small:
-            csv.writer(small, lineterminator="\n").writerows(first_rows(csv.reader(file), rows))
+    limit = csv.field_size_limit(sys.maxsize)  # that of the whole process
+    try:
+        for name in (*TABLES, *POSTS):
+            with read(source / "text" / name) as file, write(target / "text" / name) as small:
+                csv.writer(small, lineterminator="\n").writerows(first_rows(csv.reader(file), rows))
+    finally:
+        csv.field_size_limit(limit)
     with read(source / "text" / REUTERS) as file, write(target / "text" / REUTERS) as small:
         labelled = (line for line in file if json.loads(line)["topics"])
         small.writelines(itertools.islice(labelled, stories))

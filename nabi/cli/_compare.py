@@ -8,6 +8,7 @@ import typer
 
 from nabi.cli._outputs import Overwrite, Results, Said, with_files
 from nabi.cli._terminal import make_console
+from nabi.cli._texts import HEADER_HELP, STANDARD_INPUT
 
 __all__ = ["compare"]
 
@@ -25,7 +26,8 @@ def _file(said: Said) -> Path | None:
 def _results(said: Said) -> Results:
     """Return the folder of the results, which an earlier comparison may have written."""
     file, out = _file(said), said["out"]
-    usual = Path("runs") / f"compare-{said['task'] if file is None else file.stem}"
+    name = said["task"] if file is None else "input" if file == STANDARD_INPUT else file.stem
+    usual = Path("runs") / f"compare-{name}"
     return Results(usual if out is None else out, '"written_by": "nabi compare"')
 
 
@@ -43,8 +45,9 @@ def compare(
     task: Annotated[
         str,
         typer.Option(
-            help="What they learn: adding, copy, parity, recall, pixels, characters; or FILE: a text (.txt) "
-            "for its characters, a table of texts with labels, series with labels (.ts).",
+            help="What they learn: adding, copy, parity, recall, pixels, characters; or FILE: a text or a "
+            "folder of texts for its characters, a table of texts with labels, series with labels (.ts); - "
+            "is standard input.",
             metavar="NAME|FILE",
         ),
     ] = "adding",
@@ -83,6 +86,16 @@ def compare(
         str | None, typer.Option(help="Column of the labels.", metavar="COLUMN", rich_help_panel=_DATA)
     ] = None,
     encoding: Annotated[str, typer.Option(help="Encoding of the file.", rich_help_panel=_DATA)] = "utf-8",
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            help="Column separator.", metavar="CHARACTER", show_default="detected", rich_help_panel=_DATA
+        ),
+    ] = None,
+    quotes: Annotated[
+        bool, typer.Option(help="Whether fields of a .csv file can be quoted.", rich_help_panel=_DATA)
+    ] = True,
+    header: Annotated[bool, typer.Option(help=HEADER_HELP, rich_help_panel=_DATA)] = True,
     memory: Annotated[
         bool, typer.Option(help="Whether to measure memory, which takes seconds for each cell.")
     ] = True,
@@ -115,7 +128,16 @@ def compare(
     folder = _results({"task": task, "out": out}).folder
     found = compare_cells(
         contenders,
-        find_task(task, length=length, text=text, label=label, encoding=encoding),
+        find_task(
+            task,
+            length=length,
+            text=text,
+            label=label,
+            encoding=encoding,
+            separator=separator,
+            quoted=quotes,
+            header=header,
+        ),
         units=units,
         steps=steps,
         minutes=minutes,

@@ -8,6 +8,7 @@ import typer
 from nabi.cli._load import CELL_HELP, file_of, load_any, load_classifier
 from nabi.cli._outputs import Overwrite, Said, with_files
 from nabi.cli._terminal import make_console
+from nabi.cli._texts import HEADER_HELP, Reading
 from nabi.cli._uses import check_kind, named_kind
 from nabi.errors import ArgumentError
 
@@ -67,6 +68,12 @@ def explain(
             help="For --file: where the labels are, as --label of `nabi evaluate`.", metavar="COLUMN"
         ),
     ] = None,
+    encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8",
+    separator: Annotated[
+        str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
+    ] = None,
+    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
+    header: Annotated[bool, typer.Option(help=HEADER_HELP)] = True,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -99,7 +106,8 @@ def explain(
             raise ArgumentError(f"{option}: expected it with a TEXT alone, got it for a report")
         target = _written(said)
         assert target is not None
-        _write_report(model, text, file, label_column, target, language, cell or (), threads)
+        reading = Reading(encoding, separator, quotes, header)
+        _write_report(model, text, file, reading, label_column, target, language, cell or (), threads)
         return
     for option, given in (("--label-column", label_column), ("--language", language)):
         if given is not None:
@@ -134,6 +142,7 @@ def _write_report(
     path: Path,
     data: str | None,
     file: Path | None,
+    reading: Reading,
     label_column: str | None,
     out: Path,
     language: str | None,
@@ -147,13 +156,15 @@ def _write_report(
     if label_column is not None and file is None:
         raise ArgumentError("--label-column: expected it with --file, got it alone")
     loaded = load_any(path, cells)
-    measure = None if file is None else _measuring(loaded, path, file, label_column)
+    measure = None if file is None else _measuring(loaded, path, file, reading, label_column)
     with on_threads(threads):
         report(loaded, out, data=data, held_out=measure, name=path.name, language=language)
     typer.echo(f"The report is in {out}")
 
 
-def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Callable[[], Any]":
+def _measuring(
+    loaded: Any, path: Path, file: Path, reading: Reading, label: str | None
+) -> "Callable[[], Any]":
     """Return what measures a model on a file, read as `nabi evaluate` does."""
     from nabi import models
     from nabi.cli._load import series_as_trained
@@ -163,31 +174,52 @@ def _measuring(loaded: Any, path: Path, file: Path, label: str | None) -> "Calla
     labelling = models.SeriesClassifier, models.ClipClassifier, models.SoundClassifier, models.DNAClassifier
     predictor = other_predictor(path) if isinstance(loaded, labelling) else None
     if isinstance(predictor, SequencePredictor):
-        said = {"label": [label] if label else None, "encoding": "utf-8", "separator": None, "quotes": True}
+        said = {
+            "label": [label] if label else None,
+            "encoding": reading.encoding,
+            "separator": reading.separator,
+            "quotes": reading.quoted,
+        }
         return lambda: predictor.report(loaded, file, said)
     if isinstance(loaded, models.TextClassifier):
-        return lambda: loaded.evaluate(file, label=label)
+        return lambda: loaded.evaluate(file, label=label, **reading.options(), wrong_rows="keep")
     if isinstance(loaded, models.Tagger):
-        return lambda: loaded.evaluate(file, tag=label)
+        return lambda: loaded.evaluate(
+            file, tag=label, encoding=reading.encoding, separator=reading.separator
+        )
     if isinstance(loaded, models.Forecaster):
-        return lambda: loaded.evaluate(series_as_trained(loaded, file))
+        return lambda: loaded.evaluate(series_as_trained(loaded, file, **reading.options()))
     if isinstance(loaded, models.LanguageModel):
-        return lambda: loaded.evaluate(file)
+        return lambda: loaded.evaluate(file, encoding=reading.encoding)
     if isinstance(loaded, models.NoteModel):
         return lambda: _nats_of_music(loaded, file)
     if isinstance(loaded, models.Captioner):
         from nabi.data import read_captioned_images
 
-        read = read_captioned_images(file.parent, file, size=loaded.settings.image_size)
+        read = read_captioned_images(
+            file.parent,
+            file,
+            size=loaded.settings.image_size,
+            encoding=reading.encoding,
+            separator=reading.separator,
+            quoted=reading.quoted,
+        )
         return lambda: loaded.evaluate(read.images, read.captions)
     if isinstance(loaded, models.SpeechRecognizer):
         from nabi.data import read_recordings
 
         return lambda: loaded.evaluate(read_recordings(file.parent, file, rate=loaded.rate))
     if isinstance(loaded, models.Translator):
-        from nabi.data import read_pairs
+        from nabi.data import read_pairs, table_columns
 
-        pairs = read_pairs(file, 0, 1)
+        options = reading.options()
+        names = table_columns(file, **options)
+        # As `nabi evaluate` takes them: two columns have names, of more the first two are read by number.
+        by_name = reading.header and len(names) == 2
+        columns: tuple[Any, Any] = (names[0], names[1]) if by_name else (0, 1)
+        pairs = read_pairs(
+            file, *columns, encoding=reading.encoding, separator=reading.separator, quoted=reading.quoted
+        )
         return lambda: loaded.evaluate(pairs.sources, pairs.targets)
     kind = type(loaded).__name__
     raise ArgumentError(f"--file: expected a model that a file can measure, got a {kind}; leave it out")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi.comparison._task import Batch, Measure, Task
-from nabi.data import TextFile, check_file
+from nabi.data import TextFile, source_lines
 from nabi.errors import ArgumentError, MissingFileError
 
 __all__ = ["characters"]
@@ -33,8 +33,8 @@ def characters(
 
     Args:
         length: of a piece.
-        file: the text; by default tiny Shakespeare in the folder NABI_DATA, and the help texts that come
-            with Python where that is not set.
+        file: the text, or a folder of texts; by default tiny Shakespeare in the folder NABI_DATA, and the
+            help texts that come with Python where that is not set.
         encoding: of the file.
 
     Raises:
@@ -75,8 +75,7 @@ def _read(file: str | os.PathLike[str] | None, encoding: str) -> tuple[str, str]
     """Return the text and what it is."""
     if file is not None:
         path = _checks.path("file", file)
-        check_file(path)
-        return "".join(TextFile(path, encoding).lines()), path.name
+        return "".join(source_lines(path, encoding)), path.name
     folder = os.environ.get("NABI_DATA", "").strip()
     for place in (Path(folder).expanduser() / _PLAYS, Path(folder).expanduser() / "text" / _PLAYS):
         if folder and place.is_file():

@@ -1,6 +1,7 @@
 """Sequences of a file that have a label each: texts of a table, or series of a `.ts` file."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi.comparison._task import PARTS, Batch, Task, accuracy
-from nabi.data import Tokenizer, pad_sequences, read_table, read_ts, stratified_split
-from nabi.errors import ArgumentError
+from nabi.data import Tokenizer, folder_files, pad_sequences, read_table, read_ts, stratified_split
+from nabi.errors import ArgumentError, TableWarning
 
 __all__ = ["labelled_series", "labelled_texts"]
 
@@ -22,7 +23,14 @@ _HELD_OUT = 0.15
 
 
 def labelled_texts(
-    file: str | os.PathLike[str], text: str, label: str, length: int | None = None, encoding: str = "utf-8"
+    file: str | os.PathLike[str],
+    text: str,
+    label: str,
+    length: int | None = None,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
 ) -> Task:
     """Return the task of naming the label of a text, which is read word by word.
 
@@ -34,7 +42,7 @@ def labelled_texts(
         text: the column of the texts.
         label: the column of the labels.
         length: words of a text, at most.
-        encoding: of the file.
+        encoding: of the file; likewise `separator`, `quoted` and `header` as `read_table` takes them.
 
     Raises:
         NabiError: as `read_table`.
@@ -42,8 +50,19 @@ def labelled_texts(
     """
     path = _checks.path("file", file)
     length = _LENGTH_OF_TEXTS if length is None else _checks.whole("length", length)
-    table = read_table(path, [text, label], encoding=encoding)
-    rows = [row for row, one in enumerate(table[label]) if one not in (None, "")]
+    table = read_table(
+        path,
+        [text, label],
+        encoding=encoding,
+        separator=separator,
+        quoted=quoted,
+        header=header,
+        # A folder may have files that are no texts.
+        wrong_rows="raise" if folder_files(path) is None else "keep",
+    )
+    rows = [row for row, one in enumerate(table[label]) if one not in (None, "") and row not in table.wrong]
+    for what in table.wrong.values():
+        warnings.warn(f"{path}: {what}", TableWarning, stacklevel=2)
     texts = [str(table[text][row] or "") for row in rows]
     labels = [str(table[label][row]) for row in rows]
     parts = _split(labels, f"{path.name}: {label}")

@@ -12,7 +12,15 @@ from nabi.comparison._labelled import labelled_series, labelled_texts
 from nabi.comparison._pixels import pixels
 from nabi.comparison._synthetic import adding, copy_memory, parity, recall
 from nabi.comparison._task import Task
-from nabi.data import check_file, is_ts_file
+from nabi.data import (
+    STANDARD_INPUT,
+    TABLE_ENDINGS,
+    TEXT_ENDINGS,
+    check_file,
+    folder_files,
+    is_table,
+    is_ts_file,
+)
 from nabi.errors import ArgumentError, unknown_name
 
 __all__ = ["TASKS", "find_task", "is_file"]
@@ -27,14 +35,14 @@ TASKS: dict[str, Callable[..., Task]] = {
 }
 """The tasks by name; those that files make come besides."""
 
-_TEXT = (".txt", ".text", ".md")
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
-
 
 def is_file(task: str | os.PathLike[str]) -> bool:
     """Return whether a task is a file: no known name, and it looks like a path."""
     name = os.fspath(task)
-    return name not in TASKS and bool(Path(name).suffix or os.sep in name or Path(name).exists())
+    known = name in TASKS
+    return not known and (
+        name == str(STANDARD_INPUT) or bool(Path(name).suffix or os.sep in name or Path(name).exists())
+    )
 
 
 @public
@@ -45,16 +53,21 @@ def find_task(
     text: str | None = None,
     label: str | None = None,
     encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
 ) -> Task:
     """Return the task of that name, or the one that a file makes.
 
     Args:
-        task: adding, copy, parity, recall, pixels or characters; or a file: a text (.txt) for its characters,
-            a table of texts with labels, or series with labels (.ts).
+        task: adding, copy, parity, recall, pixels or characters; or a file: a text for its characters, a
+            table of texts with labels, or series with labels (.ts). A text can be a folder of texts, or a
+            `.zip` file of them; "-" is standard input.
         length: of the sequences; each task says what it counts.
-        text: the column of the texts of a table.
+        text: the column of the texts of a table. Columns that are named say that it is a table.
         label: the column of its labels.
         encoding: of a file.
+        separator: of a table, as for `nabi.data.read_table`; likewise `quoted` and `header`.
 
     Raises:
         UnknownNameError: for an unknown name.
@@ -75,20 +88,26 @@ def find_task(
     path = _checks.path("task", task)
     if not is_file(task):
         raise unknown_name("task", os.fspath(task), TASKS)
-    check_file(path)
+    is_text = path == STANDARD_INPUT or path.is_dir() or folder_files(path) is not None
+    if not is_text:
+        check_file(path)
+        is_text = any(suffix.lower() in TEXT_ENDINGS for suffix in path.suffixes)
+        if columns and is_text and separator is None:
+            raise ArgumentError(f"{next(iter(columns))}: expected no column for {path}, which is no table")
     reading: dict[str, Any] = {**sizes, "encoding": encoding}
-    kinds = {suffix.lower() for suffix in path.suffixes}
-    if kinds & set(_TABLES):
+    if columns:
         missing = next((name for name in ("text", "label") if name not in columns), None)
         if missing is not None:
             raise ArgumentError(f"{missing}: expected the name of a column of {path}, got none")
+        reading |= {"separator": separator, "quoted": quoted, "header": header}
         return labelled_texts(path, columns["text"], columns["label"], **reading)
-    if columns:
-        raise ArgumentError(f"{next(iter(columns))}: expected no column for {path}, which is no table")
     if is_ts_file(path):
         return labelled_series(path, **reading)
-    if kinds & set(_TEXT):
+    if is_table(path):
+        raise ArgumentError(f"text: expected the name of a column of {path}, got none")
+    if is_text:
         return characters(file=path, **reading)
     raise ArgumentError(
-        f"task: expected a file that ends in {', '.join((*_TEXT, *_TABLES, '.ts'))}, got {path}"
+        "task: expected a text (.txt, .md or source text), a folder of texts, a table "
+        f"({', '.join(TABLE_ENDINGS)}) or series (.ts), got {path}"
     )

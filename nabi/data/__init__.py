@@ -145,6 +145,9 @@ if TYPE_CHECKING:
         WavFormat as WavFormat,
         read_header as read_header,
     )
+    from nabi.data._standard_input import (
+        STANDARD_INPUT as STANDARD_INPUT,
+    )
     from nabi.data._tables._frames import (
         KEYS,
         LOWEST,
@@ -168,7 +171,9 @@ if TYPE_CHECKING:
         stratified_split,
     )
     from nabi.data._tables._tables import (
+        TABLE_ENDINGS as TABLE_ENDINGS,
         Table,
+        is_table as is_table,
         place_of_row as place_of_row,
         read_table,
         stream_table,
@@ -204,6 +209,16 @@ if TYPE_CHECKING:
     from nabi.data._text_files import (
         TextFile as TextFile,
         check_file as check_file,
+    )
+    from nabi.data._text_folder import (
+        TEXT_ENDINGS as TEXT_ENDINGS,
+        FolderFiles as FolderFiles,
+        TextFolder,
+        folder_files as folder_files,
+        read_text_folder,
+    )
+    from nabi.data._text_source import (
+        source_lines as source_lines,
     )
     from nabi.data._tokens._conll import (
         is_conll_file as is_conll_file,
@@ -360,6 +375,9 @@ else:
                 "WavFormat",
                 "read_header",
             ],
+            "nabi.data._standard_input": [
+                "STANDARD_INPUT",
+            ],
             "nabi.data._tables._frames": [
                 "KEYS",
                 "LOWEST",
@@ -383,7 +401,9 @@ else:
                 "stratified_split",
             ],
             "nabi.data._tables._tables": [
+                "TABLE_ENDINGS",
                 "Table",
+                "is_table",
                 "place_of_row",
                 "read_table",
                 "stream_table",
@@ -419,6 +439,16 @@ else:
             "nabi.data._text_files": [
                 "TextFile",
                 "check_file",
+            ],
+            "nabi.data._text_folder": [
+                "TEXT_ENDINGS",
+                "FolderFiles",
+                "TextFolder",
+                "folder_files",
+                "read_text_folder",
+            ],
+            "nabi.data._text_source": [
+                "source_lines",
             ],
             "nabi.data._tokens._conll": [
                 "is_conll_file",
@@ -469,6 +499,7 @@ __all__ = [
     "Span",
     "Table",
     "TaggedTokens",
+    "TextFolder",
     "TimeseriesDataset",
     "TimeseriesGenerator",
     "Token",
@@ -504,6 +535,7 @@ __all__ = [
     "read_sound",
     "read_table",
     "read_tagged",
+    "read_text_folder",
     "read_ts",
     "resample",
     "reverse_complement",

@@ -18,10 +18,12 @@ from typing import IO, Any
 
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 
-__all__ = ["COMPRESSED", "TextFile", "check_file", "only_member"]
+__all__ = ["COMPRESSED", "TextFile", "check_file", "decoded", "known_encoding", "only_member"]
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _BLOCK = 1 << 20
+_START = 1 << 13  # bytes in which a zero says that a file is binary
+_OTHER_ENCODING = 'pass its encoding, such as encoding="cp1252", "cp949" or "utf-16"'
 # Longer marks first: the UTF-32 mark begins with the UTF-16 one.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -89,7 +91,7 @@ class TextFile:
     """
 
     def __init__(self, path: Path, encoding: str = "utf-8", called: Path | None = None) -> None:
-        self.path, self.encoding = called or path, _known_encoding(encoding)
+        self.path, self.encoding = called or path, known_encoding(encoding)
         self._place, self._open = path, _opener(path)
         if self.encoding == "utf-8":
             with self.readable(), self._open(path, "rb") as file:
@@ -161,12 +163,32 @@ class TextFile:
         wrong = problem.object[problem.start]
         return line, (
             f"byte {before + problem.start + 1} of the text, 0x{wrong:02x}, is not "
-            f"{self.encoding.removesuffix('-sig')}; "
-            'pass its encoding, such as encoding="cp1252", "cp949" or "utf-16"'
+            f"{self.encoding.removesuffix('-sig')}; {_OTHER_ENCODING}"
         )
 
 
-def _known_encoding(encoding: Any) -> str:
+def decoded(content: bytes, encoding: str) -> tuple[str, str]:
+    """Return the text of a whole file, with newlines as line ends, and what is wrong with it: "" if nothing.
+
+    Args:
+        content: of the file.
+        encoding: its name as `known_encoding` gives it; a byte order mark takes precedence over UTF-8.
+    """
+    if encoding == "utf-8":
+        encoding = next((name for mark, name in _MARKS if content.startswith(mark)), encoding)
+    if b"\0" in content[:_START] and not encoding.startswith(("utf-16", "utf-32")):
+        return "", f"it is binary, or not {encoding.removesuffix('-sig')}"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as problem:
+        line = content[: problem.start].decode(encoding, "replace").count("\n") + 1
+        wrong, name = content[problem.start], encoding.removesuffix("-sig")
+        return "", f"line {line}: byte 0x{wrong:02x} is not {name}; {_OTHER_ENCODING}"
+    return text.replace("\r\n", "\n").replace("\r", "\n"), ""
+
+
+def known_encoding(encoding: Any) -> str:
+    """Return the usual name of an encoding; raise `ArgumentError` for one that is not known."""
     try:
         found = codecs.lookup(encoding)
         "".encode(found.name)  # refuses codecs that are not text encodings, such as hex

@@ -5,9 +5,9 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,19 +15,19 @@ from . import altered_samples
 from .alterations import alter, pack, unpack
 
 COUNT = int(os.environ.get("NABI_ALTERED_FILES", "24"))
-# Kinds that one process tries; it takes some seconds to begin.
-TOGETHER = [list(altered_samples.SAMPLES)[begin::2] for begin in range(2)]
+# Kinds that one process tries.
+TOGETHER = [list(altered_samples.SAMPLES)[begin::4] for begin in range(4)]
 
 
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 @pytest.mark.timeout(300 + 2 * COUNT)
-@pytest.mark.parametrize("kinds", TOGETHER, ids=["0", "1"])
+@pytest.mark.parametrize("kinds", TOGETHER, ids=["0", "1", "2", "3"])
 def test_altered_files_end_in_an_error_of_nabis_or_in_a_model_that_works(
-    tmp_path: Path, kinds: list[str]
+    tmp_path: Path, kinds: list[str], fresh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = [sys.executable, "-m", "tests.altered_files.try_files"]
-    asked = [*program, str(tmp_path), "0", str(COUNT), *kinds]
-    ended = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[2])
+    program = "import sys\nfrom tests.altered_files.try_files import main\nmain(*sys.argv[1:])"
+    ended = fresh(program, tmp_path, 0, COUNT, *kinds)
     told = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
     at = (tmp_path / "in work").read_text() if (tmp_path / "in work").exists() else "the beginning"
     assert ended.returncode == 0, f"it ended with {ended.returncode} at {at}: {ended.stderr[-2000:]}"

@@ -1,6 +1,7 @@
 """What one sees of a long training in a pipe, and that SIGTERM ends it as Ctrl-C does."""
 
 import io
+import random
 import re
 import signal
 import subprocess
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 
 from nabi.cli import _main
+from nabi.models import TextClassifier
 from nabi.training import duration
 from nabi.training._loop import _progress
+
+from ..forked import NABI
 
 
 def a_table(folder: Path, rows: int) -> Path:
@@ -25,9 +29,9 @@ def a_table(folder: Path, rows: int) -> Path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be handled")
 def test_sigterm_saves_what_was_learnt(tmp_path: Path) -> None:
-    table, model = a_table(tmp_path, 4_000), tmp_path / "m.nabi"
+    table, model = a_table(tmp_path, 400), tmp_path / "m.nabi"
     command = [sys.executable, "-m", "nabi", "train", str(table), "--text", "text", "--label", "label"]
-    more = ["--epochs", "1000", "--patience", "1000", "--units", "4", "--out", str(model)]
+    more = ["--epochs", "100000", "--patience", "100000", "--units", "4", "--out", str(model)]
     with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -40,6 +44,42 @@ def test_sigterm_saves_what_was_learnt(tmp_path: Path) -> None:
     assert "Stopped: saving what has been learnt." in said
     assert "\nTraining and evaluation took " in said
     assert model.exists()
+
+
+ENDS_LATER = """
+import os, signal, sys, threading
+seconds = float(sys.argv.pop(1))
+later = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+later.daemon = True
+later.start()
+from nabi.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be handled")
+@pytest.mark.rotates(days=20)
+@pytest.mark.parametrize("moment", range(20))
+def test_sigterm_at_any_moment_leaves_whole_files_and_the_same_command_goes_on(
+    fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    a_table(tmp_path, 60)
+    command = ("train", "reviews.csv", "--text", "text", "--label", "label", "--out", "m.nabi", "--overwrite",
+               "--epochs", 40, "--patience", 40, "--units", 4, "--embedding-size", 4)  # fmt: skip
+    ended = fresh(ENDS_LATER, random.Random(moment).uniform(0, 3), *command)
+    # Before the command runs, the signal does what it does to any program; it may also come after the end.
+    assert ended.returncode in (-signal.SIGTERM, 130, 0), ended.stderr
+    assert "Traceback" not in ended.stderr
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found <= {"reviews.csv", "m.nabi", "m.json", "m.png", "m.training"}
+    if "m.nabi" in found:
+        TextClassifier.load("m.nabi")
+    again = fresh(NABI, *command)
+    assert again.returncode == 0, again.stderr
+    assert ("going on from m.training" in again.stdout) == ("m.training" in found)
+    assert {path.name for path in tmp_path.iterdir()} == {"reviews.csv", "m.nabi", "m.json", "m.png"}
+    assert len(TextClassifier.load("m.nabi").history["loss"]) == 40
 
 
 def test_sigterm_is_handled_only_while_a_command_runs(

@@ -169,7 +169,7 @@ WRONG = [
     ("table.csv", {"text": "t", "label": "l"}, "task: expected at least two labels with three rows each"),
     ("short.txt", {}, "length: expected a text of at least 4,040 characters for pieces of 100, got 5"),
     ("short.txt", {"text": "t"}, "text: expected no column for short.txt, which is no table"),
-    ("file.docx", {}, "task: expected a file that ends in .txt"),
+    ("file.docx", {}, "task: expected a text (.txt, .md or source text)"),
     ("plain.ts", {}, "task: expected a file with class labels"),
 ]
 

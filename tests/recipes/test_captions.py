@@ -11,6 +11,7 @@ from nabi.datasets import shapes
 def test_it_writes_figures_captions_and_a_picture(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("nabi.recipes.captions.PICTURES", 64)
     monkeypatch.setattr("nabi.recipes.captions.HELD_OUT", 12)
+    monkeypatch.setattr("nabi.recipes.captions.DRAWN", 3)
     result = recipes.get("captions").run(tmp_path, epochs=1, seed=3)
     written = json.loads((tmp_path / "result.json").read_text())
     assert written["figures"] == result.figures

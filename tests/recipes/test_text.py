@@ -221,15 +221,21 @@ def test_mistakes_are_those_that_are_wrong_with_the_surest_first():
         assert mistake.probability == probabilities[row]["abc".index(mistake.read_as)]
 
 
-@pytest.mark.rotates(days=3)
-@pytest.mark.parametrize("name", NAMES)
-def test_on_a_part_of_the_real_data(tmp_path, name):
+@pytest.fixture(scope="module")
+def real_part(tmp_path_factory):
+    """Some rows of the real data, for which all of them are read."""
     real = os.environ.get("NABI_DATA")
     if not real:
         pytest.skip("NABI_DATA is not set, the folder with the real data")
+    folder = tmp_path_factory.mktemp("real")
+    make_small(Path(real), folder, rows=60, stories=300)
+    return folder
 
-    make_small(Path(real), tmp_path / "data", rows=60, stories=300)
-    figures = run(name, tmp_path / "run", tmp_path / "data")[0].figures
+
+@pytest.mark.rotates(days=3)
+@pytest.mark.parametrize("name", NAMES)
+def test_on_a_part_of_the_real_data(tmp_path, real_part, name):
+    figures = run(name, tmp_path, real_part)[0].figures
     assert figures["test.texts"] >= 40
     assert np.isfinite(figures["history"]["loss"]).all()
 

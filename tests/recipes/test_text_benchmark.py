@@ -139,13 +139,7 @@ def test_a_small_part_has_rows_of_every_part(tmp_path, texts):
     assert sum(len(part[0]) for part in reuters.load_texts(tmp_path)) == 80
 
 
-def worker(name, texts, out, **options):
-    parts = [sys.executable, "-m", "benchmarks.text.worker", name, "--data", str(texts), "--out", str(out)]
-    parts += [part for option, value in options.items() for part in (f"--{option}", str(value))]
-    return subprocess.Popen(parts, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-@pytest.mark.rotates(days=3)
+@pytest.mark.rotates(days=6)
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
 def test_every_network_trains(tmp_path, texts, experiment):
     run = Run(experiment.name, RunFolder(tmp_path / experiment.name / "0"), 0, 1, None, texts)
@@ -159,17 +153,19 @@ def test_every_network_trains(tmp_path, texts, experiment):
     assert settings["grouped"] is (experiment.batches in ("", GROUPED))
 
 
-def test_a_run_is_a_process_that_leaves_its_result(tmp_path, texts):
-    with worker("nsmc", texts, tmp_path / "nsmc" / "3", seed=3, epochs=1, threads=1) as process:
-        shown, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, shown
-    assert "epoch 1:" in shown
+def test_a_run_is_a_process_that_leaves_its_result(tmp_path, texts, fresh, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    program = "import runpy\nrunpy.run_module('benchmarks.text.worker', run_name='__main__')"
+    options = ("--data", texts, "--out", tmp_path / "nsmc" / "3", "--seed", 3, "--epochs", 1, "--threads", 1)
+    ended = fresh(program, "nsmc", *options)
+    assert ended.returncode == 0, ended.stderr
+    assert "epoch 1:" in ended.stdout
     result = command.find(tmp_path, "nsmc", 3)
     assert (result["recipe"], result["seed"], result["figures"]["threads"]) == ("nsmc", 3, 1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 def test_ctrl_c_stops_the_command_and_the_run_is_repeated(tmp_path, texts):
     arguments = [
         "--only",

@@ -1,13 +1,17 @@
 """Ready systems on several workers: a language model with carried states, a forecaster, a tagger."""
 
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 
-from nabi import models
+from nabi import layers, models
 from nabi.data import Frequency, Series, SeriesSet
+from nabi.training import TimeLimit
 from tests.models.tagger.corpus import sentences
 from tests.workers.processes import on_workers
 
@@ -70,3 +74,31 @@ def test_a_batch_with_rows_for_one_worker_leaves_all_with_the_same_random_number
     expected = _tagger()
     for found in on_workers(2, _tagger):
         _are_close(found, expected)
+
+
+def _limited(kind: str) -> Any:
+    """Train with more epochs than there is time for; the second worker's clock says that the time is up."""
+    if torch.distributed.get_rank():
+        TimeLimit.left = property(lambda self: -1.0)  # type: ignore[assignment, method-assign]
+    begun = time.perf_counter()
+    if kind == "language model":
+        model = models.LanguageModel("lstm", units=12, epochs=20_000, batch_size=4, window=16)
+        model.fit([TEXT], verbose=0, minutes=0.005)
+        weights, history = model.network.parameters(), model.history
+    else:
+        network = models.Sequential([layers.LSTM(4, input_shape=(5, 1)), layers.Dense(1)])
+        network.compile("adam", "mse")
+        x = np.linspace(-1, 1, 40, dtype=np.float32).reshape(8, 5, 1)
+        history = network.fit(x, x.sum(1), batch_size=4, epochs=20_000, verbose=0, minutes=0.005).history
+        weights = network.parameters()
+    return history, [weight.detach().numpy() for weight in weights], time.perf_counter() - begun
+
+
+@pytest.mark.rotates(days=2)
+@pytest.mark.parametrize("kind", ["language model", "model of layers"])
+def test_a_time_ends_all_workers_at_the_same_step_by_the_clock_of_the_first(kind: str) -> None:
+    first, second = on_workers(2, _limited, kind)
+    assert len(first[0]["loss"]) == len(second[0]["loss"]) < 20_000
+    for one, other in zip(first[1], second[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert first[2] > 0.15, "the second worker's clock ended it"

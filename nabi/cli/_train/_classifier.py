@@ -10,6 +10,7 @@ import typer
 
 from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
+from nabi.cli._train._folders import is_of_labelled_texts
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
 from nabi.cli._train._logs import Logs, Trained
@@ -35,10 +36,14 @@ class LabelsForm(DataForm):
     """A table of texts and labels. Several cells can be given, which are then compared."""
 
     name, short = "a table of texts and labels", "labels"
-    usage = "nabi train FILE --text COLUMN --label COLUMN"
-    what = "FILE: .csv, .tsv, .jsonl, .json, .parquet, .xlsx, all but the last two may be compressed"
+    usage = "nabi train FILE --text COLUMN --label COLUMN, or nabi train FOLDER --label-from folder"
+    what = (
+        "FILE: .csv, .tsv, .jsonl, .json, .parquet, .xlsx, all but the last two may be compressed; FOLDER: a "
+        "folder of texts for each label, also as .zip"
+    )
     settings = TextSettings
-    shared = frozenset({"validation", "test", "encoding", "separator", "quotes"})
+    # --label-from belongs to recordings, too.
+    shared = frozenset({"validation", "test", "encoding", "separator", "quotes", "header", "label_from"})
     data: ClassVar = {
         "text": given(str, help="Text column.", metavar="COLUMN", panel=TABLE),
         "label": given(
@@ -60,8 +65,8 @@ class LabelsForm(DataForm):
     }
 
     def is_meant(self, said: Said) -> bool:
-        """Whether a column of texts or of labels is named."""
-        return said["text"] is not None or bool(said["label"])
+        """Whether a column of texts or of labels is named, or texts lie in folders of labels."""
+        return said["text"] is not None or bool(said["label"]) or is_of_labelled_texts(said)
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
         """Return the tables."""
@@ -78,7 +83,7 @@ class LabelsForm(DataForm):
         from nabi.models import read_text_parts
         from nabi.training import is_first_worker, on_threads
 
-        if said["text"] is None or not said["label"]:
+        if not is_of_labelled_texts(said) and (said["text"] is None or not said["label"]):
             missing = "--text" if said["text"] is None else "--label"
             raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
         console = make_console()
@@ -90,13 +95,14 @@ class LabelsForm(DataForm):
         parts = read_text_parts(
             said["file"],
             text=said["text"],
-            label=said["label"],
+            label=said["label"] or None,
             aspect=said["aspect"],
             validation=said["validation"],
             test=said["test"],
             encoding=said["encoding"],
             separator=said["separator"],
             quoted=said["quotes"],
+            header=said["header"],
             label_separator=said["label_separator"],
             seed=classifiers[0][1].asked.seed,
         )
@@ -318,7 +324,7 @@ def _result(said: Said, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, A
     return {
         "file": str(said["file"]),
         "text": said["text"],
-        "label": said["label"] if len(said["label"]) > 1 else said["label"][0],
+        "label": None if not said["label"] else said["label"] if len(said["label"]) > 1 else said["label"][0],
         "aspect": said["aspect"],
         "notes": list(best.classifier.notes),
         "best": best.cell,

@@ -10,6 +10,7 @@ import typer
 
 from nabi import _checks
 from nabi.cli._outputs import with_files
+from nabi.cli._texts import STANDARD_INPUT
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
@@ -83,9 +84,10 @@ def train(context: typer.Context, **options: Any) -> None:
     The options say what the data is: --text and --label mean a table of texts and labels; --time and
     --target observations to forecast; --id and --label a table of series, as does a .ts file; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images; --frames a
-    folder of clips; --label-from recordings, or sequences of DNA; --tag sentences with a tag for every token,
-    as a .conll or .conllu file is. Without these, a .txt file is a text to learn to generate, and a folder of
-    MIDI files is music to learn to compose. For anything else, the supported kinds of data are listed.
+    folder of clips; --label-from recordings, sequences of DNA, or a folder of texts for each label; --tag
+    sentences with a tag for every token, as a .conll or .conllu file is. Without these, a .txt file or a
+    folder of texts is a text to learn to generate, and a folder of MIDI files is music to learn to compose.
+    For anything else, the supported kinds of data are listed.
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 
@@ -106,6 +108,8 @@ def train(context: typer.Context, **options: Any) -> None:
         _list_forms(said)
         raise typer.Exit(2)
     _refuse(context, form, said)
+    if said["file"] == STANDARD_INPUT:
+        _refuse_for_workers()
     if said["minutes"] is not None:
         _checks.real("minutes", said["minutes"], above=0)
     logs = Logs(said)
@@ -128,6 +132,14 @@ def _refuse(context: typer.Context, form: Form, said: Said) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ArgumentError(f"--{name.replace('_', '-')}: it means nothing for {form.name}")
+
+
+def _refuse_for_workers() -> None:
+    """Refuse standard input where several processes train: only one of them would get it."""
+    from nabi.training import find_workers
+
+    if find_workers() is not None:
+        raise ArgumentError("FILE: expected a file that every worker can read, got standard input")
 
 
 def _list_forms(said: Said) -> None:

@@ -64,7 +64,9 @@ def columns_of(said: Said) -> str:
 
     file: Path = said["file"]
     try:
-        names = table_columns(file, encoding=said["encoding"], separator=said["separator"])
+        names = table_columns(
+            file, encoding=said["encoding"], separator=said["separator"], header=said["header"]
+        )
     except NabiError as problem:
         return str(problem)
     return f"{file} has the columns {', '.join(names)}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from nabi.cli._outputs import Overwrite
+from nabi.cli._texts import HEADER_HELP
 from nabi.cli._train._form import Form
 from nabi.cli._train._given import Given, given
 
@@ -30,7 +31,9 @@ class Lines(StrEnum):
     JSON = "json"
 
 
-_FILE = typer.Argument(help="The data.", metavar="FILE", show_default=False)
+_FILE = typer.Argument(
+    help="The data: a file, a folder, or - for standard input.", metavar="FILE", show_default=False
+)
 _FIRST = {"file": Given(Annotated[Path | None, _FILE])}
 # Of several kinds; each form says whether it has them.
 _SHARED = {
@@ -71,6 +74,7 @@ _SHARED = {
         help="Whether fields of a .csv file may be quoted; otherwise quotes are ordinary characters.",
         panel=TABLE,
     ),
+    "header": given(bool, default=True, help=HEADER_HELP, panel=TABLE),
 }  # fmt: skip
 _LAST = {
     "cell": given(
@@ -112,7 +116,7 @@ _LAST = {
     "out": given(
         Path,
         help="Model file; figures (.json) and a picture (.png) are written next to it.",
-        show_default="the name of FILE with .nabi",
+        show_default="the name of FILE with .nabi; needed for standard input",
         metavar="MODEL.nabi",
     ),
     "overwrite": Given(Overwrite, False),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import typer
 
 from nabi.cli._terminal import make_console
+from nabi.cli._texts import STANDARD_INPUT
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import Given
 from nabi.cli._train._logs import Logs, Trained
@@ -20,6 +21,7 @@ from nabi.cli._train._outputs import (
     write_figures,
 )
 from nabi.cli._uses import quoted, suggestion
+from nabi.errors import ArgumentError
 
 __all__ = ["DataForm", "Figures", "SystemForm"]
 
@@ -76,7 +78,15 @@ class DataForm(ABC):
         return _settings(said, self.settings)
 
     def model_path(self, said: Said) -> Path:
-        """Return where the model is saved."""
+        """Return where the model is saved.
+
+        Raises:
+            ArgumentError: for data without a name, if it is not said.
+        """
+        if said["file"] == STANDARD_INPUT and said["out"] is None:
+            raise ArgumentError(
+                "--out: expected a name for the model of what comes from standard input, got none"
+            )
         return said["out"] or Path(_stem(said["file"]) + ".nabi")
 
 

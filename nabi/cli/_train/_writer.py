@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nabi.cli._texts import STANDARD_INPUT
+from nabi.cli._train._folders import holds_texts
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._system import Figures, SystemForm
@@ -11,8 +13,7 @@ from nabi.models import LanguageSettings
 
 __all__ = ["WriterForm"]
 
-_SUFFIXES = (".txt", ".text")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _SAMPLE = {"characters": 300, "words": 60, "pieces": 100}
 
 
@@ -20,8 +21,11 @@ class WriterForm(SystemForm):
     """A text to generate from."""
 
     name, short = "a text to generate from", "writing"
-    usage = "nabi train FILE.txt"
-    what = "FILE: .txt, also compressed; with --lines, each line is a separate text"
+    usage = "nabi train FILE.txt, or nabi train FOLDER"
+    what = (
+        "FILE: .txt, .md or source text, also compressed, or - for standard input; FOLDER: such files, also "
+        "as .zip; with --lines, each line is a separate text"
+    )
     settings, model, learnt = LanguageSettings, "LanguageModel", "a text is"
     shared = frozenset({"encoding"})
     data: ClassVar = {
@@ -35,11 +39,16 @@ class WriterForm(SystemForm):
     }
 
     def is_meant(self, said: Said) -> bool:
-        """Whether the file is a text by its name."""
-        name: str = said["file"].name.lower()
+        """Whether the file is a text by its name, standard input, or a folder of texts."""
+        from nabi.data import TEXT_ENDINGS
+
+        file: Path = said["file"]
+        if file == STANDARD_INPUT or holds_texts(file):
+            return True
+        name = file.name.lower()
         for suffix in _COMPRESSED:
             name = name.removesuffix(suffix)
-        return name.endswith(_SUFFIXES)
+        return name.endswith(TEXT_ENDINGS) and not file.is_dir()
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
         """Return the text."""

@@ -10,12 +10,22 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data._standard_input import CALLED, STANDARD_INPUT, kept_input
 from nabi.data._tables._excel_table import ExcelReader
+from nabi.data._tables._folder_table import FolderReader
 from nabi.data._tables._json_tables import JsonReader
 from nabi.data._tables._table_formats import DelimitedReader, ParquetReader, Reader, line_numbers
 from nabi.data._text_files import COMPRESSED, TextFile, check_file, only_member
+from nabi.data._text_folder import folder_files
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
 
-__all__ = ["TABLE_ENDINGS", "Table", "place_of_row", "read_table", "stream_table", "table_columns"]
+__all__ = [
+    "TABLE_ENDINGS",
+    "Table",
+    "is_table",
+    "place_of_row",
+    "read_table",
+    "stream_table",
+    "table_columns",
+]
 
 _DELIMITED = (".csv", ".tsv")
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -33,7 +43,7 @@ class Table:
     `first_row` is the number of the first row in the file, counted from 1 without the header. `joined` has
     the first and last line of each row of a CSV or TSV file that spans several lines because of a quoted
     field. `wrong` says what is wrong with rows that could not be read, by their place in the columns, if such
-    rows are kept.
+    rows are kept. `left_out` says which files of a folder are no rows.
     """
 
     path: Path
@@ -41,15 +51,16 @@ class Table:
     first_row: int = 1
     joined: tuple[tuple[int, int], ...] = ()
     wrong: Mapping[int, str] = field(default_factory=dict)
+    left_out: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 
     @property
     def note(self) -> str:
-        """Description of the rows that span several lines; empty if there are none."""
+        """Description of rows that span several lines, or of files left out; empty if there are none."""
         if not self.joined:
-            return ""
+            return self.left_out
         rows = "1 row takes" if len(self.joined) == 1 else f"{len(self.joined):,} rows take"
         return f"{rows} several lines, as quotes in the file say: {line_numbers(self.joined)}"
 
@@ -80,6 +91,10 @@ def read_table(
     standard input: JSON if it begins with `{` or `[`, CSV otherwise. Blank lines are skipped. Values are text
     in CSV and TSV files; the others keep types. What a JSON object lacks and an empty cell of Excel are None.
 
+    A folder, and a `.zip` file with several texts, is a table with a row for each text that
+    `read_text_folder` finds: `file` (its path in the folder), `label` (the top-level subfolder, if there are
+    any) and `text`.
+
     Args:
         path: of the file.
         columns: names of the columns to read; all by default.
@@ -101,8 +116,8 @@ def read_table(
         MissingFileError: if the file does not exist.
         UnknownNameError: if there is no such column; the message lists the columns.
         FileFormatError: for a file that is damaged, empty, or not of the format of its name, with the line.
-        ArgumentError: for a folder, an unsupported file name, an unknown encoding, a separator that is not
-            one character, a `.zip` with more than one file, and `.xlsx` without openpyxl.
+        ArgumentError: for a folder without texts, an unsupported file name, an unknown encoding, a separator
+            that is not one character, a `.zip` with several files but no texts, and `.xlsx` without openpyxl.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "films.csv"
@@ -183,7 +198,8 @@ def _stream(path: Path, reader: Reader, columns: list[str] | None, rows: int) ->
     first = ""
     for part in reader.parts(columns, rows):
         values = dict(zip(columns or reader.columns, part, strict=True))
-        table = Table(path, values, row, tuple(reader.joined), reader.wrong)
+        left_out = reader.left_out if isinstance(reader, FolderReader) else ""
+        table = Table(path, values, row, tuple(reader.joined), reader.wrong, left_out)
         reader.joined.clear()
         unreadable += len(table.wrong)
         first = first or next(iter(table.wrong.values()), "")
@@ -231,12 +247,12 @@ def _opened(
     path = _checks.path("path", given)
     if path == STANDARD_INPUT:
         return CALLED, _reader_of_input(encoding, separator, quoted, header)
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
-    kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
-    if kind == _ZIP and not compressed:
-        check_file(path)
-        kind, compressed = Path(only_member(path)).suffix.lower(), True
+    files = folder_files(path)
+    if files is not None:
+        if separator is not None:
+            raise ArgumentError(f"separator: expected none for a folder of texts, got {separator!r}")
+        return path, FolderReader(files, encoding)
+    kind, compressed = _kind_of(path)
     packed_whole = compressed and kind in (_PARQUET, _EXCEL)
     if separator is not None:
         if kind in (*_JSON, _PARQUET, _EXCEL):
@@ -260,6 +276,25 @@ def _opened(
         between = "\t" if separator is None and kind == ".tsv" else separator
         reader = DelimitedReader(TextFile(path, encoding), between, quoted, header)
     return path, reader
+
+
+def _kind_of(path: Path) -> tuple[str, bool]:
+    """Return what the name of a file ends in before the ending of a compression, and whether it has one."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
+    kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
+    if kind == _ZIP and not compressed:
+        check_file(path)
+        return Path(only_member(path)).suffix.lower(), True
+    return kind, compressed
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file is a table by its name, or by that of the only file in it if it is a `.zip` file.
+
+    A folder is none, though `read_table` reads one of texts as a table. Errors are those of `read_table`.
+    """
+    return path != STANDARD_INPUT and folder_files(path) is None and _kind_of(path)[0] in TABLE_ENDINGS
 
 
 def _reader_of_input(encoding: str, separator: str | None, quoted: bool, header: bool) -> Reader:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data import Labels, Vocabulary
+from nabi.data import Labels, Vocabulary, folder_files
 from nabi.errors import ArgumentError, OutputError, TableWarning, UnknownNameError, unknown_name
 from nabi.files import ModelFile, check_figures, part, reading
 from nabi.layers import Dense, Embedding
@@ -127,6 +127,7 @@ class TextClassifier(System):
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
+        header: bool = True,
         checkpoint: str | os.PathLike[str] | None = None,
         minutes: float | None = None,
         verbose: int | str = "auto",
@@ -138,7 +139,8 @@ class TextClassifier(System):
         the batch; the best weights so far are kept and measured, and the report is `interrupted`.
 
         Args:
-            source: the path of a table (.csv, .tsv, .jsonl, .parquet, also compressed), or N texts.
+            source: the path of a table, as `nabi.data.read_table` reads it, or of a folder with a subfolder
+                of text files for each label, or N texts.
             labels: N labels, where `source` is texts; a list of labels each for several at once.
             aspects: N texts, where `source` is texts: what each is asked about.
             text: name of the column of texts.
@@ -151,6 +153,7 @@ class TextClassifier(System):
             encoding: of the tables.
             separator: between the columns of .csv files; found out by default.
             quoted: False for .csv files in which a quote is a character like others.
+            header: False for .csv and .xlsx files without one, whose columns are "0", "1", ...
             checkpoint: a file that keeps where training stands, written after every epoch: the same call goes
                 on from there after an interruption, and ends with the same weights as if there had been
                 none. It is removed at the end.
@@ -180,6 +183,7 @@ class TextClassifier(System):
             encoding=encoding,
             separator=separator,
             quoted=quoted,
+            header=header,
             seed=self.asked.seed,
         )
         if verbose != 0:
@@ -464,7 +468,7 @@ class TextClassifier(System):
     ) -> Columns | None:
         """Return the columns of a table, those of the training where none are named; None for lists."""
         trained = self.columns
-        if trained is None or not isinstance(source, str | os.PathLike):
+        if trained is None or not isinstance(source, str | os.PathLike) or folder_files(source) is not None:
             return name_columns(source, text, label, aspect)
         return name_columns(
             source, text or trained.text, trained.label if label is None else label, aspect or trained.aspect

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nabi import _checks
-from nabi.data import Table, read_table
+from nabi.data import Table, folder_files, read_table
 from nabi.errors import ArgumentError
 
 __all__ = ["Columns", "Label", "Samples", "TableFormat", "check_labels", "collect_samples", "name_columns"]
@@ -52,6 +52,8 @@ def name_columns(
 ) -> Columns | None:
     """Return the columns of a table that are named; None for lists, and for a table without a name.
 
+    A folder of texts needs no names: its labels are those of the subfolders.
+
     Raises:
         ArgumentError: for names beside lists, which have no columns.
     """
@@ -62,6 +64,10 @@ def name_columns(
                     f"{name}: expected a table to go with a column, got texts and {name}={given!r}"
                 )
         return None
+    files = folder_files(source)
+    if files is not None:
+        text = "text" if text is None else text
+        label = "label" if label is None and files.has_labels else label
     if text is None:
         return None
     if label is not None and not isinstance(label, str):
@@ -153,8 +159,11 @@ def collect_samples(
             raise ArgumentError(
                 "labels: expected None for a table, which has its own labels; name their column with label="
             )
-        found = read_table(source, columns.names, **asdict(table))
-        texts, places = found[columns.text], _Places(found, table.wrong_rows == "keep")
+        # One file of thousands that is no text is no reason to refuse the others.
+        keeps_wrong = table.wrong_rows == "keep" or folder_files(source) is not None
+        reading = replace(table, wrong_rows="keep" if keeps_wrong else "raise")
+        found = read_table(source, columns.names, **asdict(reading))
+        texts, places = found[columns.text], _Places(found, keeps_wrong)
         own = _labels_of(found, columns, places)
         joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
@@ -170,6 +179,8 @@ def collect_samples(
     samples = _cleaned(texts, own, about, label_separator, places)
     if joined:
         samples = replace(samples, notes=(joined, *samples.notes))
+    if samples.wrong and table.wrong_rows == "raise":
+        samples = replace(samples, notes=(samples.wrong, *samples.notes), wrong="")
     if columns is not None and isinstance(columns.label, tuple):
         samples = replace(samples, declared=columns.label)
     return samples

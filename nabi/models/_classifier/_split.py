@@ -54,6 +54,7 @@ def read_text_parts(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
     seed: int = 0,
 ) -> Parts:
     """Read texts with their labels and hold some out; arguments and errors as those of `TextClassifier.fit`.
@@ -61,7 +62,7 @@ def read_text_parts(
     `label_separator` and `seed` are those of the classifier's settings.
     """
     columns = name_columns(source, text, label, aspect)
-    table = TableFormat(encoding, separator, quoted)
+    table = TableFormat(encoding, separator, quoted, header)
     samples = collect_samples(
         source, labels, aspects, columns=columns, label_separator=label_separator, table=table
     )

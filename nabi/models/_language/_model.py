@@ -92,12 +92,13 @@ class LanguageModel(TaskModel):
         the batch; the best weights so far are kept and measured, and the report is `interrupted`.
 
         Args:
-            source: the path of a file of text (also compressed), or a list of texts. Of several texts the
-                model learns where one ends, too.
+            source: the path of a file of text (also compressed), of a folder or a `.zip` file whose texts are
+                read one after the other (see `nabi.data.read_text_folder`), "-" for standard input, or a list
+                of texts. Of several texts the model learns where one ends, too; those of a folder are one.
             validation_share: share that is looked at after every epoch: the best weights are kept. From one
                 text its end but for the test share, from several some of them.
             test_share: share that is looked at once, the very end of one text.
-            lines: whether each line of the file is a text.
+            lines: whether each line of the file, or of all files of the folder, is a text.
             encoding: of the file.
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
@@ -114,7 +115,9 @@ class LanguageModel(TaskModel):
             NotFiniteError: if the loss becomes NaN or infinite.
         """
         limit = as_time_limit(minutes)
-        texts = read_texts(source, lines=lines, encoding=encoding)
+        texts = read_texts(
+            source, lines=lines, encoding=encoding, tell=print if verbose != 0 else lambda _: None
+        )
         parts = divide(texts, validation_share, test_share, self.asked.seed)
         data = _encoded(parts, self.asked)
         report: LanguageReport = self._learn(

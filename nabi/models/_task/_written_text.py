@@ -1,7 +1,7 @@
 """Texts of a language model: read, divided, turned into codes, and put together again."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
-from nabi.data import CONTINUED, TextFile, Vocabulary, check_file
+from nabi.data import CONTINUED, STANDARD_INPUT, Vocabulary, source_lines
 from nabi.errors import ArgumentError
 
 __all__ = ["Codes", "Divided", "Joiner", "divide", "encode", "read_texts"]
@@ -20,31 +20,41 @@ Codes = npt.NDArray[np.int64]
 _BLOCK = 1 << 15
 
 
-def read_texts(source: Any, *, lines: bool = False, encoding: str = "utf-8") -> list[str]:
-    """Return the texts of a file, or those given.
+def read_texts(
+    source: Any,
+    *,
+    lines: bool = False,
+    encoding: str = "utf-8",
+    tell: Callable[[str], None] | None = None,
+) -> list[str]:
+    """Return the texts of a file or of a folder, or those given.
 
     Args:
-        source: the path of a file of text, or texts.
-        lines: whether each line of the file that is not empty is a text; else the file is one.
-        encoding: of the file.
+        source: the path of a file of text, of a folder or a `.zip` file of texts, which are read one after
+            the other in the order of their paths, "-" for standard input, or texts.
+        lines: whether each line of the file that is not empty is a text; else all of it is one.
+        encoding: of the files.
+        tell: is told what is left out of a folder; a `TableWarning` by default.
 
     Raises:
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged or of another encoding.
-        ArgumentError: for a folder, an unknown encoding, what is no text, and where there is nothing in it.
+        ArgumentError: for a folder without texts, an unknown encoding, what is no text, and where there is
+            nothing in it.
     """
     if isinstance(source, str | os.PathLike):
         path = _checks.path("source", source, " of a file or a list of texts")
-        check_file(path)
-        file = TextFile(path, encoding)
-        # However the lines of the file end: a model shall not learn to write carriage returns.
-        found = file.lines(newline=None)  # type: ignore[arg-type]
+        # A model shall not learn to write carriage returns: however lines end, here they end alike.
+        found = source_lines(path, encoding, *([] if tell is None else [tell]))
         if lines:
             texts = [text for line in found if (text := line.strip("\n"))]
         else:
             texts = ["".join(found)]
         if not any(text.strip() for text in texts):
-            raise ArgumentError(f"source: expected text to learn from, got an empty file: {path}")
+            what = (
+                "nothing" if path == STANDARD_INPUT else f"an empty {'folder' if path.is_dir() else 'file'}"
+            )
+            raise ArgumentError(f"source: expected text to learn from, got {what}: {path}")
         return texts
     if lines:
         raise ArgumentError("lines: expected False for a list of texts, got True; it is for files")

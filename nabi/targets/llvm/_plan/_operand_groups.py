@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from nabi.ir import Node, Program
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule
-from nabi.targets.llvm._plan._tiles import Columns, Tile
+from nabi.targets.llvm._plan._tiles import Columns, Places, Tile
 
 __all__ = [
     "DIGITS", "FOUR", "Segment", "Weights", "exchange_sizes", "joined_segments", "packed_inputs", "places_of",
@@ -128,40 +128,55 @@ def start_name(name: str) -> str:
     return f"start_{name}"
 
 
-def joined_segments(segments: Sequence[Segment], places: tuple[int, ...]) -> list[Segment]:
-    """Return products that give all sums of a pass side by side, as one accumulator.
+def joined_segments(segments: Sequence[Segment], places: Places) -> list[Segment]:
+    """Return products that give all sums of an operand side by side, as one accumulator.
 
     Args:
-        segments: the products of the pass, each of which goes into all sums.
-        places: where each sum begins; see `places_of`.
+        segments: the products of the pass.
+        places: where the sums lie; see `places_of`.
     """
-    first = places.index(0)
-    return [
-        replace(segment, targets=(0,), matrices=tuple((found[first],) for found in segment.matrices))
-        for segment in segments
-    ]
+    found = []
+    for segment in segments:
+        first = [places.starts[target] for target in segment.targets].index(0)
+        matrices = tuple((of_operand[first],) for of_operand in segment.matrices)
+        found.append(replace(segment, targets=(0,), matrices=matrices))
+    return found
 
 
-def places_of(found: Pass, program: Program) -> tuple[int, ...] | None:
-    """Return where the sums of a pass lie among the outputs of the matrices that all of them come from.
+def places_of(found: Pass, program: Program) -> Places | None:
+    """Return where the sums of a pass lie among the outputs of the matrices that they come from.
 
-    That is so if each operand is multiplied with one matrix, whose outputs are all sums, in the same order
-    for every operand: the gates of an LSTM. None if it is not.
+    That is so if each operand is multiplied with one matrix whose outputs are sums, equally many and in the
+    same order for every operand: the gates of an LSTM. The last ones may be others for the first operands
+    than for the rest: the candidate of a GRU has one part from `x` and one from `h`. None if it is not so.
     """
-    places: set[tuple[int, ...]] = set()
+    starts: dict[int, int] = {}
+    orders: list[tuple[int, ...]] = []
     for segment in segments_of(found, False):
-        if segment.transposed or segment.targets != tuple(range(len(found.sums))):
+        (matrices,) = segment.matrices
+        where = [program.family_of(matrix.name) for matrix in matrices]
+        begin = min(rows.start for _, rows in where)
+        if segment.transposed or len({family for family, _ in where}) > 1:
             return None
-        for matrices in segment.matrices:
-            where = [program.family_of(matrix.name) for matrix in matrices]
-            begin = min(rows.start for _, rows in where)
-            if len({family for family, _ in where}) > 1:
+        for target, (_, rows) in zip(segment.targets, where, strict=True):
+            if starts.setdefault(target, rows.start - begin) != rows.start - begin:
                 return None
-            places.add(tuple(rows.start - begin for _, rows in where))
-    if len(places) != 1:
+        order = tuple(sorted(segment.targets, key=starts.__getitem__))
+        if [starts[target] for target in order] != list(range(0, len(order) * found.width, found.width)):
+            return None
+        orders.append(order)
+    turns = [i for i in range(1, len(orders)) if orders[i] != orders[i - 1]]
+    if not orders or len({len(order) for order in orders}) > 1 or len(turns) > 1:
         return None
-    (only,) = places
-    return only if sorted(only) == list(range(0, len(only) * found.width, found.width)) else None
+    line = tuple(starts[j] for j in range(len(found.sums)))
+    if not turns:
+        return Places(line)
+    (turn,) = turns
+    pairs = list(zip(orders[turn - 1], orders[turn], strict=True))
+    kept = next(i for i, (one, other) in enumerate(pairs) if one != other)
+    if any(one == other for one, other in pairs[kept:]):
+        return None
+    return Places(line, orders[turn - 1][kept:], turn)
 
 
 class Weights:
@@ -195,8 +210,8 @@ class Weights:
         for number, found in enumerate(schedule.passes):
             columns = tiles[found].product(found.width, lanes)
             segments = segments_of(found, hoist, slots)
-            if tiles[found].places:
-                segments = joined_segments(segments, tiles[found].places)
+            if (places := tiles[found].places) is not None:
+                segments = joined_segments(segments, places)
             for place, segment in enumerate(segments):
                 if not in_place:
                     full = f"{name}_{number}_{place}"

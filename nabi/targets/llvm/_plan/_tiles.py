@@ -6,37 +6,83 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
-__all__ = ["Columns", "Tile", "choose_tile", "dot_tile", "row_steps", "side_by_side"]
+__all__ = ["Columns", "Places", "Tile", "choose_tile", "dot_tile", "row_steps", "side_by_side"]
+
+
+class Places(NamedTuple):
+    """Where the sums of a pass lie if every operand gives them side by side, as the outputs of one matrix.
+
+    Two sums may begin at the same output, if the first operands give one of them and the later operands the
+    other: the products of a GRU with `x` are `z`, `r` and one part of the candidate, those with `h` are `z`,
+    `r` and the other part. What only the first operands give is then put aside before the others begin.
+
+    Attributes:
+        starts: the output at which each sum begins.
+        aside: the sums that are put aside: of the first operands, those with the last outputs.
+        turn: the number of the first operand that does not give them; 0 if there are none.
+    """
+
+    starts: tuple[int, ...]
+    aside: tuple[int, ...] = ()
+    turn: int = 0
+
+    @property
+    def per_operand(self) -> int:
+        """How many sums an operand gives."""
+        return len(set(self.starts))
+
+    @property
+    def kept(self) -> int:
+        """The number of outputs before those that are put aside."""
+        return min(self.starts[j] for j in self.aside)
 
 
 class Tile(NamedTuple):
     """A register tile: `rows` rows of `vectors` vectors of units for every accumulator.
 
-    Sums of few units may lie side by side in fewer vectors, see `side_by_side`: all of them are then one
-    accumulator, and `places` says where each one begins.
+    Sums may lie side by side in fewer vectors, see `side_by_side`: all that an operand gives are then one
+    accumulator. Such a tile has all units, and products give `part` vectors of the line of outputs at a time.
     """
 
     rows: int
     vectors: int
-    places: tuple[int, ...] = ()
+    places: Places | None = None
+    part: int = 0
 
     def product(self, width: int, lanes: int) -> "Columns":
         """Return the division of what products give, for a pass of so many units."""
-        if not self.places:
+        if self.places is None:
             return Columns(width, lanes, self.vectors)
-        outputs = width * len(self.places)
-        return Columns(outputs, lanes, -(-outputs // lanes))
-
-    def accumulators(self, sums: int) -> int:
-        """Return how many accumulators so many sums take."""
-        return 1 if self.places else sums
+        return Columns(width * self.places.per_operand, lanes, self.part)
 
     def line(self, width: int, sums: int, lanes: int) -> int:
         """Return how many elements the sums of a row take in memory."""
-        if not self.places:
+        if self.places is None:
             return sums * self.vectors * lanes
-        # A whole vector is read from where the last sum begins.
-        return (self.product(width, lanes).vectors + 1) * lanes
+        # Nobody reads the last vector: without it, lines of three vectors of 8 lanes take 4% longer.
+        return self._room(width, lanes) * (2 if self.places.aside else 1) + lanes
+
+    def starts(self, width: int, sums: int, lanes: int) -> list[int]:
+        """Return where the first vector of each sum is read, in the sums of a row."""
+        if self.places is None:
+            return [j * self.vectors * lanes for j in range(sums)]
+        room, aside = self._room(width, lanes), self.places.aside
+        return [start + (room if j in aside else 0) for j, start in enumerate(self.places.starts)]
+
+    def is_short(self, j: int, width: int, lanes: int) -> bool:
+        """Tell whether the last vector of a sum ends after all that an operand gives, and must be masked.
+
+        What lies there was never written. Even numbers that nobody reads take long to compute with if they
+        are too small, as parts of addresses are.
+        """
+        if self.places is None:
+            return False
+        return self.places.starts[j] + -(-width // lanes) * lanes > self._room(width, lanes)
+
+    def _room(self, width: int, lanes: int) -> int:
+        """Return how many elements the sums of one operand take."""
+        columns = self.product(width, lanes)
+        return columns.tiles * columns.vectors * lanes
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,21 +171,51 @@ def dot_tile(accumulators: int, registers: int, width: int, lanes: int) -> Tile:
     return Tile(max(1, min(4, room // (3 * accumulators * vectors))), vectors)
 
 
-def side_by_side(places: tuple[int, ...], registers: int, *, width: int, lanes: int) -> Tile | None:
-    """Return a tile for sums that lie side by side, if they take fewer vectors so.
+def side_by_side(places: Places, registers: int, *, width: int, lanes: int) -> Tile | None:
+    """Return a tile for sums that lie side by side, if their products take less time so.
 
     Five units use five of eight lanes. Four sums of them are 20 numbers: three vectors instead of four.
 
     Args:
-        places: where each sum begins: all together are the outputs of one matrix.
+        places: where the sums lie.
         registers: number of vector registers of the machine.
         width: number of units of the pass.
         lanes: elements of a vector.
+
+    >>> tile = side_by_side(Places((0, 17, 34, 34), (2,), 1), 32, width=17, lanes=16)
+    >>> tile.rows, tile.part, tile.starts(17, 4, 16)
+    (6, 4, [0, 17, 98, 34])
     """
-    vectors = -(-width * len(places) // lanes)
-    if width > lanes or vectors >= len(places):
-        return None
-    return choose_tile(vectors, registers, few_rows=False, width=width, lanes=lanes)._replace(places=places)
+    apart = choose_tile(len(places.starts), registers, few_rows=False, width=width, lanes=lanes)
+    tiles = Columns(width, lanes, apart.vectors).tiles
+    best, least = None, _PAYS * tiles * _time(apart.rows, places.per_operand * apart.vectors)
+    room, outputs = registers - registers // 4, -(-width * places.per_operand // lanes)
+    # Weights come from the second-level cache no faster than so many rows take to use them.
+    fewest = 4 if registers >= 32 else 2
+    for part in range(min(outputs, room // fewest), 0, -1):
+        if -(-outputs // part) > _PARTS or part < min(outputs, 3):
+            break
+        rows = min(8, room // part, (registers - 1) // (part + 1))
+        time = -(-outputs // part) * _time(rows, part)
+        if time < least:
+            best, least = Tile(rows, -(-width // lanes), places, part), time
+    return best
+
+
+_PAYS = 0.9
+"""Part of the time of the products that those side by side may take: sums take longer to read then."""
+
+_PARTS = 4
+"""Most parts of a line. Many small ones take no less time than the vectors they save."""
+
+
+def _time(rows: int, vectors: int) -> float:
+    """Return the time of products of a number of a row with vectors of weights, in products.
+
+    A processor loads as many vectors at a time as it multiplies. For each tile it loads the weights, and a
+    number of every row.
+    """
+    return max(vectors, (rows + vectors) / rows)
 
 
 def row_steps(rows: int) -> list[int]:

@@ -7,6 +7,7 @@ addresses.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from llvmlite import ir
@@ -22,11 +23,11 @@ from nabi.targets.llvm._plan._operand_groups import (
     segments_of,
 )
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_across, is_reduction
-from nabi.targets.llvm._plan._tiles import Columns, Tile
+from nabi.targets.llvm._plan._tiles import Columns, Places, Tile
 from nabi.targets.llvm._writer._along import write_along
 from nabi.targets.llvm._writer._dot_products import DotProducts
 from nabi.targets.llvm._writer._packing import Matrix
-from nabi.targets.llvm._writer._products import Panel, RowAddress, accumulate
+from nabi.targets.llvm._writer._products import Aside, Panel, RowAddress, accumulate
 from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
 
 __all__ = ["Early", "Frame", "PassWriter", "Place", "Values"]
@@ -146,8 +147,8 @@ class PassWriter:
         self._weight_type, self._scales, self._starts = weight_type, scales, starts
         self._dots: DotProducts | None = None
         self.segments = {
-            found: joined_segments(segments, tiles[found].places) if tiles[found].places else segments
-            for found in tiles
+            found: segments if tile.places is None else joined_segments(segments, tile.places)
+            for found, tile in tiles.items()
             for segments in [segments_of(found, few_rows, slots)]
         }
         self._scratch: dict[int, Any] = {}
@@ -251,7 +252,11 @@ class PassWriter:
         if not found.sums:
             self._maps(found, first, rows, None)
             return
-        line, product = self._line_of(found), self.tiles[found].product(found.width, v.lanes)
+        line_of_all = self.tiles[found].places
+        if line_of_all is not None:
+            self._side_by_side(found, line_of_all, rows)
+            return
+        line = self._line_of(found)
         segments: list[tuple[Any, ...]] = []
         scales: list[Any] = []
         read = self._read(found, only_early)
@@ -267,7 +272,7 @@ class PassWriter:
                 weights = w.address(self.frame.weights(found, place), b.mul(tile, step))
                 segments.append((segment, weights, *places))
             else:
-                step = segment.elements(1, product.vectors, v.lanes)
+                step = segment.elements(1, vectors, v.lanes)
                 weights = w.address(self.frame.weights(found, place), b.mul(tile, index(step)))
                 segments.append((segment, self.frame.operand(segment), weights))
                 if self._scales is not None:
@@ -297,6 +302,45 @@ class PassWriter:
                 found, tile, (begin, end), segments, scales, flags, near, resume=False, only_early=False
             )
             self._maps(found, first, (begin, end), near)
+
+    def _side_by_side(self, found: Pass, places: Places, rows: tuple[Any, Any]) -> None:
+        """Write a pass whose sums lie side by side: the parts of their line, then the maps."""
+        v, b, tile, segments = self.v, self.v.builder, self.tiles[found], self.segments[found]
+        line, columns = self._line_of(found), tile.product(found.width, v.lanes)
+        size = columns.vectors * v.lanes
+        operands = [self.frame.operand(segment) for segment in segments]
+        flags = [self.frame.wanted(segment) for segment in segments]
+        with self._blocks(rows, self.block_rows(found)) as (begin, end):
+
+            def of_row(shift: Any, row: Any) -> Any:
+                return v.address(self._scratch[0], b.add(b.mul(b.sub(row, begin), index(line)), shift))
+
+            with loop_over(b, 0, columns.tiles) as part:
+                shift = b.mul(part, index(size))
+                weights = [
+                    v.address(self.frame.weights(found, n), b.mul(shift, index(segment.length)))
+                    for n, segment in enumerate(segments)
+                ]
+                aside = None
+                if places.aside:
+                    kept = places.kept if columns.tiles == 1 else b.sub(index(places.kept), shift)
+                    aside = Aside(places.turn, kept, columns.tiles * size)
+                accumulate(
+                    v,
+                    rows=(begin, end),
+                    tile_rows=tile.rows,
+                    vectors=columns.vectors,
+                    accumulators=1,
+                    segments=list(zip(segments, operands, weights, strict=True)),
+                    scratch=partial(of_row, shift),
+                    resume=False,
+                    far=self._is_far(found),
+                    flags=flags,
+                    aside=aside,
+                )
+            with loop_over(b, 0, self.columns(found).count) as vector:
+                shift = b.mul(vector, index(v.lanes))
+                self._maps(found, vector, (begin, end), partial(of_row, shift))
 
     def _accumulate(
         self,
@@ -340,8 +384,8 @@ class PassWriter:
             self.v,
             rows=rows,
             tile_rows=self.tiles[found].rows,
-            vectors=self.tiles[found].product(found.width, self.v.lanes).vectors,
-            accumulators=self.tiles[found].accumulators(len(found.sums)),
+            vectors=self.tiles[found].vectors,
+            accumulators=len(found.sums),
             segments=segments,
             scratch=scratch,
             resume=resume,
@@ -363,8 +407,9 @@ class PassWriter:
 
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
         """Write the maps on the sums of a tile, row by row."""
-        v, b, places = self.v, self.v.builder, self.tiles[found].places
-        columns = self.columns(found)
+        v, b, tile = self.v, self.v.builder, self.tiles[found]
+        starts = tile.starts(found.width, len(found.sums), v.lanes)
+        columns = self.columns(found) if tile.places is None else Columns(found.width, v.lanes, 1)
         vectors = [b.add(first, index(n)) for n in range(columns.vectors)]
         masks = [columns.mask(v, vector) for vector in vectors]
         parameters = self._parameters(found, vectors, masks)
@@ -374,8 +419,8 @@ class PassWriter:
                 place = Place(row, vector, mask)
                 values = Values(found.level, place, parameters=parameters[n])
                 for j, total in enumerate(found.sums):
-                    at = places[j] if places else (j * columns.vectors + n) * v.lanes
-                    values.sums[total.node.index] = v.load(sums, at)
+                    inside = mask if tile.is_short(j, found.width, v.lanes) else None
+                    values.sums[total.node.index] = v.load(sums, starts[j] + n * v.lanes, inside)
                 # All values before the first store: a store may overwrite an operand of another value.
                 results = [self.value(node, values) for node in found.stores]
                 for node, result in zip(found.stores, results, strict=True):

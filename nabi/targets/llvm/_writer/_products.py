@@ -17,7 +17,7 @@ from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import row_steps
 
-__all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate", "row_tiles"]
+__all__ = ["LONGEST_CHAIN", "PIECE", "Aside", "Panel", "RowAddress", "accumulate", "row_tiles"]
 
 RowAddress = Callable[[Any], Any]
 """Returns the address of a row of an operand, by its number."""
@@ -38,6 +38,36 @@ class Panel:
     slot: Any = None
 
 
+@dataclass(frozen=True)
+class Aside:
+    """Sums that only the first segments give, and that are put aside before the others.
+
+    Attributes:
+        turn: the number of the first segment that does not give them.
+        kept: the number of outputs before them, whose sums go on; negative or large where there are none or
+            only such.
+        apart: elements from the sums to where they are put.
+    """
+
+    turn: int
+    kept: Any
+    apart: int
+
+    def put(self, v: Vectors, sums: Sequence[Any], address: Any) -> list[Any]:
+        """Store the sums of a row elsewhere, and return what the next segments start from."""
+        found = list(sums)
+        first = self.kept // v.lanes if isinstance(self.kept, int) else 0
+        for n in range(first, len(sums)):
+            v.store(sums[n], address, self.apart + n * v.lanes)
+            if isinstance(self.kept, int):
+                lanes = v.lanes_below(self.kept - n * v.lanes)
+            else:
+                lanes = v.lanes_below(v.builder.sub(self.kept, index(n * v.lanes)))
+            # Not a product with zeros: sums may be infinite.
+            found[n] = v.select(lanes, sums[n], v.zero)
+        return found
+
+
 def accumulate(
     v: Vectors,
     *,
@@ -52,6 +82,7 @@ def accumulate(
     w: Vectors | WeightVectors | None = None,
     scales: Sequence[Any] = (),
     flags: Sequence[Any] = (),
+    aside: Aside | None = None,
 ) -> None:
     """Write the products of one tile of units for a range of rows.
 
@@ -73,6 +104,7 @@ def accumulate(
         scales: for each segment the address of the factors of its sums, `[accumulator][vector][lane]`; empty
             if there are none.
         flags: for each segment whether it is wanted at this step, None if always; empty if all always are.
+        aside: what is put aside between two segments, if sums lie side by side; they never resume then.
     """
     size = accumulators * vectors
     flags = flags or [None] * len(segments)
@@ -83,7 +115,9 @@ def accumulate(
             block = _Block(v, w, count, vectors, accumulators)
             if resume:
                 block.load(_lines(v, scratch, row, count))
-            for (segment, operand, weights), flag in zip(segments, flags, strict=True):
+            for number, ((segment, operand, weights), flag) in enumerate(zip(segments, flags, strict=True)):
+                if aside is not None and number == aside.turn:
+                    block.put_aside(aside, _lines(v, scratch, row, count))
                 add = partial(block.multiply_all, segment, operand, weights, row)
                 block.sums = only_if(v.builder, flag, block.sums, add)
             block.store(_lines(v, scratch, row, count))
@@ -93,6 +127,12 @@ def accumulate(
             for place in range(size):
                 v.store(v.zero, scratch(row), place * v.lanes)
     for number, ((segment, operand, weights), flag) in enumerate(zip(segments, flags, strict=True)):
+        if aside is not None and number == aside.turn:
+            with loop_over(v.builder, *rows) as row:
+                block = _Block(v, w, 1, vectors, accumulators)
+                block.load([scratch(row)])
+                block.put_aside(aside, [scratch(row)])
+                block.store([scratch(row)])
         with nullcontext() if flag is None else v.builder.if_then(flag):
             for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
                 for row, count in row_tiles(v, rows, row_steps(tile_rows)):
@@ -264,6 +304,13 @@ class _Block:
         for r, address in enumerate(addresses):
             for place in range(size):
                 v.store(self.sums[r * size + place], address, place * v.lanes)
+
+    def put_aside(self, aside: Aside, addresses: Sequence[Any]) -> None:
+        """Put some sums aside, before the segments that do not give them."""
+        size = self.accumulators * self.vectors
+        rows = [self.sums[r * size : (r + 1) * size] for r in range(self.rows)]
+        parts = [aside.put(self.v, sums, at) for sums, at in zip(rows, addresses, strict=True)]
+        self.sums = [total for part in parts for total in part]
 
     def add_to(self, addresses: Sequence[Any], targets: Sequence[int], factors: Any = None) -> None:
         """Add the sums of some accumulators to the stored ones, each times its factor if there are any."""
