@@ -1,10 +1,13 @@
 """Docstrings as the reference shows them: their examples are code, wherever they stand."""
 
+import re
 from typing import Any
 
 import griffe
 
-__all__ = ["Examples", "with_examples_as_code"]
+__all__ = ["Examples", "with_examples_as_code", "with_shared_lines"]
+
+_SHARED = re.compile(r"^ +\*{0,2}\w+(?:, \*{0,2}\w+)+(?=(?: \(.*?\))?:)", re.MULTILINE)
 
 
 def with_examples_as_code(text: str) -> str:
@@ -33,10 +36,18 @@ def _is_in_section(before: list[str]) -> bool:
     return False
 
 
+def with_shared_lines(text: str) -> str:
+    """Return a docstring whose lines for several names, `width, height: in pixels`, are read as one name.
+
+    What stands after a space would be taken for the type of the first.
+    """
+    return _SHARED.sub(lambda names: names[0].replace(", ", ",\N{NO-BREAK SPACE}"), text)
+
+
 class Examples(griffe.Extension):
-    """Puts the examples of every docstring into fences."""
+    """Puts the examples of every docstring into fences, and keeps names together that share a line."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Change the docstring of an object that was just read."""
         if obj.docstring is not None:
-            obj.docstring.value = with_examples_as_code(obj.docstring.value)
+            obj.docstring.value = with_shared_lines(with_examples_as_code(obj.docstring.value))

@@ -11,18 +11,38 @@ __all__ = ["on_page_content", "on_page_context", "on_post_page"]
 
 _EQUATION = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
 _PICTURE = re.compile(r'<img [^>]*?src="([^"]+)"[^>]*>')
+_INLINE_CODE = re.compile(r"(<pre\b.*?</pre>)|<code>([^<]*)</code>", re.DOTALL)
+_SHORT = 30  # characters that fit into a line of a phone, in a list, too
 _NAMES = {"en": "English", "ko": "한국어"}
 
 
 def on_page_content(content: str, **_: Any) -> str:
     """Turn equations into MathML, which browsers show without a program; have code scroll by keyboard.
 
-    A picture leads to itself in full size, which a phone can then enlarge.
+    A picture leads to itself in full size, which a phone can then enlarge. Short code in a text, such as an
+    option, stays in one line.
     """
     # The theme takes the focus from `code`, so that it is `pre` which scrolls.
     content = re.sub(r"<pre(?=[^>]*>(?:<span></span>)?<code>)", '<pre tabindex="0"', content)
     content = _PICTURE.sub(r'<a href="\1">\g<0></a>', content)
+    content = _INLINE_CODE.sub(_unbroken, content)
     return _EQUATION.sub(_mathml, content)
+
+
+def _unbroken(found: re.Match[str]) -> str:
+    """Keep code in one piece, or its words if it is long: browsers would break it after a hyphen."""
+    if found[1]:
+        return found[0]
+    if len(html.unescape(found[2])) <= _SHORT:
+        return f'<code class="unbroken">{found[2]}</code>'
+    words = re.split(r"(\s+)", found[2])
+    return f"<code>{''.join(map(_unbroken_word, words))}</code>"
+
+
+def _unbroken_word(word: str) -> str:
+    if "-" in word and len(html.unescape(word)) <= _SHORT:
+        return f'<span class="unbroken">{word}</span>'
+    return word
 
 
 def _mathml(found: re.Match[str]) -> str:

@@ -1,5 +1,7 @@
 """The links of built pages: each leads to a page, and to a place on it, that is there."""
 
+import os
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -9,6 +11,8 @@ __all__ = ["Links", "problems"]
 # What a browser loads by itself; anything else waits for somebody to follow it.
 _LOADED = {("link", "href"), ("script", "src"), ("img", "src"), ("audio", "src"), ("video", "src"),
            ("iframe", "src"), ("source", "src"), ("object", "data"), ("embed", "src")}  # fmt: skip
+# Most tags of a page: those that end something, and the colours of code. Nothing leads to or from them.
+_IDLE = re.compile(r"</(?!script|style)[^>]*>|<span(?![^>]*\s(?:id|name)=)[^>]*>")
 _HINTS = {"canonical", "alternate", "prev", "next"}
 
 
@@ -28,7 +32,7 @@ class Links(HTMLParser):
         self.loaded: set[str] = set()
         self.places: set[str] = set()
         self.pictures_without_text: list[str] = []
-        self.feed(text)
+        self.feed(_IDLE.sub("", text))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what a tag leads to."""
@@ -49,7 +53,11 @@ class Links(HTMLParser):
 
 def problems(site: Path) -> list[str]:
     """Return what is wrong with the links and pictures of a site, one line each."""
-    pages = {path: Links(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    site = Path(os.path.abspath(site))
+    files = {path for path in site.rglob("*") if path.is_file()}
+    pages = {
+        path: Links(path.read_text(encoding="utf-8")) for path in sorted(files) if path.suffix == ".html"
+    }
     found = []
     for path, page in pages.items():
         name = path.relative_to(site)
@@ -61,7 +69,7 @@ def problems(site: Path) -> list[str]:
             if (
                 not _is_elsewhere(link)
                 and not link.startswith(("data:", "mailto:"))
-                and not _leads(link, path, site, pages)
+                and not _leads(link, path, site, files, pages)
             ):
                 found.append(f"{name}: {link} leads nowhere")
     return found
@@ -71,16 +79,15 @@ def _is_elsewhere(link: str) -> bool:
     return bool(urlsplit(link).netloc)
 
 
-def _leads(link: str, path: Path, site: Path, pages: dict[Path, Links]) -> bool:
+def _leads(link: str, path: Path, site: Path, files: set[Path], pages: dict[Path, Links]) -> bool:
     parts = urlsplit(link)
     place = unquote(parts.path)
-    target = (
-        (site / place.lstrip("/") if place.startswith("/") else path.parent / place).resolve()
-        if place
-        else path
-    )
-    if target.is_dir():
+    target = path
+    if place:
+        start = site if place.startswith("/") else path.parent
+        target = Path(os.path.normpath(f"{start}/{place}"))
+    if target not in files:
         target = target / "index.html"
-    if not target.is_file() or not target.is_relative_to(site.resolve()):
+    if target not in files:
         return False
     return not parts.fragment or target not in pages or unquote(parts.fragment) in pages[target].places

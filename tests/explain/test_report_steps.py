@@ -1,13 +1,16 @@
 """What a report says of the steps that a classifier of sequences has read."""
 
+import re
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from nabi import SeriesClassifier
-from nabi.explain import animation_of
+from nabi import DNAClassifier, SeriesClassifier
+from nabi.data import split_genes
+from nabi.explain import animation_of, report
 from nabi.explain._animation._scenes import scene_of
 from nabi.explain._report._steps import contributions, watched_reading
 
@@ -59,3 +62,20 @@ def test_the_first_series_is_shown_and_not_the_shortest(model: SeriesClassifier,
         assert scene.calls[0].inputs.shape[:2] == (1, len(series[0]))
     page = animation_of(model, [long, short], tmp_path / "a.html")
     assert len(facts(page)["labels"]) == len(long)
+
+
+def test_a_label_for_every_base_is_shown_in_stretches(tmp_path: Path) -> None:
+    genes = split_genes().make(20, 30, seed=1)
+    model = DNAClassifier(per_base=True, units=4, words="bases", convolutions=None, epochs=1)
+    model.fit(genes.sequences, genes.labels, verbose=0)
+    read = genes.sequences[0]
+    page = report(model, tmp_path / "bases.html", data=read, language="ko").read_text(encoding="utf-8")
+    cell = r"<t[dh][^>]*>([^<]*)</t[dh]>"
+    rows = re.findall(rf"<tr>\s*{cell}\s*{cell}\s*{cell}\s*</tr>", page.partition("첫 단계")[2])
+    stretches, first = [], 1
+    for label, bases in groupby(model.predict([read])[0].label):
+        last = first + len(list(bases)) - 1
+        stretches.append((label, str(first), str(last)))
+        first = last + 1
+    assert first == 31
+    assert rows[: len(stretches)] == stretches

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Scene", "scene_of", "steps_together"]
 
 _MOST_ANSWERS = 6
+_MOST_STRETCHES = 6
 _LONGEST = 100_000  # characters of a text
 _PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
@@ -236,7 +238,13 @@ def _of_prediction(found: "SequencePrediction", calls: Sequence[LayerCall]) -> S
 
 def _answer(found: "SequencePrediction") -> str:
     label = found.label
-    return label if isinstance(label, str) else _quoted(" ".join(label)) if len(label) < 20 else "…"
+    if isinstance(label, str):
+        return label
+    if len(label) < 20:
+        return _quoted(" ".join(label))
+    space = "\N{NO-BREAK SPACE}"
+    stretches = [f"{name}{space}×{space}{len(list(steps))}" for name, steps in groupby(label)]
+    return ", ".join(stretches[:_MOST_STRETCHES]) + (", …" if len(stretches) > _MOST_STRETCHES else "")
 
 
 def _ranked(values: dict[str, float]) -> Said:

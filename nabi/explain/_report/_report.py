@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,8 @@ def _answer(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Sectio
     """What is said of one sequence, and how that grew step by step where it is known."""
     if scene is None:
         return []
+    if scene.says and not scene.final and getattr(getattr(model, "network", None), "answer", "") == "step":
+        return [Section(say("result"), paragraph(scene.title) + _step_by_step(scene, say))]
     last = scene.final or (scene.says[-1] if scene.says else ())
     shares = all(0 <= value <= 1 for _, value in last)
     content = paragraph(scene.title)
@@ -367,6 +370,20 @@ def _answer(model: Any, scene: Scene | None, data: Any, say: Say) -> list[Sectio
         told = say("curve told", label=first, first=f"{values[0]:.2g}", last=f"{values[-1]:.2g}")
         content += lines([Line(first, values)], across="", up="", told=told, first=1)
     return [Section(say("result"), content)]
+
+
+def _step_by_step(scene: Scene, say: Say) -> str:
+    """Return the stretches of steps with one label, as a table, and the probability of each label."""
+    rows, first = [], 1
+    for label, steps in groupby(said[0][0] for said in scene.says):
+        last = first + len(list(steps)) - 1
+        rows.append((label, f"{first:,}", f"{last:,}"))
+        first = last + 1
+    names = sorted({name for said in scene.says for name, _ in said})
+    curves = [Line(name, [dict(said).get(name, float("nan")) for said in scene.says]) for name in names]
+    told = say("each step")
+    drawn = lines(curves, across=say("step"), up="", told=told, first=1)
+    return table([say("class"), say("first"), say("last")], rows) + paragraph(told, note=True) + drawn
 
 
 _OWN: dict[str, Callable[[Any, Scene | None, Any, Say], list[Section]]] = {
