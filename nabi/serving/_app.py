@@ -65,10 +65,11 @@ def application(
 
     if key is not None and not key.strip():
         raise ArgumentError("key: expected a key of at least one character, got an empty text")
-    served = Models(models, limits or Limits())
+    limits = limits or Limits()
+    served = Models(models, limits)
     metrics = Metrics(served)
     repository = Repository(served, files, key=key is not None)
-    guard = Guard(None if key is None else key.strip(), metrics)
+    guard = Guard(None if key is None else key.strip(), metrics, limits)
     endpoints = [
         *protocol_endpoints(served),
         *task_endpoints(served),

@@ -60,12 +60,14 @@ class ArrayInterface:
         outputs: what the model gives for it.
         compute: takes rows, each with one array for each input, and gives as many rows of outputs.
         together: whether rows of several requests may be computed together.
+        by_size: whether larger inputs are what takes longer; not so where outputs may be of any length.
     """
 
     inputs: tuple[TensorShape, ...]
     outputs: tuple[TensorShape, ...]
     compute: Callable[[list[Any]], list[tuple[npt.NDArray[Any], ...]]]
     together: bool = True
+    by_size: bool = True
 
 
 @dataclass(eq=False)
@@ -241,6 +243,7 @@ def _array_interface(model: Any) -> ArrayInterface | None:
                 (TensorShape("text", "BYTES", (-1,)),),
                 (TensorShape("translation", "BYTES", (-1,)),),
                 lambda rows: [(_text(one.text),) for one in model.translate([row[0] for row in rows])],
+                by_size=False,
             )
     return None
 

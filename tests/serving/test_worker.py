@@ -98,7 +98,7 @@ def test_what_comes_too_late_is_not_computed() -> None:
     async def test(worker, slow) -> None:
         tasks = await queued(worker, slow, [1], [2])
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [one.status for one in found] == [503, 503]
+        assert [one.status for one in found] == [504, 504]
         assert worker.waiting == 0
         slow.go.set()
         assert await worker.answer("a", slow, [3]) == [6]
