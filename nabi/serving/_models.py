@@ -1,5 +1,6 @@
 """The models of a server: what each can be asked, and the thread that computes for it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,17 +105,20 @@ class Models:
     Args:
         given: loaded models by name.
         limits: of the server.
+        clock: gives the seconds after which sessions expire.
 
     Raises:
         ArgumentError: for no model, a name that cannot stand in an address, and a model of which nothing can
             be asked.
     """
 
-    def __init__(self, given: Mapping[str, Any], limits: Limits) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         if not given:
             raise ArgumentError("models: expected at least one")
-        self.limits = limits
-        self._models = {name: _served(name, model, limits) for name, model in given.items()}
+        self.limits, self._clock = limits, clock
+        self._models = {name: _served(name, model, limits, clock) for name, model in given.items()}
         # Those that were replaced or unloaded: they go on as long as a request or a session has them.
         self._retired: list[ServedModel] = []
         self._all = WeakSet(self._models.values())
@@ -166,7 +170,7 @@ class Models:
         old = self._unloaded.get(name) or type(self._models[name].model)
         if type(model) is not old:
             raise ArgumentError(f"model: expected a {old.__name__}, got {name}, a {type(model).__name__}")
-        return _served(name, model, self.limits)
+        return _served(name, model, self.limits, self._clock)
 
     def replace(self, new: ServedModel) -> None:
         """Have new requests and new sessions answered by another model."""
@@ -213,14 +217,14 @@ class Models:
         return able[0]
 
 
-def _served(name: str, model: Any, limits: Limits) -> ServedModel:
+def _served(name: str, model: Any, limits: Limits, clock: Callable[[], float]) -> ServedModel:
     allowed = name and len(name) <= _LONGEST_NAME and all(one.isalnum() or one in "-_." for one in name)
     if not allowed:
         raise ArgumentError(f"model: expected a name of letters, digits, '-', '_' and '.', got {name!r}")
     tasks = tuple(task for task, kinds in TASKS.items() if isinstance(model, kinds))
     sessions, reason = None, ""
     try:
-        sessions = Sessions(name, Stream(model), limits)
+        sessions = Sessions(name, Stream(model), limits, clock)
     except NabiError as problem:
         reason = str(problem)
     arrays = _array_interface(model)
