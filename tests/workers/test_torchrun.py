@@ -48,6 +48,7 @@ def goes_on(folder: Path, torchrun: int, killed: int, running: Callable[[], bool
 
 # torchrun's agent, which watches the workers and starts them again, with workers that are forked: so they
 # need not import torch, nor what measures a classifier.
+@pytest.mark.rotates(days=6)
 @pytest.mark.parametrize("killed", [0, 1])
 def test_training_goes_on_after_a_worker_was_killed(killed: int, tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_text("\n".join(ROWS))
