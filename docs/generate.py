@@ -46,19 +46,16 @@ and LSTMs with dropped weights (AWD) are [wrappers](language.md#wrappers), which
 `dilated(lstm)`, `skip(gru)`, `attention-window(lstm)`, `weight-drop(lstm)`. Group and factored LSTMs, and
 the wiring of neural circuit policies, are [derived weights](language.md#derived-weights), `Masked` and
 `LowRank`, in a cell of your own. The full-capacity unitary network is `exp-rnn` with twice the units, which
-express as much, and recurrent trace units are `lru` with a nonlinear layer behind it. DSS is `s4d` but
-for a normalisation over the length of a sequence, which no step knows.
+express as much, and recurrent trace units are `lru` with a nonlinear layer behind it. A **Tree-LSTM**, of
+either kind, is `lstm` on a sequence, where every node has one child.
 
 Some cannot be said as the equations of a step:
 
-- **Tree-LSTM** and **Grid LSTM** are no chains: a step would read the states of several others.
-- **Recurrent independent mechanisms** choose the k best of their modules; the language has a maximum, but no
-  choice of k.
+- **Trees** are no chains: a step of a Tree-LSTM on a tree would read the states of several others. So would
+  one of a **Grid LSTM** on a picture; `grid-lstm` is the one of time and depth.
 - **LSTM with batch normalisation** needs the mean over the sequences of a batch at a step. Rows of a batch do
   not know each other here, so that one sequence has the same result in any batch. `layer-norm(lstm)` is the
   nearest one.
-- **Differentiable neural computer**: it sorts its rows by how much they are used, and there is no sorting.
-  `ntm` has the memory without allocation.
 - **Titans with a deep memory** trains a network inside a step. `titans` and `ttt` have a matrix for it, whose
   gradient is written out.
 """

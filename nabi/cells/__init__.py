@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from nabi.cells._associative import ABC, NRU, SHM, FastWeights, MesaNet
     from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
     from nabi.cells._clockwork import ClockworkRNN
+    from nabi.cells._computer import DNC
     from nabi.cells._convolutional import ConvGRU, ConvLSTM, MapCell, PredRNN
-    from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
+    from nabi.cells._deep import RHN, GridLSTM, MogrifierLSTM, NASCell
     from nabi.cells._delayed import MIST, NARX, TauGRU
     from nabi.cells._delta import (
         KDA,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
         MatrixLSTM,
         RetNet,
     )
+    from nabi.cells._modules import RIM
     from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
     from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
     from nabi.cells._onnx_body import OnnxBody
@@ -94,7 +96,7 @@ if TYPE_CHECKING:
     from nabi.cells._simple import IndRNN, SimpleRNN
     from nabi.cells._spiking import ALIF, LIF, SynapticLIF
     from nabi.cells._stack import StackRNN
-    from nabi.cells._state_space import S4D, Longhorn, Mamba, Mamba3
+    from nabi.cells._state_space import DSS, S4D, Longhorn, Mamba, Mamba3
     from nabi.cells._structured import (
         GORU,
         RUM,
@@ -133,13 +135,15 @@ else:
             "nabi.cells._unitary": ["EUNN", "NNRNN", "SVDRNN", "URNN", "RotRNN"],
             "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
             "nabi.cells._clockwork": ["ClockworkRNN"],
+            "nabi.cells._computer": ["DNC"],
             "nabi.cells._convolutional": ["ConvGRU", "ConvLSTM", "MapCell", "PredRNN"],
             "nabi.cells._fast_learners": ["FFM", "GSA", "TTT", "DeltaProduct", "GateLoop", "Titans"],
             "nabi.cells._liquid": ["LTC"],
             "nabi.cells._mass": ["MCLSTM"],
+            "nabi.cells._modules": ["RIM"],
             "nabi.cells._stack": ["StackRNN"],
-            "nabi.cells._state_space": ["S4D", "Longhorn", "Mamba", "Mamba3"],
-            "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
+            "nabi.cells._state_space": ["DSS", "S4D", "Longhorn", "Mamba", "Mamba3"],
+            "nabi.cells._deep": ["RHN", "GridLSTM", "MogrifierLSTM", "NASCell"],
             "nabi.cells._delayed": ["MIST", "NARX", "TauGRU"],
             "nabi.cells._delta": [
                 "KDA",
@@ -282,7 +286,9 @@ __all__ = [
     "CFN",
     "CTGRU",
     "CTRNN",
+    "DNC",
     "DSGU",
+    "DSS",
     "EALSTM",
     "EUNN",
     "FFM",
@@ -334,6 +340,7 @@ __all__ = [
     "RAN",
     "RGLRU",
     "RHN",
+    "RIM",
     "RUM",
     "RWKV4",
     "RWKV5",
@@ -381,6 +388,7 @@ __all__ = [
     "GatedAntisymmetricRNN",
     "GatedDeltaNet",
     "GatedDeltaNet2",
+    "GridLSTM",
     "HiPPO",
     "Highway",
     "HighwayLSTM",

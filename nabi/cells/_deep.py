@@ -8,7 +8,7 @@ from nabi.cells._lstm import LSTM
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation, relu, sigmoid, tanh
 
-__all__ = ["RHN", "MogrifierLSTM", "NASCell"]
+__all__ = ["RHN", "GridLSTM", "MogrifierLSTM", "NASCell"]
 
 
 class RHN(Cell):
@@ -95,3 +95,50 @@ class NASCell(Cell):
         u8 = sigmoid(self.affine("8", x, h))
         c_t = tanh(tanh(u1 * u2) + c) * tanh(u3 + u4)
         return tanh(c_t * tanh(tanh(u5 * u6) + sigmoid(u7 + u8))), c_t
+
+
+class GridLSTM(Cell):
+    """Grid LSTM of two dimensions, time and depth (Kalchbrenner, Danihelka and Graves 2016).
+
+    Good for deep networks on sequences: a memory runs upwards through the layers as one runs through time.
+    In every layer, an LSTM along time and one along depth read both hidden vectors, that of the step before
+    and that of the layer below; the one along depth reads the new one of time, as in TensorFlow. The input,
+    by two matrices, is the hidden vector and the memory that enter the first layer. The output is the hidden
+    vector that leaves the last one.
+
+    Args:
+        layers: how many, at least 1; 2 by default.
+        tied: whether all layers have the same weights; False by default.
+    """
+
+    layers: int = dataclasses.field(default=2, kw_only=True)
+    tied: bool = dataclasses.field(default=False, kw_only=True)
+
+    output: ClassVar[str] = "y"
+
+    def __post_init__(self) -> None:
+        self._keep("layers", _checks.whole("layers", self.layers))
+        self._keep("tied", _checks.flag("tied", self.tied))
+        self._keep("states", tuple(f"{one}{layer}" for layer in range(1, self.layers + 1) for one in "hm"))
+        super().__post_init__()
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """u and v rise through the layers; h and m, of a layer, go on in time."""
+        u, v, h, m = [self.linear("h", "x", x)], [self.linear("m", "x", x)], [], []
+        for layer in range(self.layers):
+            number = "" if self.tied else str(layer + 1)
+            new = self.lstm(f"t{number}", u[-1], states[2 * layer], states[2 * layer + 1])
+            h.append(new[0])
+            m.append(new[1])
+            risen = self.lstm(f"d{number}", u[-1], h[-1], v[-1])
+            u.append(risen[0])
+            v.append(risen[1])
+        return u[-1], *(one for pair in zip(h, m, strict=True) for one in pair)
+
+    def lstm(self, along: str, u: Node, h: Node, memory: Node) -> tuple[Node, Node]:
+        """Return `tanh(o ∘ m)` and the new memory m of an LSTM that reads two hidden vectors."""
+        start = {"b": 1.0} if self.use_bias else {}
+        f = sigmoid(self.affine(f"{along}f", d=u, h=h, init=start))
+        i, o = (sigmoid(self.affine(f"{along}{gate}", d=u, h=h)) for gate in "io")
+        new = f * memory + i * tanh(self.affine(f"{along}c", d=u, h=h))
+        return tanh(o * new), new

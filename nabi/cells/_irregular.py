@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import reduce
 from typing import Any, ClassVar
 
 from nabi import _checks
@@ -9,18 +10,15 @@ from nabi.errors import ArgumentError, CellError
 from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import (
     exp,
-    flat,
     floor,
     log,
+    maximum,
     relu,
     select,
     sigmoid,
-    softmax,
     softplus,
-    split,
+    stop_gradient,
     tanh,
-    total,
-    vector,
 )
 
 _SOFTPLUS_1 = math.log(math.e - 1)
@@ -262,32 +260,32 @@ class CTGRU(Cell):
     scales: int = dataclasses.field(default=5, kw_only=True)
 
     output: ClassVar[str] = "h"
-    states: ClassVar[tuple[str, ...]] = ("m",)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         self._keep("scales", _checks.whole("scales", self.scales, 2))
+        self._keep("states", tuple(f"m{one}" for one in range(1, self.scales + 1)))
+        super().__post_init__()
 
-    def state_shape(self, name: str) -> tuple[int, ...]:
-        """Return scales × units for the traces."""
-        return (self.scales, self.units) if name == "m" else ()
+    def nearness(self, scale: Node) -> list[Node]:
+        """Return how near the logarithm of each trace's constant is, as minus the square of the distance."""
+        logs = [0.5 * math.log(10.0) * one for one in range(self.scales)]
+        return [-((scale - log) ** 2) if log else -(scale**2) for log in logs]
 
-    def chosen(self, scale: Node) -> Node:
-        """Return shares of the traces, the larger the nearer the logarithms of their constants are."""
-        logs = vector(*[0.5 * math.log(10.0) * one for one in range(self.scales)])
-        distance = split(scale, 1, self.units) - split(logs, self.scales, 1)
-        return softmax(-distance * distance, 0)
-
-    def step(self, x: Node, m: Node, *, delta: Any = 1.0) -> Any:
-        """Let the traces fade, read from them, and store what is new in them."""
-        speeds = split(vector(*[10 ** (-one / 2) for one in range(self.scales)]), self.scales, 1)
-        m = m * exp(-delta * speeds)
-        h = total(m, 0)
-        read = total(self.chosen(self.affine("r", x, h=h)) * m, 0)
-        q = tanh(self.affine("q", x, h=read))
-        share = self.chosen(self.affine("s", x, h=h))
-        m_t = (1 - share) * m + share * split(q, 1, self.units)
-        return flat(total(m_t, 0)), m_t
+    def step(self, x: Node, *states: Node, delta: Any = 1.0) -> Any:
+        """Traces fade to f; r and s are by how much each is read and stored into, in shares of their sums."""
+        f = [m * exp(-delta * 10 ** (-one / 2)) for one, m in enumerate(states)]
+        before = sum(f[1:], f[0])
+        near_r = self.nearness(self.affine("r", x, h=before))
+        most_r = stop_gradient(reduce(maximum, near_r))
+        r = [exp(one - most_r) for one in near_r]
+        read = [share * trace for share, trace in zip(r, f, strict=True)]
+        q = tanh(self.affine("q", x, h=sum(read[1:], read[0]) / sum(r[1:], r[0])))
+        near_s = self.nearness(self.affine("s", x, h=before))
+        most_s = stop_gradient(reduce(maximum, near_s))
+        s = [exp(one - most_s) for one in near_s]
+        stored = sum(s[1:], s[0])
+        m = [trace + share / stored * (q - trace) for share, trace in zip(s, f, strict=True)]
+        return sum(m[1:], m[0]), *m
 
 
 class _Flowing(Cell):

@@ -125,14 +125,16 @@ _FAMILIES: dict[str, Family] = {
         },
     ),
     "deep": Family(
-        "Several layers within a step",
+        "Several layers or modules within a step",
         {
             "rhn": "RHN",
             "mogrifier-lstm": "MogrifierLSTM",
             "nas": "NASCell",
+            "grid-lstm": "GridLSTM",
             "nested-lstm": "NestedLSTM",
             "fs-rnn": "FSRNN",
             "hyper-lstm": "HyperLSTM",
+            "rim": "RIM",
         },
     ),
     "matrix": Family(
@@ -170,6 +172,7 @@ _FAMILIES: dict[str, Family] = {
         "State space models, and other traces that decay and turn",
         {
             "s4d": "S4D",
+            "dss": "DSS",
             "mamba": "Mamba",
             "mamba-3": "Mamba3",
             "longhorn": "Longhorn",
@@ -244,6 +247,7 @@ _FAMILIES: dict[str, Family] = {
             "pred-rnn": "PredRNN",
             "stack-rnn": "StackRNN",
             "ntm": "NTM",
+            "dnc": "DNC",
             "nru": "NRU",
         },
     ),
@@ -320,7 +324,7 @@ def names(family: str | None = None) -> Sequence[str]:
 
     Example:
         >>> names("deep")
-        ['rhn', 'mogrifier-lstm', 'nas', 'nested-lstm', 'fs-rnn', 'hyper-lstm']
+        ['rhn', 'mogrifier-lstm', 'nas', 'grid-lstm', 'nested-lstm', 'fs-rnn', 'hyper-lstm', 'rim']
     """
     if family is None:
         return list(_CELLS)
@@ -334,6 +338,6 @@ def families() -> dict[str, str]:
 
     Example:
         >>> families()["deep"]
-        'Several layers within a step'
+        'Several layers or modules within a step'
     """
     return {name: family.title for name, family in _FAMILIES.items()}

@@ -1,6 +1,7 @@
 """State space models in the form of a step: every channel has a small linear system of its own."""
 
 import dataclasses
+from functools import lru_cache
 from math import log, pi
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ from nabi.ir.functions import (
     total,
 )
 
-__all__ = ["S4D", "Longhorn", "Mamba", "Mamba3"]
+__all__ = ["DSS", "S4D", "Longhorn", "Mamba", "Mamba3"]
 
 
 class S4D(MatrixCell):
@@ -78,6 +79,68 @@ class S4D(MatrixCell):
         start = initial.Normal(0, 0.5**0.5)
         y = 2 * total(self.modes("C_re", start) * re_t - self.modes("C_im", start) * im_t, 1)
         return flat(y) + self.diagonal("y", "x", u, init=initial.Normal()), re_t, im_t
+
+
+class DSS(S4D):
+    """Diagonal state spaces, in their step form (Gupta, Gu and Berant 2022).
+
+    Good for long range; a nonlinear layer belongs behind it. Eigenvalues are shared by all channels, which
+    differ in their time steps and in what they read. The real parts start at -1/2 and stay negative, the
+    imaginary ones start at those of the antisymmetric part of HiPPO's matrix. An input of another width than
+    the units is multiplied by a matrix first.
+
+    Args:
+        keys: modes of a channel; as many as units by default, 64 in the paper.
+        length: steps of a sequence, over which the exponentials of a mode are normalised to a sum of 1, the
+            paper's softmax; None, the default, for the exponentials themselves, its DSS-EXP. A longer
+            sequence goes on with the same weights.
+        smallest_step, largest_step: of the time steps at the start, positive; 0.001 and 0.1 by default.
+    """
+
+    length: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length is not None:
+            self._keep("length", _checks.whole("length", self.length, otherwise=" or None"))
+
+    def step(self, x: Node, re: Node, im: Node) -> Any:
+        """`s_t = e^{ΔΛ} s_{t-1} + x_t`; the output is `Re(W (e^{ΔΛ} - 1) / Λ s_t) + D x_t`."""
+        steps = initial.Uniform(log(self.smallest_step), log(self.largest_step))
+        delta = exp(split(self.parameter("log_step", init=steps), 1, 1, self.units))
+        decay = -exp(split(self.parameter("log_A", self.rows, init=log(0.5)), 1, self.rows, 1)) * delta
+        angle = split(self.parameter("A_im", self.rows, init=_hippo(self.rows)), 1, self.rows, 1) * delta
+        bar_re, bar_im = exp(decay) * cos(angle), exp(decay) * sin(angle)
+        # (e^{ΔΛ} - 1) / Λ, multiplied by the conjugate of ΔΛ above and below.
+        size = decay**2 + angle**2
+        in_re = delta * ((bar_re - 1) * decay + bar_im * angle) / size
+        in_im = delta * (bar_im * decay - (bar_re - 1) * angle) / size
+        if self.length is not None:
+            far = exp(self.length * decay)
+            sum_re, sum_im = far * cos(self.length * angle) - 1, far * sin(self.length * angle)
+            least = sum_re**2 + sum_im**2 + 1e-12
+            in_re, in_im = (
+                (in_re * sum_re + in_im * sum_im) / least,
+                (in_im * sum_re - in_re * sum_im) / least,
+            )
+        u = as_wide(self, "s", x)
+        re_t = bar_re * re - bar_im * im + split(u, 1, 1, self.units)
+        im_t = bar_im * re + bar_re * im
+        W = {part: self.modes(f"W_{part}", initial.Normal()) for part in ("re", "im")}
+        out_re, out_im = W["re"] * in_re - W["im"] * in_im, W["re"] * in_im + W["im"] * in_re
+        y = total(out_re * re_t - out_im * im_t, 1)
+        return flat(y) + self.diagonal("y", "x", u, init=initial.Normal()), re_t, im_t
+
+
+@lru_cache(maxsize=16)
+def _hippo(modes: int) -> initial.Values:
+    """Return the positive eigenvalues, over i, of the antisymmetric part of HiPPO's matrix, largest first."""
+    import torch
+
+    weights = (2 * torch.arange(2 * modes, dtype=torch.float64) + 1).sqrt()
+    below = torch.outer(weights, weights).tril(-1) / 2
+    values = torch.linalg.eigvalsh(torch.complex(torch.zeros_like(below), below.T - below))
+    return initial.Values(values.flip(0)[:modes].tolist())
 
 
 class Mamba(MatrixCell):

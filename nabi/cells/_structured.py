@@ -7,7 +7,20 @@ from typing import Any
 
 from nabi import _checks
 from nabi.ir import Cell, Node, derived, initial
-from nabi.ir.functions import absolute, activation, maximum, relu, select, sigmoid, sqrt, tanh, total
+from nabi.ir.functions import (
+    absolute,
+    activation,
+    flat,
+    maximum,
+    outer,
+    relu,
+    select,
+    sigmoid,
+    split,
+    sqrt,
+    tanh,
+    total,
+)
 
 __all__ = [
     "GORU",
@@ -204,11 +217,37 @@ class GORU(Cell):
 class RUM(Cell):
     """Rotational unit of memory: the state turns in the plane of two vectors (Dangovski et al. 2019).
 
-    Good for recall and copying. The rotation takes the embedded input towards a target, and has no weights;
-    it is made anew at every step (the paper's λ = 0).
+    Good for recall and copying. The rotation takes the embedded input towards a target, and has no weights.
+
+    Args:
+        associative: whether rotations add up, in a matrix `R` of units × units that starts as the identity
+            (the paper's λ = 1); by default the rotation is made anew at every step (λ = 0).
+        length: η, the length that the state is given after every step, positive; None, the default, leaves
+            it as it is.
     """
 
-    def step(self, x: Node, h: Node) -> Any:
+    associative: bool = dataclasses.field(default=False, kw_only=True)
+    length: float | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._keep("associative", _checks.flag("associative", self.associative))
+        if self.length is not None:
+            self._keep("length", _checks.real("length", self.length, above=0, otherwise=" or None"))
+        self._keep("states", ("h", "R") if self.associative else ("h",))
+        super().__post_init__()
+
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return units × units for R, as one head."""
+        return (1, self.units, self.units) if name == "R" else ()
+
+    def initial_state(self, name: str) -> Any:
+        """Return no rotation for R."""
+        if name != "R":
+            return 0.0
+        n = self.units
+        return initial.Values(tuple(float(row == column) for row in range(n) for column in range(n)))
+
+    def step(self, x: Node, h: Node, *R: Node) -> Any:
         """e is the embedded input, q the target; u is the share of the old state."""
         e_t = self.affine("e", x)
         q_t = self.affine("q", x, h)
@@ -221,10 +260,24 @@ class RUM(Cell):
         b = across / rest
         length = sqrt(maximum(along * along + rest * rest, 1e-12))
         cosine, sine = along / length, rest / length
-        on_a, on_b = total(a * h), total(b * h)
-        turned = h + ((cosine - 1) * on_a - sine * on_b) * a + (sine * on_a + (cosine - 1) * on_b) * b
+        if self.associative:
+            # R times the rotation, which is I + a ⊗ (cos - 1, -sin) + b ⊗ (sin, cos - 1) in the basis.
+            on_a, on_b = (cosine - 1) * a - sine * b, sine * a + (cosine - 1) * b
+            R_t = R[0] + self.moved(R[0], a, on_a) + self.moved(R[0], b, on_b)
+            turned = flat(total(R_t * split(h, 1, 1, self.units), -1))
+        else:
+            on_a, on_b = total(a * h), total(b * h)
+            turned = h + ((cosine - 1) * on_a - sine * on_b) * a + (sine * on_a + (cosine - 1) * on_b) * b
         n_t = relu(e_t + turned)
-        return u_t * h + (1 - u_t) * n_t
+        h_t = new = u_t * h + (1 - u_t) * n_t
+        if self.length is not None:
+            h_t = self.length * new / sqrt(maximum(total(new * new), 1e-12))
+        return (h_t, R_t) if self.associative else h_t
+
+    def moved(self, R: Node, a: Node, by: Node) -> Node:
+        """Return `R a ⊗ by`."""
+        n = self.units
+        return outer(total(R * split(a, 1, 1, n), -1), split(by, 1, n))
 
 
 class HouseholderRNN(Cell):

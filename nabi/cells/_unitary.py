@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from nabi import _checks
 from nabi.cells._structured import HouseholderRNN, all_angles, modrelu
 from nabi.ir import Cell, Node, derived, initial
+from nabi.ir.derived import skew_exponential
 from nabi.ir.functions import activation, exp, flat, relu, sigmoid, split, sqrt, total
 
 __all__ = ["EUNN", "NNRNN", "SVDRNN", "URNN", "RotRNN"]
@@ -18,9 +19,7 @@ __all__ = ["EUNN", "NNRNN", "SVDRNN", "URNN", "RotRNN"]
 
 def rotations(v: Any, theta: Any) -> Any:
     """Return `P Θ Pᵀ` with `P = exp(V - Vᵀ)`: Θ turns pairs of units, and an odd last one stays."""
-    import torch
-
-    p, pairs = torch.linalg.matrix_exp(v - v.T), len(v) // 2
+    p, pairs = skew_exponential(v), len(v) // 2
     one, two, rest = p[:, 0 : 2 * pairs : 2], p[:, 1 : 2 * pairs : 2], p[:, 2 * pairs :]
     c, s = theta[:pairs].cos(), theta[:pairs].sin()
     return (one * c + two * s) @ one.T + (two * c - one * s) @ two.T + rest @ rest.T
@@ -30,7 +29,7 @@ def schur(v: Any, theta: Any, gamma: Any, t: Any) -> Any:
     """Return `P (γ Θ + T) Pᵀ`, T being what of it lies above the blocks of Θ."""
     import torch
 
-    p, pairs = torch.linalg.matrix_exp(v - v.T), len(v) // 2
+    p, pairs = skew_exponential(v), len(v) // 2
     one, two, rest = p[:, 0 : 2 * pairs : 2], p[:, 1 : 2 * pairs : 2], p[:, 2 * pairs :]
     c, s = gamma[:pairs] * theta[:pairs].cos(), gamma[:pairs] * theta[:pairs].sin()
     turned = (one * c + two * s) @ one.T + (two * c - one * s) @ two.T + rest @ rest.T

@@ -43,6 +43,7 @@ __all__ = [
     "Source",
     "SpectralRadius",
     "from_config",
+    "skew_exponential",
     "to_config",
 ]
 
@@ -138,6 +139,27 @@ class Antisymmetric(Derived):
         return f"{skew} - {self.damping:g} I" if not is_latex else rf"{skew} - {self.damping:g} \, I"
 
 
+def skew_exponential(v: Any) -> Any:
+    """Return the matrix exponential of `V - Vᵀ`, which is orthogonal, for functions of `Computed`.
+
+    As `torch.linalg.matrix_exp(v - v.mT)`, with a derivative that takes less time on a CPU and is more exact:
+    from the eigenvalues, which this matrix has on a line (Daleckii and Krein 1965). It can be differentiated
+    any number of times, and by `torch.func`.
+
+    Args:
+        v: a square matrix, or several, `(..., n, n)`, of float32 or float64.
+
+    >>> import torch
+    >>> from nabi.ir import derived
+    >>> derived.skew_exponential(torch.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    from nabi.ir._skew_exponential import exponential
+
+    return exponential(v - v.mT)
+
+
 @dataclasses.dataclass(frozen=True)
 class Exponential(Derived):
     """The matrix exponential of `V - Vᵀ`, an orthogonal matrix (Lezcano-Casado, Martínez-Rubio 2019)."""
@@ -149,10 +171,7 @@ class Exponential(Derived):
 
     def compute(self, *tensors: Any, mask: Any = None) -> Any:
         """Compute it."""
-        import torch
-
-        (v,) = tensors
-        return torch.linalg.matrix_exp(v - v.T)
+        return skew_exponential(tensors[0])
 
     def formula(self, names: Sequence[str], *, is_latex: bool = False) -> str:
         """Return its equation."""

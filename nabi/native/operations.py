@@ -8,7 +8,7 @@ from llvmlite import ir
 from nabi.native._code import _math
 from nabi.native.vectors import Vectors
 
-__all__ = ["apply", "renders"]
+__all__ = ["apply", "apply_parts", "renders"]
 
 
 def renders(name: str) -> bool:
@@ -34,6 +34,33 @@ def apply(v: Vectors, name: str, *values: Any) -> Any:
         KeyError: for a name that `renders` does not know.
     """
     return _RENDERED[name](v, *values)
+
+
+def apply_parts(v: Vectors, write: Callable[..., Any], name: str, *values: Any) -> Any:
+    """Write one elementwise operation whose longer parts are written by `write(v, name, *values)`.
+
+    The result has the same bits as that of `apply`. Beside operations, a part may be "wave", the sine of
+    its first argument and so many quarters of a turn as its second one says, which are integers.
+
+    Args:
+        v: writes the instructions.
+        write: writes the parts.
+        name: an operation for which `renders` is true.
+        values: its arguments.
+    """
+    match name:
+        case "silu":
+            return v.mul(values[0], write(v, "sigmoid", *values))
+        case "softplus":
+            return _math.softplus(v, values[0], exp=lambda v, x: write(v, "exp", x))
+        case "erf":
+            return _math.erf(v, values[0], exp=lambda v, x: write(v, "exp", x))
+        case "sin" | "cos":
+            return write(v, "wave", *values, v.integer_constant(int(name == "cos")))
+        case "wave":
+            return _math.wave(v, *values)
+        case _:
+            return apply(v, name, *values)
 
 
 def _extreme(sign: str) -> Callable[[Vectors, Any, Any], Any]:

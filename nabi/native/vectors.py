@@ -76,10 +76,21 @@ class Vectors:
         dtype: `"float32"` or `"float64"`.
         lanes: elements of a vector, a power of two.
         arithmetic: what the processor computes with instructions of its own (`Machine.arithmetic`).
+        inside: whether every address lies inside the memory that its pointer belongs to, which lets
+            constants become part of instructions.
     """
 
-    def __init__(self, builder: ir.IRBuilder, dtype: str, lanes: int, arithmetic: Arithmetic = FULL) -> None:
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        dtype: str,
+        lanes: int,
+        arithmetic: Arithmetic = FULL,
+        *,
+        inside: bool = False,
+    ) -> None:
         self.builder = builder
+        self.inside = inside
         self.arithmetic = arithmetic
         self.dtype = dtype
         self.lanes = lanes
@@ -189,7 +200,7 @@ class Vectors:
     def address(self, pointer: Any, at: Any) -> Any:
         """Return the address of an element."""
         at = index(at) if isinstance(at, int) else at
-        return self.builder.gep(pointer, [at], source_etype=self.element)
+        return self.builder.gep(pointer, [at], inbounds=self.inside, source_etype=self.element)
 
     def load(self, pointer: Any, at: Any = 0, mask: Any = None) -> Any:
         """Load a vector; with a mask, only its lanes, and zeros in the others."""

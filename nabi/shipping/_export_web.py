@@ -75,6 +75,8 @@ def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
         return "나비야", song_page
     if continues_curves(model):
         return "Curves", curve_page
+    if isinstance(model, models.Sequential | models.Functional) and model.input_shape is None:
+        raise ArgumentError(f"model: {model.name} has no input shape yet; build or fit it first")
     known = ", ".join(kind.__name__ for kind in pages)
     raise ArgumentError(
         f"model: expected a kind that has a page ({known}, the model of the recipe song, or a model that "

@@ -464,6 +464,7 @@ sys.stdout.buffer.write(np.asarray(keras.ops.convert_to_numpy(layer(x)), dtype="
 """
 
 
+@pytest.mark.rotates(days=4)
 def test_irnn_is_keras_simple_network_with_an_identity(in_keras: Callable[..., bytes]) -> None:
     x = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(6))
     expected = torch.frombuffer(bytearray(in_keras(KERAS, x.numpy().tobytes())), dtype=torch.float32)

@@ -25,7 +25,7 @@ TWINS = {name: twin for family in FAMILIES for name, twin in family.TWINS.items(
 ELSEWHERE = {
     *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"), *cells.names("state-space"),
     *cells.names("irregular"), *cells.names("maps"), "on-lstm", "mc-lstm",
-    "nested-lstm", "fs-rnn", "hyper-lstm", "quaternion-lstm",
+    "nested-lstm", "fs-rnn", "hyper-lstm", "quaternion-lstm", "grid-lstm", "rim",
 }  # fmt: skip
 """Cells whose equations are typed a second time in files of their own."""
 INPUTS, BATCH = 3, 4

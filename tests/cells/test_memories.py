@@ -16,7 +16,7 @@ from nabi.scan import scan
 
 from .sampling import cells_of_today
 from .test_matrix import module, norm, outer, read, sigma, silu, softplus, unit
-from .twins import memories
+from .twins import machines, memories
 
 Array = np.ndarray
 Weights = dict[str, Array]
@@ -278,6 +278,7 @@ CASES: list[tuple[str, Cell, Callable[..., tuple[Array, ...]], int]] = [
     ("conv-gru", cells.ConvGRU(6, size=(3,)), conv_gru, 3 * 2 * (2 + 2) * 3 + 6),
     ("pred-rnn", cells.PredRNN(6, size=(3,)), pred_rnn, 6 * 24 + 2 * 24 + 8 + 14),
     *memories.CASES,
+    *machines.CASES,
 ]  # fmt: skip
 
 
@@ -299,8 +300,9 @@ def drawn(cell: Cell, seed: int = 1) -> tuple[Any, ...]:
         family, rows = program.family_of(parameter.name)
         named[parameter.name] = families[family][rows].numpy()
     drawn_states = {name: normal(BATCH, width) for name, width in widths(program)}
-    # The weights of rows are positive and add up to one.
-    states = [value.softmax(-1) if name in ("p", "w") else value for name, value in drawn_states.items()]
+    # The weights of rows are positive and add up to one, and so is how much they are used.
+    of_rows = ("p", "w", "u", "g")
+    states = [value.softmax(-1) if name in of_rows else value for name, value in drawn_states.items()]
     extra = {one.name: normal(BATCH, STEPS).exp() for one in program.inputs[1:]}
     return program, families, named, normal(BATCH, STEPS, INPUTS), states, extra
 
@@ -480,6 +482,12 @@ def test_mesa_layer_beside_fla() -> None:
         (lambda: cells.HouseholderRNN(6, reflections=7), "reflections: expected"),
         (lambda: cells.LTC(6, substeps=0), "substeps: expected"),
         (lambda: cells.S4D(6, largest_step=1e-4), "largest_step: expected"),
+        (lambda: cells.DSS(6, length=0), "length: expected .* or None, got 0"),
+        (lambda: cells.DNC(6, rows=1), "rows: expected a whole number of at least 2, got 1"),
+        (lambda: cells.RIM(6, modules=4), "modules: expected a divisor of 6 units, got 4"),
+        (lambda: cells.RIM(6, modules=3, active=4), "active: expected at most 3 modules, got 4"),
+        (lambda: cells.GridLSTM(6, layers=0), "layers: expected"),
+        (lambda: cells.RUM(6, length=-1), "length: expected a number above 0 or None, got -1"),
     ],
 )
 def test_settings_are_checked(make: Callable[[], Cell], message: str) -> None:
@@ -500,6 +508,14 @@ def test_starts() -> None:
     modes = start(cells.S4D(2, keys=3))
     torch.testing.assert_close(modes["A_im"].reshape(3, 2)[:, 0], torch.pi * torch.arange(3.0))
     assert float(modes["log_A"].exp().mean()) == pytest.approx(0.5)
+    shared = start(cells.DSS(2, keys=3))
+    below = np.tril(np.sqrt(np.outer(np.arange(6) * 2 + 1, np.arange(6) * 2 + 1)), -1)
+    turns = np.sort(np.linalg.eigvals((below - below.T) / 2).imag)[:2:-1]
+    np.testing.assert_allclose(shared["A_im"].numpy(), turns, rtol=1e-6)
+    assert cells.RUM(3, associative=True).program(INPUTS).state_names == ("h", "R")
+    _, state = nabi.nn.RNN(cells.RUM(3, associative=True), INPUTS)(torch.zeros(1, 0, INPUTS))
+    torch.testing.assert_close(state.R.reshape(3, 3), torch.eye(3))
+    assert sum(float(value) for value in start(cells.GridLSTM(2, tied=True))["b"] == 1.0) == 4
     speeds = start(cells.Mamba(2, keys=3))["log_A"].exp().reshape(3, 2)
     torch.testing.assert_close(speeds[:, 1], torch.tensor([1.0, 2.0, 3.0]))
     liquid = start(cells.LTC(30))

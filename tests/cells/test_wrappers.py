@@ -181,6 +181,7 @@ WRAPPED = [
 ]  # fmt: skip
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("cell", WRAPPED, ids=lambda cell: str(cell)[:34])
 def test_gradients_are_those_of_numeric_differentiation(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     if cell not in WRAPPED[:2]:

@@ -58,7 +58,7 @@ def test_the_assembly_is_that_of_the_machine(nabi, machine, direction):
 
 
 # What the heads of these share, or what they read beside the input, is left to torch.
-WITHOUT_NATIVE_CODE = {"ct-gru", "fast-weights", "ltc", "mc-lstm", "nru", "ntm", "stack-rnn", "u-rnn"}
+WITHOUT_NATIVE_CODE = {"dnc", "fast-weights", "ltc", "mc-lstm", "nru", "ntm", "stack-rnn", "u-rnn"}
 
 
 @pytest.mark.rotates(days=3)

@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from nabi.native import NativeError
 from nabi.native._code._compiler import emit_object
@@ -130,7 +130,7 @@ def test_functions_read_their_data_and_use_their_stack(name: str) -> None:
 
 
 @given(stack=st.integers(0, 300_000), room=st.integers(0, 300_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_memory_has_the_stack_the_data_and_the_room(stack: int, room: int) -> None:
     module = Running(linked(stack=stack, room=room))
     assert module("address") >= max(stack, 1024)
@@ -208,7 +208,7 @@ IMAGE = emit_object(PROGRAM, WEB_ASSEMBLY["wasm"])
 
 
 @given(at=st.integers(0, len(IMAGE) - 1), byte=st.integers(0, 255), cut=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_damaged_files_are_errors_or_modules(at: int, byte: int, cut: bool) -> None:
     damaged = IMAGE[:at] if cut else IMAGE[:at] + bytes([byte]) + IMAGE[at + 1 :]
     try:
@@ -216,6 +216,39 @@ def test_damaged_files_are_errors_or_modules(at: int, byte: int, cut: bool) -> N
     except NativeError:
         return
     assert made.startswith(b"\0asm")
+
+
+LANES = st.integers(0, 2**32 - 1)
+
+
+@given(
+    floats=st.lists(st.one_of(LANES.map(lambda one: [one] * 4), st.lists(LANES, min_size=4, max_size=4)),
+                    min_size=1, max_size=4),
+    doubles=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=2),
+)  # fmt: skip
+@example(floats=[[0x80000000] * 4, [0x7F800001] * 4, [0xFFFFFFFF] * 4], doubles=[0x7FF0000000000001, 2**63])
+@settings(max_examples=20, deadline=None)
+def test_constant_vectors_in_fewer_bytes_have_the_same_bits(
+    floats: list[list[int]], doubles: list[int]
+) -> None:
+    rows = [(4, "i32", row) for row in floats] + [(2, "i64", [one, one]) for one in doubles]
+    stores = [
+        f"%p{at} = getelementptr i8, ptr %to, i32 {16 * at}\n"
+        f"store <{lanes} x {kind}> <{', '.join(f'{kind} {one}' for one in row)}>, ptr %p{at}, align 4"
+        for at, (lanes, kind, row) in enumerate(rows)
+    ]
+    lines = "\n".join(stores)
+    image = emit_object(f"define void @write(ptr %to) {{\n{lines}\nret void }}", WEB_ASSEMBLY["wasm"])
+    expected = b"".join(np.array(row, "<u4" if kind == "i32" else "<u8").tobytes() for _, kind, row in rows)
+    sizes = []
+    for short in (False, True):
+        made = link_web_assembly(image, {"write": "write"}, short=short)
+        module = Running(made)
+        module("write", module.heap_base)
+        assert module.read(module.heap_base, len(expected)) == expected
+        sizes.append(len(made))
+    is_equal = any(len(set(row)) == 1 for row in floats)
+    assert sizes[1] < sizes[0] if is_equal else sizes[1] <= sizes[0]
 
 
 @pytest.mark.parametrize("lanes", [1, 4])

@@ -10,7 +10,7 @@ import pytest
 
 import nabi
 from nabi import layers, shipping
-from nabi.errors import ArgumentError, OutputError, UnknownNameError
+from nabi.errors import ArgumentError, OutputError
 from nabi.native import section_sizes, undefined_symbols
 
 from ..cells.sampling import make
@@ -121,12 +121,6 @@ def test_every_target(tmp_path: Path, target: str) -> None:
 
 def test_what_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     model, place = gate(), tmp_path / "out"
-    with pytest.raises(UnknownNameError, match="target: 'cortex-m1' is not known"):
-        shipping.write_object(model, place, target="cortex-m1")
-    with pytest.raises(ArgumentError, match=r"cpu: expected one of x86-64-v3, .* for x86-64, got 'pentium'"):
-        shipping.write_object(model, place, cpu="pentium")
-    with pytest.raises(ArgumentError, match="reads from the last step to the first"):
-        shipping.write_object(sequential(layers.GRU(3, go_backwards=True)), place)
     with pytest.raises(ArgumentError, match="name: expected letters, digits and _"):
         shipping.write_object(model, place, name="2-fast")
     with pytest.raises(ArgumentError, match="expected a Sequential or functional model, got int"):
@@ -136,10 +130,7 @@ def test_what_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "mine/gate.h").write_text("mine")
     with pytest.raises(OutputError, match=r"has a file gate\.h that nabi did not write"):
         shipping.write_object(model, tmp_path / "mine")
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="expected a folder, got a file"):
-        shipping.write_object(model, tmp_path / "file")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "mine"]
+    assert [one.name for one in tmp_path.iterdir()] == ["mine"]
     assert [one.name for one in (tmp_path / "mine").iterdir()] == ["gate.h"]
 
 

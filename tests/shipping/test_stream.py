@@ -180,6 +180,19 @@ def test_weights_that_are_no_numbers(bad: float) -> None:
     step_program(model)
 
 
+def test_a_state_that_begins_at_minus_infinity() -> None:
+    """The cell says so: it is the logarithm of nothing, and no weight."""
+    model = sequential(layers.RNN(cells.get("abc")(4, slots=3), return_sequences=True, name="rnn"))
+    stream = nabi.Stream(model)
+    x = inputs(model)
+    expected = outputs(model, x)
+    before = stream.state
+    assert np.isneginf(before["rnn/z"]).all()
+    assert agrees(stream.run(x), expected)
+    stream.state = before
+    assert agrees(stream.push(x[0]), expected[0])
+
+
 def test_bad_steps() -> None:
     stream = nabi.Stream(sequential(layers.LSTM(3)))
     with pytest.raises(ShapeError, match=r"x: expected the shape \(5,\), got \(4,\)"):

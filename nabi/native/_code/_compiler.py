@@ -39,17 +39,18 @@ class Library:
             raise NativeError(f"name: expected a function of the library ({known}), got {name!r}") from None
 
 
-def emit_object(module: object, machine: Machine, level: int | None = None) -> bytes:
+def emit_object(module: object, machine: Machine, level: int | None = None, *, passes: bool = False) -> bytes:
     """Compile a module to an object file.
 
     The code is position-independent: it addresses its constants relative to itself and other functions
-    through a table. LLVM's module passes are not run: on code that is already vectorized they cost more than
-    the code generator and gain nothing.
+    through a table.
 
     Args:
         module: an `llvmlite.ir.Module`, or its text.
         machine: the target machine, not necessarily this one.
         level: LLVM's optimization level; by default that of the environment.
+        passes: whether to run LLVM's passes on the module before. On code that is already vectorized they
+            cost more than the code generator and gain no time, but bytes.
 
     Returns:
         The object file in the machine's format: ELF, Mach-O or COFF.
@@ -58,7 +59,10 @@ def emit_object(module: object, machine: Machine, level: int | None = None) -> b
         NativeError: if LLVM rejects the module.
     """
     with LOCK, _parsed(module, machine) as parsed:
-        return bytes(_target(machine, level).emit_object(parsed))
+        target = _target(machine, level)
+        if passes:
+            _simplify(parsed, target)
+        return bytes(target.emit_object(parsed))
 
 
 def emit_assembly(module: object, machine: Machine, level: int | None = None) -> str:
@@ -153,6 +157,17 @@ def _parsed(module: object, machine: Machine) -> Iterator[Any]:
     finally:
         if parsed is not None:
             parsed.close()
+
+
+def _simplify(parsed: Any, target: Any) -> None:
+    """Run LLVM's passes on a module, without those that write code more than once."""
+    from llvmlite import binding
+
+    options = binding.create_pipeline_tuning_options(speed_level=2)
+    options.loop_unrolling = options.loop_interleaving = False
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = binding.create_pass_builder(target, options)
+    builder.getModulePassManager().run(parsed, builder)
 
 
 def effort() -> int:

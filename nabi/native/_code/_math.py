@@ -17,13 +17,17 @@ those with fused multiply-add. docs/native.md has the bounds of both.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nabi.native._code._coefficients import COEFFICIENTS
 from nabi.native.vectors import Vectors
 
-__all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh", "widened"]
+__all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh", "wave", "widened"]
+
+
+Exp = Callable[[Vectors, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -237,8 +241,11 @@ def log(v: Vectors, x: Any) -> Any:
     return v.select(v.compare("<", x, v.zero), v.constant(math.nan), value)
 
 
-def softplus(v: Vectors, x: Any) -> Any:
-    """Return log(1 + exp(x)), and x above 20, torch's threshold. Error: 2.4 and 2.4 ulp."""
+def softplus(v: Vectors, x: Any, exp: Exp = exp) -> Any:
+    """Return log(1 + exp(x)), and x above 20, torch's threshold. Error: 2.4 and 2.4 ulp.
+
+    `exp` writes its exponential function.
+    """
     small = exp(v, v.neg(v.call("llvm.fabs", x)))
     far = v.compare(">", small, v.constant(math.sqrt(2.0) - 1.0))
     half = v.mul(v.sub(small, v.constant(1.0)), v.constant(0.5))
@@ -247,10 +254,10 @@ def softplus(v: Vectors, x: Any) -> Any:
     return v.select(v.compare(">", x, v.constant(20.0)), x, value)
 
 
-def erf(v: Vectors, x: Any) -> Any:
+def erf(v: Vectors, x: Any, exp: Exp = exp) -> Any:
     """Return the error function: an odd polynomial up to 1, then 1 - exp(-x x) times a slow function.
 
-    Error: 2.4 and 1.7 ulp.
+    `exp` writes its exponential function. Error: 2.4 and 1.7 ulp.
     """
     rows = COEFFICIENTS[v.dtype]
     size = _at_most(v, v.call("llvm.fabs", x), rows.erf_end)
@@ -263,17 +270,17 @@ def erf(v: Vectors, x: Any) -> Any:
 
 
 def sin(v: Vectors, x: Any) -> Any:
-    """Return the sine; see `_wave` for the range."""
-    return _wave(v, x, 0)
+    """Return the sine; see `wave` for the range."""
+    return wave(v, x, v.integer_constant(0))
 
 
 def cos(v: Vectors, x: Any) -> Any:
-    """Return the cosine; see `_wave` for the range."""
-    return _wave(v, x, 1)
+    """Return the cosine; see `wave` for the range."""
+    return wave(v, x, v.integer_constant(1))
 
 
-def _wave(v: Vectors, x: Any, quarters: int) -> Any:
-    """Return sin(x + quarters * pi / 2) for |x| up to 2 ** 49; NaN beyond.
+def wave(v: Vectors, x: Any, quarters: Any) -> Any:
+    """Return sin(x + quarters * pi / 2), `quarters` being whole numbers, for |x| up to 2 ** 49; NaN beyond.
 
     The multiple of pi / 2 is subtracted in float64 and in three parts for every element type, so in this
     range no argument loses digits, however close to a multiple it is. Beyond, NaN means that the phase is
@@ -292,7 +299,7 @@ def _wave(v: Vectors, x: Any, quarters: int) -> Any:
     turn = build.bitcast(moved, wide.integers)
     if wide is not v:
         value, turn = build.fptrunc(value, v.type), build.trunc(turn, v.integers)
-    turn = build.add(turn, v.integer_constant(quarters))
+    turn = build.add(turn, quarters)
     rows, z = COEFFICIENTS[v.dtype], v.mul(value, value)
     one = v.constant(1.0)
     sine = v.mul(value, v.fma(z, _polynomial(v, z, rows.sin), one))

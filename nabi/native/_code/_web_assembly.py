@@ -14,8 +14,10 @@ Formats: the WebAssembly core specification, section 5 (modules), and the tool c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nabi.native._code._machine import NativeError
+from nabi.native._code._shorter_code import with_short_constants
 
 __all__ = ["PAGE", "link_web_assembly"]
 
@@ -29,8 +31,10 @@ _KINDS = {0: "function", 1: "table", 2: "memory", 3: "global"}
 _STACK_POINTER = "__stack_pointer"
 _I32, _CONSTANT, _END = 0x7F, 0x41, 0x0B
 # Of the relocations, indices of functions, types and globals are right already: they stay the same. Addresses
-# of data are written as an unsigned or a signed number of five bytes, or as a word.
+# of data are an unsigned or a signed number, or a word. LLVM leaves five bytes for every number, where most
+# take one or three.
 _UNCHANGED, _ADDRESS, _SIGNED_ADDRESS, _ADDRESS_WORD = frozenset({0, 6, 7}), 3, 4, 5
+_LEAST_STACK = 1024
 _UNDEFINED, _NAMED = 0x10, 0x40
 
 
@@ -65,7 +69,7 @@ class _Reader:
         return value - (1 << bits) if value >> (bits - 1) else value
 
     def take(self, count: int) -> bytes:
-        if self.at + count > len(self.data):
+        if count < 0 or self.at + count > len(self.data):
             raise IndexError("the end comes too early")
         self.at += count
         return self.data[self.at - count : self.at]
@@ -99,6 +103,13 @@ class _Relocation:
     added: int
 
 
+class _Place(NamedTuple):
+    """A number in the code of a function that a relocation is about, and what it is in the object."""
+
+    relocation: _Relocation
+    number: int
+
+
 @dataclass
 class _Object:
     """An object file in parts."""
@@ -110,10 +121,11 @@ class _Object:
     alignments: list[int] = field(default_factory=list)
     symbols: list[_Symbol] = field(default_factory=list)
     relocations: dict[int, list[_Relocation]] = field(default_factory=dict)  # by kind of section
+    functions: list[list[bytes | _Place]] = field(default_factory=list)  # their code, cut at relocations
 
 
 def link_web_assembly(
-    image: bytes, exports: Mapping[str, str], *, stack: int = 16384, room: int = 0
+    image: bytes, exports: Mapping[str, str], *, stack: int = 16384, room: int = 0, short: bool = False
 ) -> bytes:
     """Make a module without imports from an object file that needs no other.
 
@@ -125,6 +137,7 @@ def link_web_assembly(
         exports: the functions to export: their names outside, and in the object.
         stack: bytes of the stack.
         room: bytes that are free from the start, after `heap_base`.
+        short: whether constant vectors are written in fewer bytes, which engines may take longer to make.
 
     Raises:
         NativeError: if it is no such file, calls a function or reads data that it does not define, lacks a
@@ -133,15 +146,15 @@ def link_web_assembly(
     try:
         found = _read(image)
         _check(found)
+        _read_functions(found)
     except (IndexError, ValueError) as problem:
         raise NativeError(f"image: expected a whole WebAssembly object file ({problem})") from None
-    first = _aligned(max(stack, 1024), 16)
+    first = _aligned(max(stack, _LEAST_STACK), 16)
     places, end = _places(found, first)
     heap_base = _aligned(end, 64)
     contents = dict(found.sections)
-    for kind in (_CODE, _DATA):
-        if kind in contents:
-            contents[kind] = _patched(contents[kind], found.relocations.get(kind, []), found.symbols, places)
+    if _CODE in contents:
+        contents[_CODE] = _code(found, places, short)
     if _DATA in contents:
         contents[_DATA] = _data(contents[_DATA], found, places)
     pages = -(-(heap_base + room) // PAGE)
@@ -233,6 +246,21 @@ def _read_relocations(found: _Object, reader: _Reader) -> None:
         entries.append(_Relocation(kind, at, symbol, added))
 
 
+def _read_functions(found: _Object) -> None:
+    reader = _Reader(found.sections.get(_CODE, b"\0"))
+    relocations = sorted(found.relocations.get(_CODE, []), key=lambda one: one.at, reverse=True)
+    for _ in range(reader.number()):
+        size = reader.number()
+        end, pieces = reader.at + size, list[bytes | _Place]()
+        while relocations and relocations[-1].at < end:
+            pieces.append(reader.take(relocations[-1].at - reader.at))
+            pieces.append(_Place(relocations.pop(), reader.number()))
+        pieces.append(reader.take(end - reader.at))
+        found.functions.append(pieces)
+    if relocations:
+        raise ValueError("a relocation behind the code")
+
+
 def _check_imports(content: bytes) -> None:
     """Raise unless only the memory and the stack pointer come from elsewhere."""
     reader, missing = _Reader(content), []
@@ -265,15 +293,17 @@ def _check(found: _Object) -> None:
     for section, relocations in found.relocations.items():
         size = len(found.sections.get(section, b""))
         for relocation in relocations:
-            if relocation.kind in _UNCHANGED:
+            if relocation.kind in _UNCHANGED and section == _CODE:
                 continue
+            if (relocation.kind == _ADDRESS_WORD) != (section == _DATA):
+                raise ValueError("a relocation of another section")
             written = 4 if relocation.kind == _ADDRESS_WORD else 5
             if relocation.symbol >= len(found.symbols) or relocation.at + written > size:
                 raise ValueError("a relocation of nothing")
             symbol = found.symbols[relocation.symbol]
             if symbol.kind != 1 or symbol.index >= len(found.segments):
                 raise ValueError("an address of something that is no data")
-            if symbol.index >= 0 and not 0 <= symbol.offset + relocation.added < 2**30:
+            if symbol.index >= 0 and not -_LEAST_STACK <= symbol.offset + relocation.added < 2**30:
                 raise ValueError("an address outside the memory")
 
 
@@ -287,36 +317,43 @@ def _places(found: _Object, first: int) -> tuple[list[int], int]:
     return places, at
 
 
-def _patched(
-    content: bytes, relocations: list[_Relocation], symbols: list[_Symbol], places: list[int]
-) -> bytes:
-    """Return the contents of a section with the addresses of data written into it."""
-    patched = bytearray(content)
-    for relocation in relocations:
-        if relocation.kind in _UNCHANGED:
-            continue
-        symbol = symbols[relocation.symbol]
-        if symbol.index < 0:
-            raise NativeError(
-                f"The generated code reads unavailable data: {symbol.name}; this is a bug in nabi"
-            )
-        address = places[symbol.index] + symbol.offset + relocation.added
-        if relocation.kind == _ADDRESS_WORD:
-            written = address.to_bytes(4, "little")
-        else:
-            # Signed and unsigned numbers look alike in five bytes, as memory ends before the sign.
-            written = bytes((address >> shift & 0x7F) | 0x80 for shift in (0, 7, 14, 21))
-            written += bytes([address >> 28 & 0x7F])
-        patched[relocation.at : relocation.at + len(written)] = written
-    return bytes(patched)
+def _code(found: _Object, places: list[int], short: bool) -> bytes:
+    """Return the code section with every relocated number right, and no longer than it has to be."""
+    written = [_number(len(found.functions))]
+    for pieces in found.functions:
+        body = b"".join(
+            piece if isinstance(piece, bytes) else _relocated(piece, found, places) for piece in pieces
+        )
+        if short:
+            body = with_short_constants(body)
+        written += [_number(len(body)), body]
+    return b"".join(written)
+
+
+def _relocated(place: _Place, found: _Object, places: list[int]) -> bytes:
+    relocation = place.relocation
+    if relocation.kind in _UNCHANGED:
+        return _number(place.number)
+    address = _address(relocation, found, places)
+    return _signed(address) if relocation.kind == _SIGNED_ADDRESS else _number(address)
+
+
+def _address(relocation: _Relocation, found: _Object, places: list[int]) -> int:
+    symbol = found.symbols[relocation.symbol]
+    if symbol.index < 0:
+        raise NativeError(f"The generated code reads unavailable data: {symbol.name}; this is a bug in nabi")
+    return places[symbol.index] + symbol.offset + relocation.added
 
 
 def _data(content: bytes, found: _Object, places: list[int]) -> bytes:
     """Return the data section with its segments at their places."""
+    patched = bytearray(content)
+    for relocation in found.relocations.get(_DATA, []):
+        patched[relocation.at : relocation.at + 4] = _address(relocation, found, places).to_bytes(4, "little")
     written = [_number(len(found.segments))]
     for start, segment, place in zip(found.starts, found.segments, places, strict=True):
         written += [b"\0", bytes([_CONSTANT]), _signed(place), bytes([_END])]
-        written += [_number(len(segment)), content[start : start + len(segment)]]
+        written += [_number(len(segment)), bytes(patched[start : start + len(segment)])]
     return b"".join(written)
 
 

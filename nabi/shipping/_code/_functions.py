@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from nabi.native import Machine
 from nabi.native.vectors import POINTER
-from nabi.shipping._code._instructions import rounds
+from nabi.shipping._code._loops import rounds
 from nabi.shipping._code._module_writer import INT, ModuleWriter, SelfTest
 from nabi.shipping._code._step_function import add_step
 from nabi.shipping._memory import Layout
@@ -85,7 +85,7 @@ class _Writer:
         self._write_transfer("get_state", to_state=False)
         self._write_transfer("set_state", to_state=True)
         self._write_self_test()
-        writer.finish()
+        writer.finish(small=shares)
 
     def _write_reset(self) -> Any:
         function, b = self._writer.function("reset", ir.VoidType(), ["state"])

@@ -4,8 +4,7 @@ Everything is one row of one thread: no masks, no calls, no memory but what is g
 loops have a fixed number of rounds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -15,6 +14,8 @@ from nabi.native.operations import apply
 from nabi.native.vectors import POINTER, Vectors
 from nabi.native.weight_vectors import WeightVectors
 from nabi.shipping._code._byte_products import Row, dot_products, take_row
+from nabi.shipping._code._loops import carried, fixed_rounds
+from nabi.shipping._code._reduced import reduced
 from nabi.shipping._code._shared import SharedFunctions
 from nabi.shipping._memory import DIGITS, FOUR, FOURS, Layout, Tiles
 from nabi.shipping._program import (
@@ -31,12 +32,12 @@ from nabi.shipping._program import (
     Value,
 )
 
-__all__ = ["StepWriter", "index_of", "largest_tile", "rounds", "vectors_of"]
+__all__ = ["StepWriter", "has_vectors", "index_of", "largest_tile", "vectors_of"]
 
 
 def vectors_of(builder: ir.IRBuilder, machine: Machine, lanes: int) -> Vectors:
     """Return what writes vectors of float32 for a machine, with its own arithmetic."""
-    return Vectors(builder, "float32", lanes, machine.arithmetic)
+    return Vectors(builder, "float32", lanes, machine.arithmetic, inside=True)
 
 
 def largest_tile(machine: Machine) -> int:
@@ -45,7 +46,12 @@ def largest_tile(machine: Machine) -> int:
     One of weights and one of the operand need registers, too. More than a dozen gain nothing: a processor has
     four to ten multiply-adds under way at once.
     """
-    return 8 if machine.vector_bytes <= 4 else min(machine.registers - 4, 16)
+    return min(machine.registers - 4, 16) if has_vectors(machine) else 8
+
+
+def has_vectors(machine: Machine) -> bool:
+    """Tell whether a machine computes several numbers at once."""
+    return machine.vector_bytes > 4 and "-simd128" not in machine.features
 
 
 class StepWriter:
@@ -73,6 +79,9 @@ class StepWriter:
         self.b, self.machine, self.layout, self.shared = builder, machine, layout, shared
         self.v = vectors_of(builder, machine, layout.lanes)
         self.one = vectors_of(builder, machine, 1)
+        # WebAssembly with and without vectors adds up in the same order.
+        is_web_assembly = machine.architecture.startswith("wasm")
+        self.sums = vectors_of(builder, machine, machine.lanes("float32")) if is_web_assembly else self.v
         self.kind = index_of(machine)
         self._memories = {"weights": weights, "state": state, "scratch": scratch, "input": x}
 
@@ -85,7 +94,7 @@ class StepWriter:
     def at(self, pointer: Any, place: Any) -> Any:
         """Return the address of a number."""
         place = self.index(place) if isinstance(place, int) else place
-        return self.b.gep(pointer, [place], source_etype=ir.FloatType())
+        return self.b.gep(pointer, [place], inbounds=True, source_etype=ir.FloatType())
 
     def address(self, value: Value) -> Any:
         """Return the address of a value."""
@@ -93,7 +102,7 @@ class StepWriter:
 
     def loop(self, count: int) -> Any:
         """Return a context of a loop over 0 ... count - 1, which yields the index; no loop for one round."""
-        return _loop(self.b, self.kind, count)
+        return fixed_rounds(self.b, self.kind, count)
 
     # Instructions -----------------------------------------------------------------------------------------
 
@@ -237,11 +246,10 @@ class StepWriter:
         """Write a tile whose sums lie in memory, by calls for its terms."""
         v, step = self.v, tiles.vectors * self.layout.lanes
         assert self.shared is not None
-        with self.loop(tiles.vectors) as number:
-            place = self.b.mul(number, self.index(self.layout.lanes))
-            v.store(v.load(bias, place), result, place)
+        sums = bias
         for operand, count in zip(operands, columns, strict=True):
-            self.shared.term(v, self.kind, result, weights, operand, self.index(count), tiles.vectors)
+            self.shared.term(v, self.kind, result, sums, weights, operand, self.index(count), tiles.vectors)
+            sums = result
             weights = v.address(weights, self.index(count * step))
 
     def _weights(self, v: Vectors, kind: str) -> Vectors | WeightVectors:
@@ -287,7 +295,8 @@ class StepWriter:
 
     def _map(self, instruction: Map) -> None:
         single = instruction.width == 1
-        v = self.one if single else self.v
+        # Where functions are called, those of vectors serve single numbers, too.
+        v = self.one if single and self.shared is None else self.v
         lanes = 1 if single else self.layout.lanes
         wide = [value for value in instruction.reads if value.width > 1 or single]
         numbers = {
@@ -312,7 +321,11 @@ class StepWriter:
                 write = apply if self.shared is None else self.shared.apply
                 made[id(one)] = write(v, one.operation, *map(found, one.arguments))
             for one, value in instruction.results:
-                v.store(made[id(one)], results[id(value)], start)
+                if single:
+                    first = self.b.extract_element(made[id(one)], ir.Constant(ir.IntType(32), 0))
+                    self.b.store(first, results[id(value)], align=4)
+                else:
+                    v.store(made[id(one)], results[id(value)], start)
 
     def _aligned(self, value: Value) -> Any:
         """Return where whole vectors of a value can be read: of the input, a copy with room behind it."""
@@ -327,48 +340,20 @@ class StepWriter:
     def _reduction(self, reduction: Reduction) -> None:
         b, source, result = self.b, self.address(reduction.source), self.address(reduction.result)
         count, inner = reduction.count, reduction.inner
-        combine = self._larger if reduction.kind == "max" else b.fadd
-        if inner == 1 and count >= 2 * self.layout.lanes > 2:
-            self._reduce_vectors(reduction, source, result, combine)
+        v = self.sums if inner == 1 and count >= 2 * self.sums.lanes else self.one
+        if self.shared is not None:
+            self.shared.reduction(v, self.kind, reduction, source, result)
             return
         with self.loop(reduction.outer) as o, self.loop(inner) as i:
-            base = self.at(source, b.add(b.mul(o, self.index(count * inner)), i))
-            first = b.load(base, align=4, typ=ir.FloatType())
-            total = first
-            if count > 1:
-                with _carried(b, self.kind, 1, count, first) as (at, so_far, carry):
-                    number = b.load(self.at(base, b.mul(at, self.index(inner))), align=4, typ=ir.FloatType())
-                    carry(combine(so_far, number))
-                total = carry.result
+            row = self.at(source, b.add(b.mul(o, self.index(count * inner)), i))
+            total = reduced(v, self.kind, row, count, inner, reduction.kind == "max")
             place = self.at(result, b.add(b.mul(o, self.index(inner)), i))
             b.store(self._mean(reduction, total), place, align=4)
-
-    def _reduce_vectors(
-        self, reduction: Reduction, source: Any, result: Any, combine: Callable[[Any, Any], Any]
-    ) -> None:
-        """Reduce vector by vector, then the lanes, then what is left."""
-        b, v, lanes, count = self.b, self.v, self.layout.lanes, reduction.count
-        of_vectors = combine if reduction.kind != "max" else self._larger
-        with self.loop(reduction.outer) as o:
-            base = self.at(source, b.mul(o, self.index(count)))
-            first = v.load(base, self.index(0))
-            with _carried(b, self.kind, 1, count // lanes, first) as (at, so_far, carry):
-                carry(of_vectors(so_far, v.load(base, b.mul(at, self.index(lanes)))))
-            total = v.largest(carry.result) if reduction.kind == "max" else v.sum(carry.result)
-            for rest in range(count - count % lanes, count):
-                total = combine(total, b.load(self.at(base, rest), align=4, typ=ir.FloatType()))
-            b.store(self._mean(reduction, total), self.at(result, o), align=4)
 
     def _mean(self, reduction: Reduction, total: Any) -> Any:
         if reduction.kind != "mean":
             return total
         return self.b.fmul(total, ir.Constant(ir.FloatType(), 1.0 / reduction.count))
-
-    def _larger(self, a: Any, c: Any) -> Any:
-        """Return the larger of two; NaN if either is NaN."""
-        b = self.b
-        first = b.or_(b.fcmp_unordered("uno", a, a), b.fcmp_ordered(">", a, c))
-        return b.select(first, a, c)
 
     def _cumulative(self, cumulative: Cumulative) -> None:
         b, inner = self.b, cumulative.inner
@@ -376,7 +361,7 @@ class StepWriter:
         rows = cumulative.source.width // inner
         with self.loop(inner) as i:
             zero = ir.Constant(ir.FloatType(), 0.0)
-            with _carried(b, self.kind, 0, rows, zero) as (at, so_far, carry):
+            with carried(b, self.kind, 0, rows, zero) as (at, so_far, carry):
                 row = b.sub(self.index(rows - 1), at) if cumulative.backward else at
                 place = b.add(b.mul(row, self.index(inner)), i)
                 number = b.load(self.at(source, place), align=4, typ=ir.FloatType())
@@ -395,8 +380,13 @@ class StepWriter:
     def _moved(
         self, shape: Sequence[int], steps: Sequence[int], places: Sequence[int], source: Any, result: Any
     ) -> None:
-        if not shape:
+        wide = [axis for axis, size in enumerate(shape) if size > 1]
+        if not wide:
             self.b.store(self.b.load(source, align=4, typ=ir.FloatType()), result, align=4)
+            return
+        shape, steps, places = ([given[axis] for axis in wide] for given in (shape, steps, places))
+        if self.shared is not None and len(shape) <= 2:
+            self.shared.moved(self.b, self.kind, shape, steps, places, source, result)
             return
         with self.loop(shape[0]) as at:
             own = self.at(source, self.b.mul(at, self.index(steps[0])))
@@ -443,69 +433,3 @@ class StepWriter:
 def index_of(machine: Machine) -> Any:
     """Return the integer type that addresses are computed in."""
     return ir.IntType(32 if machine.architecture.startswith(("thumb", "arm", "riscv32", "wasm32")) else 64)
-
-
-@contextmanager
-def _loop(b: ir.IRBuilder, kind: Any, count: int) -> Iterator[Any]:
-    if count == 1:
-        yield ir.Constant(kind, 0)
-        return
-    before, body, after = b.block, b.append_basic_block("each"), b.append_basic_block("done")
-    b.branch(body)
-    b.position_at_end(body)
-    at = b.phi(kind)
-    at.add_incoming(ir.Constant(kind, 0), before)
-    yield at
-    following = b.add(at, ir.Constant(kind, 1))
-    at.add_incoming(following, b.block)
-    b.cbranch(b.icmp_signed("<", following, ir.Constant(kind, count)), body, after)
-    b.position_at_end(after)
-
-
-class _Carry:
-    """Takes the value that a loop carries to its next round."""
-
-    result: Any = None
-
-    def __call__(self, value: Any) -> None:
-        self.result = value
-
-
-@contextmanager
-def _carried(
-    b: ir.IRBuilder, kind: Any, start: int, stop: int, first: Any
-) -> Iterator[tuple[Any, Any, _Carry]]:
-    """Write a loop with a value that is carried; yields index, value, and what takes the next."""
-    carry = _Carry()
-    if stop <= start:
-        raise ValueError(f"stop: expected more than {start}, got {stop}")
-    before, body, after = b.block, b.append_basic_block("each"), b.append_basic_block("done")
-    b.branch(body)
-    b.position_at_end(body)
-    at, so_far = b.phi(kind), b.phi(first.type)
-    at.add_incoming(ir.Constant(kind, start), before)
-    so_far.add_incoming(first, before)
-    yield at, so_far, carry
-    following = b.add(at, ir.Constant(kind, 1))
-    at.add_incoming(following, b.block)
-    so_far.add_incoming(carry.result, b.block)
-    b.cbranch(b.icmp_signed("<", following, ir.Constant(kind, stop)), body, after)
-    b.position_at_end(after)
-
-
-@contextmanager
-def rounds(b: ir.IRBuilder, kind: Any, count: Any) -> Iterator[Any]:
-    """Write a loop over 0 ... count - 1 for a count that is known when it runs; yields the index."""
-    head, body, after = (b.append_basic_block(name) for name in ("head", "each", "done"))
-    before = b.block
-    b.branch(head)
-    b.position_at_end(head)
-    at = b.phi(kind)
-    at.add_incoming(ir.Constant(kind, 0), before)
-    b.cbranch(b.icmp_signed("<", at, count), body, after)
-    b.position_at_end(body)
-    yield at
-    following = b.add(at, ir.Constant(kind, 1))
-    at.add_incoming(following, b.block)
-    b.branch(head)
-    b.position_at_end(after)

@@ -8,7 +8,8 @@ from llvmlite import ir
 
 from nabi.native import Machine
 from nabi.native.vectors import POINTER
-from nabi.shipping._code._instructions import index_of, rounds
+from nabi.shipping._code._instructions import index_of
+from nabi.shipping._code._loops import rounds
 from nabi.shipping._code._step_function import function_of
 from nabi.shipping._memory import ALIGNMENT, Layout
 from nabi.shipping._program import Numbers, StepProgram
@@ -61,7 +62,9 @@ class ModuleWriter:
         return function, ir.IRBuilder(function.append_basic_block("entry"))
 
     def constant_function(self, name: str, value: int) -> None:
-        """Write a function `NAME_name` that returns a number."""
+        """Write a function `NAME_name` that returns a number; JavaScript has the numbers without."""
+        if self._is_web_assembly:
+            return
         _, b = self.function(name, INT, [])
         b.ret(ir.Constant(INT, value))
 
@@ -72,11 +75,12 @@ class ModuleWriter:
     def at(self, b: ir.IRBuilder, pointer: Any, place: Any) -> Any:
         """Return the address of a number some places behind another one."""
         place = self.index(place) if isinstance(place, int) else place
-        return b.gep(pointer, [place], source_etype=_FLOAT)
+        return b.gep(pointer, [place], inbounds=True, source_etype=_FLOAT)
 
     def weights(self, b: ir.IRBuilder) -> Any:
         """Return the address of the weights behind their header."""
-        return b.gep(b.bitcast(self._data, POINTER), [self.index(HEADER_BYTES)], source_etype=ir.IntType(8))
+        data = b.bitcast(self._data, POINTER)
+        return b.gep(data, [self.index(HEADER_BYTES)], inbounds=True, source_etype=ir.IntType(8))
 
     def copy(self, b: ir.IRBuilder, source: Any, result: Any, count: int) -> None:
         """Copy numbers."""
@@ -149,11 +153,20 @@ class ModuleWriter:
         number = b.add(place, self.index(1))
         return number if self.kind.width == 32 else b.trunc(number, INT)
 
-    def finish(self) -> None:
-        """Give all functions their sections, and ask for small code on bare processors."""
+    @property
+    def _is_web_assembly(self) -> bool:
+        return self._machine.architecture.startswith("wasm")
+
+    def finish(self, *, small: bool = False) -> None:
+        """Give all functions their sections, and ask for small code on bare processors, or if it shall be."""
         for function in self.module.functions:
             if function.is_declaration:
                 continue
+            if small:
+                function.attributes.add("minsize")
+                # Loops that copy stay loops: what LLVM would call instead, old engines lack and others enter
+                # slowly. llvmlite does not know the attribute.
+                set.add(function.attributes, '"no-builtins"')
             if "-none-" in self._machine.triple:
                 function.attributes.add("optsize")
             if _is_elf(self._machine):

@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from nabi.native import Machine
 from nabi.native.vectors import POINTER
-from nabi.shipping._code._instructions import rounds
+from nabi.shipping._code._loops import rounds
 from nabi.shipping._code._module_writer import INT, ModuleWriter, SelfTest
 from nabi.shipping._code._shared import SharedFunctions
 from nabi.shipping._code._step_function import add_part
@@ -89,7 +89,7 @@ class _Writer:
         self._write_init()
         self._run = self._write_run()
         self._write_self_test()
-        writer.finish()
+        writer.finish(small=shares)
 
     def _write_init(self) -> None:
         writer = self._writer

@@ -8,7 +8,8 @@ from llvmlite import ir
 
 from nabi.native import Machine
 from nabi.native.vectors import POINTER
-from nabi.shipping._code._instructions import StepWriter, index_of, largest_tile, rounds
+from nabi.shipping._code._instructions import StepWriter, has_vectors, index_of, largest_tile
+from nabi.shipping._code._loops import rounds
 from nabi.shipping._code._shared import SharedFunctions
 from nabi.shipping._memory import DIGITS, FOUR, Layout, lay_out
 from nabi.shipping._program import StepLayer, StepProgram, Value, results_of
@@ -26,7 +27,7 @@ def layout_for(program: StepProgram, machine: Machine, kind: str = "", most: int
     number of vectors of a tile, by default what suits the registers of the machine.
     """
     widest = max((max(one.pieces or (one.width,)) for one in _results(program)), default=1)
-    lanes = 1 if machine.vector_bytes <= 4 else machine.for_width(widest, "float32").lanes("float32")
+    lanes = 1 if not has_vectors(machine) else machine.for_width(widest, "float32").lanes("float32")
     if not kind:
         return lay_out(program, lanes, most or largest_tile(machine))
     by_fours = kind == "int8" and machine.has_byte_products and lanes >= FOUR

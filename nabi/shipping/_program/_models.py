@@ -359,4 +359,5 @@ def _weights_of(layer: StepLayer) -> Iterator[Numbers]:
             case Lookup(table=table):
                 yield table
         yield from [value.numbers for value in reads_of(instruction) if value.numbers is not None]
-    yield from [state.initial for state in layer.states]
+    for state in layer.states:
+        yield state.initial[~np.isinf(state.initial)] if state.is_stated else state.initial

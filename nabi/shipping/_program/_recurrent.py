@@ -94,8 +94,8 @@ def cell_layer(name: str, program: Program, weights: Sequence[torch.Tensor], x: 
         body.instructions, body.results[0], list(zip(olds, news, strict=True))
     )
     states = tuple(
-        State(old.name, old, np.ascontiguousarray(numbers, np.float32))
-        for old, numbers in zip(olds, first, strict=True)
+        State(old.name, old, np.ascontiguousarray(numbers, np.float32), not isinstance(start, str))
+        for old, numbers, start in zip(olds, first, whole.initial, strict=True)
     )
     title = f"{cell} of {program.output_width} units"
     return StepLayer(name, title, whole.equations, tuple(instructions), states, output)

@@ -21,11 +21,14 @@ class State:
         name: `c`, or `inputs` for the steps that a convolution still reads.
         value: where they are.
         initial: what they are before the first step.
+        is_stated: whether the cell states these as a number, such as minus infinity for the logarithm of
+            nothing, and they are not learned.
     """
 
     name: str
     value: Value
     initial: Numbers
+    is_stated: bool = False
 
 
 @dataclass(frozen=True, eq=False)

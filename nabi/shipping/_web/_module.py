@@ -25,7 +25,8 @@ _FUNCTIONS = ("init", "reset", "step", "run", "get_state", "set_state", "self_te
 _OF_SEQUENCES = ("init", "run", "self_test")
 _STACK = 8192
 _ENOUGH = 4096
-"""Bytes beyond the weights. Where code takes more, what is computed in many places is written once."""
+"""Bytes beyond the weights. Where code takes more, it is made small: what is computed in many places is
+written once, and LLVM's passes shorten the rest."""
 
 
 class WebModule:
@@ -58,7 +59,8 @@ class WebModule:
             module = make(program, layout, machine, weights, test, apart=False, shares=shares)
             # Sequences have any length: their loader lets the memory grow.
             room = 512 if program.passes else _room(program, layout)
-            content = link_web_assembly(emit_object(module, machine), exports, stack=_STACK, room=room)
+            image = emit_object(module, machine, passes=shares)
+            content = link_web_assembly(image, exports, stack=_STACK, room=room, short=shares)
             found.append((len(content), content, layout, weights))
             if len(content) - len(weights.content) <= _ENOUGH:
                 break

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection
 from types import FunctionType, ModuleType
 from typing import Any
 
+from nabi.ir.derived import skew_exponential
+
 __all__ = ["Functions", "NoSourceError"]
 
 
@@ -54,7 +56,7 @@ class Functions:
             raise NoSourceError
         if function in self._names:
             return self._names[function]
-        tree = _definition(function)
+        tree = _definition(_PLAIN.get(function, function))
         return self._add(function, tree, function.__globals__, name, avoided)
 
     def add_method(self, method: Any, name: str) -> str:
@@ -106,6 +108,15 @@ class Functions:
         self.sources[own] = ast.unparse(ast.fix_missing_locations(_Renamed(new).visit(tree)))
         return own
 
+
+def _skew_exponential(v: Any) -> Any:
+    import torch
+
+    return torch.linalg.matrix_exp(v - v.mT)
+
+
+# What nabi computes in a way of its own, as torch alone says it.
+_PLAIN: dict[Any, Any] = {skew_exponential: _skew_exponential}
 
 _BUILTINS = frozenset({"len", "max", "min", "range", "sum", "abs", "float", "int", "zip", "enumerate"})
 

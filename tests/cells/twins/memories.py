@@ -161,10 +161,10 @@ def quaternion(w: Weights, x: Array, h: Array, c: Array) -> tuple[Array, ...]:
     return sigma(o) * tanh(c), c
 
 
-def ct_gru(w: Weights, x: Array, m: Array, *, delta: Array) -> tuple[Array, ...]:
+def ct_gru(w: Weights, x: Array, *traces: Array, delta: Array) -> tuple[Array, ...]:
     """Mozer et al. 2017: constants 1, √10 and 10; traces fade at the beginning of a step."""
     times = 10 ** (np.arange(3) / 2)
-    m = m.reshape(-1, 3, 6) * np.exp(-delta[:, None, None] / times[:, None])
+    m = np.stack(traces, 1) * np.exp(-delta[:, None, None] / times[:, None])
     h = m.sum(1)
 
     def chosen(gate: str) -> Array:
@@ -174,7 +174,7 @@ def ct_gru(w: Weights, x: Array, m: Array, *, delta: Array) -> tuple[Array, ...]
     new = tanh(lin(w, "W_xq", x) + lin(w, "W_hq", (chosen("r") * m).sum(1)) + w["b_q"])
     share = chosen("s")
     m = (1 - share) * m + share * new[:, None]
-    return m.sum(1), flat(m)
+    return m.sum(1), *np.moveaxis(m, 1, 0)
 
 
 CASES: list[tuple[str, Cell, Callable[..., Any], int]] = [

@@ -36,7 +36,7 @@ from nabi.targets.llvm._heads._places import places_of
 from .axis_programs import RandomAxes
 
 NAMES = [name for name in cells.names() if issubclass(cells.get(name), cells.MatrixCell)]
-HEADS = {"s4d": 1, "mamba": 1, "ttt": 2}
+HEADS = {"dss": 1, "s4d": 1, "mamba": 1, "ttt": 2}
 """Where three heads of six keys and four values are not possible."""
 ROWS = {
     "even": Rows([2] * 19, 2),
