@@ -10,7 +10,7 @@ there are two. A request that could not be sent in time counts from when it was 
 sessions: each session sends a step at a fixed rate; several may share a WebSocket, and send in one message.
 requests: texts for a classifier of words and one of pieces of words, at several rates; with --peer also to
     `benchmarks/peers/serving_peer.py`, where torch's nn.LSTM of the same sizes answers behind Starlette and
-    uvicorn.
+    uvicorn, and to `litserve_peer.py`, where LitServe is installed.
 memory: as many requests and steps as go into the time, and what the server's memory is along the way.
 """
 
@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -154,8 +155,10 @@ def classifying(given: argparse.Namespace) -> None:
             lengths = [len(codes) for codes in model.encode(texts)]
             print(f"{name}: a text has {np.mean(lengths):.0f} codes on average")
         if given.peer:
-            peer = Path(__file__).parent / "peers" / "serving_peer.py"
-            commands["Starlette, nn.LSTM, words"] = [sys.executable, str(peer)]
+            peers = Path(__file__).parent / "peers"
+            commands["Starlette, nn.LSTM, words"] = [sys.executable, str(peers / "serving_peer.py")]
+            if find_spec("litserve") is not None:
+                commands["LitServe, nn.LSTM, words"] = [sys.executable, str(peers / "litserve_peer.py")]
         print("| server | asked, a second | answered, a second | p50, ms | p99, ms | CPU of a request, ms |")
         print("|---|---:|---:|---:|---:|---:|")
         for name, command in commands.items():
@@ -174,9 +177,11 @@ def classifying(given: argparse.Namespace) -> None:
 
 
 def computed(process: int) -> float:
-    """Return the seconds that a process has computed, which others on the machine change little."""
+    """Return the seconds that a process and its children have computed, which others change little."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(computed(int(one)) for one in children)
 
 
 async def requests(address: str, texts: list[str], rate: float, seconds: float) -> tuple[list[float], int]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nabi.kernels._embedding import SmallEmbedding, small_embedding
     from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
+    from nabi.kernels._remembered import remembered
     from nabi.kernels._row_layout import (
         MaskRows,
         from_rows,
@@ -59,6 +60,7 @@ else:
                 "spread",
                 "to_rows",
             ],
+            "nabi.kernels._remembered": ["remembered"],
             "nabi.kernels._rows": ["Rows"],
             "nabi.kernels._updates": [
                 "AdamOptions",
@@ -98,6 +100,7 @@ __all__ = [
     "in_batch_order",
     "in_row_order",
     "pooled_convolution",
+    "remembered",
     "rmsprop_steps",
     "rows_of_lengths",
     "rows_of_mask",

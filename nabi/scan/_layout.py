@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.kernels import Rows, rows_of_lengths, rows_of_mask
+from nabi.kernels import Rows, remembered, rows_of_lengths, rows_of_mask
 
 __all__ = ["PLAIN", "Layout", "Options", "batch_rows", "mask_of", "packed_rows"]
 
@@ -120,7 +120,7 @@ def packed_rows(batch_sizes: Tensor, *, reverse: bool, device: torch.device) -> 
     return _packed(active, reverse, device)
 
 
-@lru_cache(maxsize=256)
+@remembered(at=1)
 def _plain(batch: int, time: int) -> Rows:
     return Rows([batch] * time, batch)
 

@@ -13,6 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from nabi._public import public
+from nabi.errors import ArgumentError
 from nabi.serving._endpoint import Endpoint
 from nabi.serving._guard import Guard
 from nabi.serving._limits import Limits
@@ -28,7 +29,7 @@ from nabi.serving._session_routes import session_endpoints
 from nabi.serving._session_socket import SessionSocket
 from nabi.serving._tasks import task_endpoints
 
-__all__ = ["application"]
+__all__ = ["application", "program"]
 
 _POLICY_VIOLATION = 1008
 
@@ -61,14 +62,16 @@ def application(
     >>> model = nabi.Sequential([nabi.layers.GRU(4, input_shape=(None, 3)), nabi.layers.Dense(1)])
     >>> app = application({"gauge": model})
     """
-    from nabi.errors import ArgumentError
-
     if key is not None and not key.strip():
         raise ArgumentError("key: expected a key of at least one character, got an empty text")
-    served = Models(models, limits or Limits())
+    return program(Models(models, limits or Limits()), key=key, files=files)
+
+
+def program(served: Models, *, key: str | None = None, files: ModelFiles | None = None) -> Starlette:
+    """Return the ASGI program for models, as `application` does."""
     metrics = Metrics(served)
     repository = Repository(served, files, key=key is not None)
-    guard = Guard(None if key is None else key.strip(), metrics)
+    guard = Guard(None if key is None else key.strip(), metrics, served.limits)
     endpoints = [
         *protocol_endpoints(served),
         *task_endpoints(served),

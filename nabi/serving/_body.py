@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from nabi import _checks
 from nabi.serving._arrays import is_unicode
+from nabi.serving._deadline import Deadline
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
 
@@ -29,9 +30,9 @@ async def read_bytes(request: Request, limits: Limits) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limits.body * _PATIENCE):
         raise _too_large(limits)
-    parts, size = [], 0
+    parts, size, deadline = [], 0, Deadline.of(request)
     try:
-        async with asyncio.timeout(limits.seconds):
+        async with asyncio.timeout_at(deadline.at):
             async for part in request.stream():
                 size += len(part)
                 if size > limits.body * _PATIENCE:
@@ -41,7 +42,7 @@ async def read_bytes(request: Request, limits: Limits) -> bytes:
                 else:
                     parts.clear()
     except TimeoutError:
-        raise RefusedError(408, f"the body did not arrive within {limits.seconds:g} seconds") from None
+        raise RefusedError(408, f"the body did not arrive within {deadline.seconds:g} seconds") from None
     if size > limits.body:
         raise _too_large(limits)
     return b"".join(parts)

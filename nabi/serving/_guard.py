@@ -10,6 +10,8 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from nabi.errors import ArgumentError, FileFormatError
+from nabi.serving._deadline import Deadline
+from nabi.serving._limits import Limits
 from nabi.serving._metrics import Metrics
 from nabi.serving._refused import RefusedError
 
@@ -28,11 +30,12 @@ class Guard:
     Args:
         key: that clients must send; without one, only requests to a name of this machine itself are answered.
         metrics: count the requests.
+        limits: of the server.
     """
 
-    def __init__(self, key: str | None, metrics: Metrics) -> None:
+    def __init__(self, key: str | None, metrics: Metrics, limits: Limits) -> None:
         self._key = None if key is None else key.encode()
-        self._metrics = metrics
+        self._metrics, self._limits = metrics, limits
 
     def admit(self, connection: HTTPConnection) -> None:
         """Refuse a connection without the key, and a page of another site.
@@ -64,6 +67,7 @@ class Guard:
             try:
                 if not open:
                     self.admit(request)
+                Deadline.begin(request, self._limits)
                 response = await answer(request)
             except Exception as problem:
                 response = refusal(problem)

@@ -20,7 +20,8 @@ class Limits:
         numbers: that the arrays of an answer may hold.
         queue: requests that wait for a model; more are answered with 429.
         batch: items that a model computes at once.
-        seconds: a request may take, reading its body included; then it is answered with 503 or 408.
+        seconds: a request may take, reading its body included; then it is answered with 504 or 408. A client
+            can ask for fewer.
         sessions: open at once, of each model.
         idle: seconds after which an unused session expires.
         connections: open at once; more are answered with 503.

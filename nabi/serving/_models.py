@@ -1,5 +1,6 @@
 """The models of a server: what each can be asked, and the thread that computes for it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,12 +63,14 @@ class ArrayInterface:
         outputs: what the model gives for it.
         compute: takes rows, each with one array for each input, and gives as many rows of outputs.
         together: whether rows of several requests may be computed together.
+        by_size: whether larger inputs are what takes longer; not so where outputs may be of any length.
     """
 
     inputs: tuple[TensorShape, ...]
     outputs: tuple[TensorShape, ...]
     compute: Callable[[list[Any]], list[tuple[npt.NDArray[Any], ...]]]
     together: bool = True
+    by_size: bool = True
 
 
 @dataclass(eq=False)
@@ -104,17 +107,20 @@ class Models:
     Args:
         given: loaded models by name.
         limits: of the server.
+        clock: gives the seconds after which sessions expire.
 
     Raises:
         ArgumentError: for no model, a name that cannot stand in an address, and a model of which nothing can
             be asked.
     """
 
-    def __init__(self, given: Mapping[str, Any], limits: Limits) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         if not given:
             raise ArgumentError("models: expected at least one")
-        self.limits = limits
-        self._models = {name: _served(name, model, limits) for name, model in given.items()}
+        self.limits, self._clock = limits, clock
+        self._models = {name: _served(name, model, limits, clock) for name, model in given.items()}
         # Those that were replaced or unloaded: they go on as long as a request or a session has them.
         self._retired: list[ServedModel] = []
         self._all = WeakSet(self._models.values())
@@ -166,7 +172,7 @@ class Models:
         old = self._unloaded.get(name) or type(self._models[name].model)
         if type(model) is not old:
             raise ArgumentError(f"model: expected a {old.__name__}, got {name}, a {type(model).__name__}")
-        return _served(name, model, self.limits)
+        return _served(name, model, self.limits, self._clock)
 
     def replace(self, new: ServedModel) -> None:
         """Have new requests and new sessions answered by another model."""
@@ -213,14 +219,14 @@ class Models:
         return able[0]
 
 
-def _served(name: str, model: Any, limits: Limits) -> ServedModel:
+def _served(name: str, model: Any, limits: Limits, clock: Callable[[], float]) -> ServedModel:
     allowed = name and len(name) <= _LONGEST_NAME and all(one.isalnum() or one in "-_." for one in name)
     if not allowed:
         raise ArgumentError(f"model: expected a name of letters, digits, '-', '_' and '.', got {name!r}")
     tasks = tuple(task for task, kinds in TASKS.items() if isinstance(model, kinds))
     sessions, reason = None, ""
     try:
-        sessions = Sessions(name, Stream(model), limits)
+        sessions = Sessions(name, Stream(model), limits, clock)
     except NabiError as problem:
         reason = str(problem)
     arrays = _array_interface(model)
@@ -249,6 +255,7 @@ def _array_interface(model: Any) -> ArrayInterface | None:
                 (TensorShape("text", "BYTES", (-1,)),),
                 (TensorShape("translation", "BYTES", (-1,)),),
                 lambda rows: [(_text(one.text),) for one in model.translate([row[0] for row in rows])],
+                by_size=False,
             )
     return None
 

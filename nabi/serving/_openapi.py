@@ -5,9 +5,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from nabi._version import __version__
+from nabi.serving._deadline import HEADER
 from nabi.serving._endpoint import Endpoint
 
 __all__ = ["openapi"]
+
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+_TIMEOUT = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+    "description": "Seconds within which the answer is wanted; at most what the server grants.",
+}
 
 
 def openapi(endpoints: Iterable[Endpoint], *, key: bool) -> dict[str, Any]:
@@ -22,13 +32,12 @@ def openapi(endpoints: Iterable[Endpoint], *, key: bool) -> dict[str, Any]:
             ],
             "responses": {
                 "200": {"description": "The answer."},
-                "default": {
-                    "description": "The request is refused.",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-                },
+                "default": {"description": "The request is refused.", "content": _ERROR},
             },
         }
         if one.body is not None:
+            said["parameters"].append({"$ref": "#/components/parameters/Timeout"})
+            said["responses"]["504"] = {"$ref": "#/components/responses/TooLate"}
             schema = {
                 "type": "object",
                 "properties": {name: dict(field) for name, field in one.body.items()},
@@ -44,7 +53,11 @@ def openapi(endpoints: Iterable[Endpoint], *, key: bool) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "nabi", "version": __version__},
         "paths": paths,
-        "components": {"schemas": {"Error": error}},
+        "components": {
+            "schemas": {"Error": error},
+            "parameters": {"Timeout": _TIMEOUT},
+            "responses": {"TooLate": {"description": "There is no answer in time.", "content": _ERROR}},
+        },
     }
     if key:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

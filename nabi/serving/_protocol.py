@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from nabi._version import __version__
 from nabi.serving._arrays import from_tensor, to_tensor
 from nabi.serving._body import read_json
+from nabi.serving._deadline import Deadline
 from nabi.serving._endpoint import Endpoint, Fields
 from nabi.serving._models import ArrayInterface, Models, ServedModel, TensorShape
 from nabi.serving._page import read_by_page
@@ -41,7 +42,17 @@ _INFER: Fields = {
         "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
         "description": "Which outputs are wanted; all by default.",
     },
-    "parameters": {"type": "object", "description": "Not used."},
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "timeout": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Microseconds within which the answer is wanted; 0 for no bound.",
+            }
+        },
+        "description": "Others are not used.",
+    },
 }
 
 
@@ -69,12 +80,14 @@ def protocol_endpoints(models: Models) -> list[Endpoint]:
         if found.arrays is None:
             raise RefusedError(400, f"{found.name} does not read arrays; it is a {found.kind}")
         identity = body.text("id")
+        deadline = Deadline.of(request).with_parameters(body.fields.get("parameters"))
         inputs = _inputs(found.arrays, body.items("inputs"), models)
         wanted = _wanted(found.arrays, body.fields.get("outputs"))
         rows = list(zip(*inputs, strict=True))
         shapes = tuple(one.shape[1:] for one in inputs)
         key = ("infer", shapes) if found.arrays.together else object()
-        answers = await found.worker.answer(key, found.arrays.compute, rows)
+        size = _size(inputs) if found.arrays.by_size else None
+        answers = await found.worker.answer(key, found.arrays.compute, rows, deadline, size=size)
         outputs = [np.stack(column) for column in zip(*answers, strict=True)]
         if sum(one.size for one in outputs) > models.limits.numbers:
             raise RefusedError(
@@ -134,6 +147,11 @@ def _inputs(arrays: ArrayInterface, tensors: list[Any], models: Models) -> list[
     if len({len(one) for one in found}) != 1 or not len(found[0]):
         raise RefusedError(400, "inputs: expected at least one row, and as many in each input")
     return found
+
+
+def _size(inputs: list[Any]) -> int:
+    """Return how many numbers, or characters of texts, there are to read."""
+    return sum(sum(map(len, one)) if one.dtype == object else one.size for one in inputs)
 
 
 def _wanted(arrays: ArrayInterface, outputs: Any) -> list[str]:

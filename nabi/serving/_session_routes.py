@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from nabi.serving._body import read_json
+from nabi.serving._deadline import Deadline
 from nabi.serving._endpoint import Endpoint
 from nabi.serving._models import Models
 
@@ -34,7 +35,7 @@ def session_endpoints(models: Models) -> list[Endpoint]:
         sessions = models.sessions(request.path_params["model"], id)
         with sessions.held(id) as session:
             given = sessions.read(body.fields.get("steps"))
-            (outputs,) = await sessions.advance([session], given)
+            (outputs,) = await sessions.advance([session], given, Deadline.of(request))
             return JSONResponse({"outputs": outputs.tolist(), "steps": session.steps})
 
     async def look(request: Request) -> Response:

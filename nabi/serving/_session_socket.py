@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from nabi.serving._arrays import array
 from nabi.serving._body import parsed
+from nabi.serving._deadline import Deadline, seconds_in
 from nabi.serving._frames import read_many, read_one, write_many, write_one
 from nabi.serving._guard import refusal_reason
 from nabi.serving._models import Models
@@ -32,6 +33,8 @@ class SessionSocket:
     Many sessions, with `?sessions=N`: numbered from 0, each message names those that it is for, and all of
     them read as many steps. They end with the connection.
 
+    With `timeout=SECONDS` in the address, a message that is not answered in so many seconds is refused.
+
     A message that is refused is answered with `{"error": ...}`; the sessions stay as they were.
 
     Args:
@@ -47,9 +50,10 @@ class SessionSocket:
         """Serve one connection."""
         try:
             with ExitStack() as stack:
+                seconds = self._seconds(socket)
                 sessions, held, many = self._opened(socket, stack)
                 await socket.accept()
-                await self._talk(socket, sessions, held, many)
+                await self._talk(socket, sessions, held, many, seconds)
         except RefusedError as problem:
             await socket.close(_POLICY_VIOLATION, problem.reason[:120])
         except WebSocketDisconnect:
@@ -75,7 +79,14 @@ class SessionSocket:
             held.append(stack.enter_context(sessions.held(session.id)))
         return sessions, held, count is not None
 
-    async def _talk(self, socket: WebSocket, sessions: Sessions, held: list[Session], many: bool) -> None:
+    def _seconds(self, socket: WebSocket) -> float:
+        """Return the time of each message of a connection."""
+        granted, asked = self._models.limits.seconds, socket.query_params.get("timeout")
+        return granted if asked is None else min(granted, seconds_in("timeout", asked))
+
+    async def _talk(
+        self, socket: WebSocket, sessions: Sessions, held: list[Session], many: bool, seconds: float
+    ) -> None:
         loop, idle = asyncio.get_running_loop(), self._models.limits.idle
         answer = self._many if many else self._one
         try:
@@ -87,9 +98,10 @@ class SessionSocket:
                     # To set the time anew costs as much as a step; once in a while is enough.
                     if (timeout.when() or 0) - loop.time() < 0.9 * idle:
                         timeout.reschedule(loop.time() + idle)
-                    data = message.get("bytes")
+                    deadline, data = Deadline.after(seconds), message.get("bytes")
                     try:
-                        said = await answer(sessions, held, message["text"] if data is None else data)
+                        given = message["text"] if data is None else data
+                        said = await answer(sessions, held, given, deadline)
                     except Exception as problem:
                         said = json.dumps({"error": refusal_reason(problem)})
                     if isinstance(said, bytes):
@@ -99,18 +111,22 @@ class SessionSocket:
         except TimeoutError:
             await socket.close(1000, "no message came for too long")
 
-    async def _one(self, sessions: Sessions, held: list[Session], message: str | bytes) -> str | bytes:
+    async def _one(
+        self, sessions: Sessions, held: list[Session], message: str | bytes, deadline: Deadline
+    ) -> str | bytes:
         if isinstance(message, bytes):
             given = read_one(message, sessions.input_width)
-            return write_one(await sessions.advance(held, self._codes(sessions, given)))
+            return write_one(await sessions.advance(held, self._codes(sessions, given), deadline))
         body = parsed(message, self._models.limits, STEPS)
-        (outputs,) = await sessions.advance(held, sessions.read(body.fields.get("steps")))
+        (outputs,) = await sessions.advance(held, sessions.read(body.fields.get("steps")), deadline)
         return json.dumps({"outputs": outputs.tolist(), "steps": held[0].steps})
 
-    async def _many(self, sessions: Sessions, held: list[Session], message: str | bytes) -> str | bytes:
+    async def _many(
+        self, sessions: Sessions, held: list[Session], message: str | bytes, deadline: Deadline
+    ) -> str | bytes:
         if isinstance(message, bytes):
             numbers, given = read_many(message, sessions.input_width)
-            outputs = await sessions.advance(_chosen(held, numbers), self._codes(sessions, given))
+            outputs = await sessions.advance(_chosen(held, numbers), self._codes(sessions, given), deadline)
             return write_many(numbers, outputs)
         body = parsed(message, self._models.limits, _MANY)
         if "reset" in body:
@@ -124,7 +140,7 @@ class SessionSocket:
             raise RefusedError(
                 400, f"steps: expected a list for each of {len(chosen)} sessions, of one length"
             )
-        outputs = await sessions.advance(chosen, sessions.checked(given))
+        outputs = await sessions.advance(chosen, sessions.checked(given), deadline)
         return json.dumps({"sessions": body.fields["sessions"], "outputs": outputs.tolist()})
 
     @staticmethod

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi.serving._arrays import array, finite
+from nabi.serving._deadline import Deadline
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
 from nabi.serving._steps import Steps
@@ -183,18 +184,21 @@ class Sessions:
             raise RefusedError(413, f"steps: too many at once: {count}")
         return found
 
-    async def advance(self, sessions: Sequence[Session], steps: Numbers) -> Numbers:
+    async def advance(
+        self, sessions: Sequence[Session], steps: Numbers, deadline: Deadline | None = None
+    ) -> Numbers:
         """Let sessions read steps, and return the outputs `[sessions, steps, outputs]`.
 
         Args:
             sessions: each of which is held, and there once.
             steps: as `checked` returns them.
+            deadline: of the request; by default what the server grants, from now on.
 
         Raises:
-            RefusedError: with 422 for numbers that are not finite, with 429 and 503 under load; the sessions
-                stay as they were.
+            RefusedError: with 422 for numbers that are not finite, with 429 and 503 under load, with 504
+                at the deadline; the sessions stay as they were.
         """
-        outputs = await self._steps.advance([session.row for session in sessions], steps)
+        outputs = await self._steps.advance([session.row for session in sessions], steps, deadline)
         for session in sessions:
             session.steps += steps.shape[1]
         return outputs

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nabi.serving._deadline import Deadline
 from nabi.serving._limits import Limits
 from nabi.serving._refused import RefusedError
 from nabi.shipping import Stream
@@ -27,6 +28,7 @@ _SHORT = 0.002
 class _Job:
     rows: npt.NDArray[np.intp]
     steps: Numbers
+    deadline: Deadline
     answer: asyncio.Future[Numbers]
 
 
@@ -64,16 +66,17 @@ class Steps:
         found: Numbers = self._states[row].copy()
         return found
 
-    async def advance(self, rows: Sequence[int], steps: Numbers) -> Numbers:
+    async def advance(self, rows: Sequence[int], steps: Numbers, deadline: Deadline | None = None) -> Numbers:
         """Read steps, and return the outputs `[rows, steps, outputs]`.
 
         Args:
             rows: of the states; each at most once at a time.
             steps: `[rows, steps, features]`, or codes `[rows, steps]`.
+            deadline: of the request; by default what the server grants, from now on.
 
         Raises:
-            RefusedError: with 422 for numbers that are not finite, with 429 if too much waits, with 503 at
-                the deadline and after `close`. The states stay as they were.
+            RefusedError: with 422 for numbers that are not finite, with 429 if too much waits, with 504 at
+                the deadline, with 503 after `close`. The states stay as they were.
         """
         if self._closed:
             raise RefusedError(503, "the server is ending")
@@ -81,16 +84,19 @@ class Steps:
         if self._numbers and self._numbers + size > self._limits.numbers:
             raise RefusedError(429, "too many steps wait for this model", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
-        job = _Job(np.asarray(rows, np.intp), steps, loop.create_future())
+        deadline = deadline or Deadline.after(self._limits.seconds)
+        if deadline.passed:
+            raise deadline.error()
+        job = _Job(np.asarray(rows, np.intp), steps, deadline, loop.create_future())
         self._numbers += size
         self._waiting.append(job)
         if self._running is None:
             self._running = loop.call_soon(self._turn)
-        deadline = loop.call_later(self._limits.seconds, self._too_late, job)
+        timer = loop.call_at(deadline.at, _too_late, job)
         try:
             return await job.answer
         finally:
-            deadline.cancel()
+            timer.cancel()
             job.answer.cancel()  # no effect on one that is there
             self._numbers -= size
 
@@ -99,11 +105,6 @@ class Steps:
         self._closed = True
         while self._running is not None:
             await asyncio.sleep(0.005)
-
-    def _too_late(self, job: _Job) -> None:
-        if not job.answer.done():
-            reason = f"no answer within {self._limits.seconds:g} seconds"
-            job.answer.set_exception(RefusedError(503, reason, {"Retry-After": "1"}))
 
     def _turn(self) -> None:
         """Compute what waits: here if that is short, else in a thread."""
@@ -134,9 +135,12 @@ class Steps:
         self._running = None
 
     def _take(self) -> list[list[_Job]]:
-        """Take all jobs that still have a client, those with the same number of steps together."""
+        """Take all jobs that somebody still waits for, those with the same number of steps together."""
         jobs: defaultdict[int, list[_Job]] = defaultdict(list)
         for job in self._waiting:
+            # The loop may not have come to the timer yet.
+            if job.deadline.passed:
+                _too_late(job)
             if not job.answer.done():
                 jobs[job.steps.shape[1]].append(job)
         self._waiting = []
@@ -182,6 +186,10 @@ class Steps:
         for part in parts:
             good &= np.isfinite(part).all(1)
         return good
+
+
+def _too_late(job: _Job) -> None:
+    _fail([job], job.deadline.error())
 
 
 def _fail(jobs: list[_Job], problem: Exception) -> None:

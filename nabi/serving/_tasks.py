@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from nabi.data import read_header
 from nabi.errors import ArgumentError, FileFormatError
 from nabi.serving._arrays import array, finite, is_unicode
 from nabi.serving._body import Body, read_bytes, read_json
+from nabi.serving._deadline import Deadline
 from nabi.serving._endpoint import Endpoint, Fields
 from nabi.serving._limits import Limits
 from nabi.serving._models import Models, ServedModel
@@ -105,7 +106,8 @@ def task_endpoints(models: Models) -> list[Endpoint]:
             body = await read_json(request, limits, _CLASSIFY)
             model = models.for_task("classify", body.text("model"))
             key, compute, items = _classification(model, body, limits)
-        return JSONResponse({"model": model.name, "results": await model.worker.answer(key, compute, items)})
+        results = await model.worker.answer(key, compute, items, Deadline.of(request), size=_size(items))
+        return JSONResponse({"model": model.name, "results": results})
 
     async def estimate(request: Request) -> Response:
         body = await read_json(request, limits, _ESTIMATE)
@@ -129,7 +131,7 @@ def task_endpoints(models: Models) -> list[Endpoint]:
             body = await read_json(request, limits, _RECOGNISE)
             model = models.for_task("recognise", body.text("model"))
             items = _recordings(model, body, limits)
-        results = await model.worker.answer("recordings", _listening(model), items)
+        results = await model.worker.answer("recordings", _listening(model), items, Deadline.of(request))
         return JSONResponse({"model": model.name, "results": results})
 
     async def translate(request: Request) -> Response:
@@ -141,7 +143,8 @@ def task_endpoints(models: Models) -> list[Endpoint]:
             found = model.model.translate(texts, beam=beam, length_penalty=penalty)
             return [{"text": one.text, "score": one.score} for one in found]
 
-        results = await model.worker.answer(("translate", beam, penalty), compute, body.texts("texts"))
+        key, texts = ("translate", beam, penalty), body.texts("texts")
+        results = await model.worker.answer(key, compute, texts, Deadline.of(request))
         return JSONResponse({"model": model.name, "results": results})
 
     async def forecast(request: Request) -> Response:
@@ -155,23 +158,27 @@ def task_endpoints(models: Models) -> list[Endpoint]:
                 [_forecast(one) for one in model.model.forecast(given, horizon=horizon)] for given in tables
             ]
 
-        found = await model.worker.answer(object(), compute, [table])
+        found = await model.worker.answer(object(), compute, [table], Deadline.of(request))
         return JSONResponse({"model": model.name, "results": found[0]})
 
     async def write(request: Request) -> Response:
         body = await read_json(request, limits, _WRITE)
         model = models.for_task("write", body.text("model"))
-        pieces = _written(model, body, limits)
+        deadline, pieces = Deadline.of(request), _written(model, body, limits)
+
+        async def following() -> list[str]:
+            return await _next_pieces(model, pieces, deadline.of_piece(limits))
+
         # What is wrong with the request is said before the answer begins.
-        first = await _next_pieces(model, pieces)
+        first = await following()
         if not body.flag("stream", True):
             text = "".join(first)
             while first:
-                first = await _next_pieces(model, pieces)
+                first = await following()
                 text += "".join(first)
             return JSONResponse({"model": model.name, "text": text})
         return StreamingResponse(
-            _events(model, first, pieces),
+            _events(first, following),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store"},
         )
@@ -263,6 +270,12 @@ def _only(body: Body, model: ServedModel, *names: str) -> None:
     others = [name for name in body.fields if name != "model" and name not in names]
     if others:
         raise RefusedError(400, f"{others[0]}: a {model.kind} does not read this field")
+
+
+def _size(items: list[Any]) -> int:
+    """Return how many characters, numbers or samples there are to read."""
+    parts = (part for item in items for part in (item if isinstance(item, tuple) else (item,)))
+    return sum(len(part) if isinstance(part, str) else np.size(part) for part in parts)
 
 
 def _labelled(one: Any) -> dict[str, Any]:
@@ -399,21 +412,23 @@ def _written(model: ServedModel, body: Body, limits: Limits) -> Callable[[], Ite
     return pieces
 
 
-async def _next_pieces(model: ServedModel, pieces: Callable[[], Iterator[str]]) -> list[str]:
+async def _next_pieces(
+    model: ServedModel, pieces: Callable[[], Iterator[str]], deadline: Deadline
+) -> list[str]:
     """Return the next pieces of a text; others are served between them. None are left if it is empty."""
-    found = await model.worker.answer(object(), lambda _: [list(islice(pieces(), _PIECES_AT_ONCE))], [None])
+    found = await model.worker.answer(
+        object(), lambda _: [list(islice(pieces(), _PIECES_AT_ONCE))], [None], deadline
+    )
     written: list[str] = found[0]
     return written
 
 
-async def _events(
-    model: ServedModel, first: list[str], pieces: Callable[[], Iterator[str]]
-) -> AsyncIterator[str]:
+async def _events(first: list[str], following: Callable[[], Awaitable[list[str]]]) -> AsyncIterator[str]:
     try:
         while first:
             for piece in first:
                 yield f"data: {json.dumps({'text': piece}, ensure_ascii=False)}\n\n"
-            first = await _next_pieces(model, pieces)
+            first = await following()
     except (RefusedError, ArgumentError) as problem:
         # The answer has begun, so the reason comes as an event.
         yield f"event: error\ndata: {json.dumps({'error': str(problem)})}\n\n"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.kernels import Rows
+from nabi.kernels import Rows, remembered
 from nabi.native import (
     NativeError,
     give_up,
@@ -296,7 +296,7 @@ def _has_native_heads(program: Program, rows: Rows) -> bool:
     return bool(rows.count) and not _heads().can_run(program)
 
 
-@lru_cache(maxsize=256)
+@remembered(at=4)
 def _passes(
     program: Program,
     dtype: torch.dtype,

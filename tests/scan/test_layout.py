@@ -1,5 +1,6 @@
 """Where lengths, masks and packed data put their steps, against loops that say it plainly."""
 
+import gc
 import os
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from nabi import cells
-from nabi.kernels import in_batch_order, in_row_order
+from nabi import cells, nn
+from nabi.kernels import _remembered, in_batch_order, in_row_order
 from nabi.native._code._machine import is_supported
 from nabi.scan import _layout, scan
 from nabi.scan._layout import batch_rows, mask_of, packed_rows
@@ -179,3 +180,22 @@ def test_states_that_are_left_out_need_no_order() -> None:
         *(torch.autograd.grad(r[0].sum(), case.weights) for r in (found, expected)), strict=True
     ):
         assert torch.equal(one, two)
+
+
+def test_layouts_of_long_sequences_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes memory by its steps; those of 256 requests to a server would take gigabytes."""
+    monkeypatch.setattr(_remembered, "_SHORT", 200)
+    monkeypatch.setattr(_remembered, "_LONG", 300)
+    layer = nn.RNN(cells.SimpleRNN(1), 1, batch_first=True)
+
+    def kept(first: int, count: int) -> int:
+        with torch.no_grad():
+            for time in range(first, first + count):
+                layer(torch.zeros(1, time, 1))
+        gc.collect()
+        lengths = {len(one.active) for one in gc.get_objects() if type(one) is Rows}
+        return len(lengths & set(range(first, first + count)))
+
+    assert kept(201, 12) <= _remembered._FEW
+    assert kept(301, 3) == 0
+    assert kept(151, 12) == 12

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 import nabi
-
-from .conftest import Server
+from nabi.cli._load import load_any
+from nabi.serving import application
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def answers(models: SimpleNamespace) -> Iterator[Server]:
-    running = Server(models.files)
-    yield running
-    _, errors = running.end()
-    assert "Traceback" not in errors
+def answers(models: SimpleNamespace) -> Iterator[TestClient]:
+    """What `nabi serve` runs for these files, in this process."""
+    loaded = {name: load_any(file, ()) for name, file in models.files.items()}
+    with TestClient(application(loaded), base_url="http://localhost") as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -63,11 +64,11 @@ def answers(models: SimpleNamespace) -> Iterator[Server]:
     ],
 )
 def test_labels_are_those_of_the_model(
-    answers: Server, models: SimpleNamespace, name: str, field: str, items: str
+    answers: TestClient, models: SimpleNamespace, name: str, field: str, items: str
 ) -> None:
     given = getattr(models, items)[:3]
     plain = [one if isinstance(one, str) else one.tolist() for one in given]
-    found = answers.client.post("/classify", json={"model": name, field: plain})
+    found = answers.post("/classify", json={"model": name, field: plain})
     assert found.status_code == 200, found.text
     model = getattr(models, name)
     expected = model.predict(given, rate=8000) if name == "sounds" else model.predict(given)
@@ -76,8 +77,8 @@ def test_labels_are_those_of_the_model(
         assert got["probability"] == pytest.approx(right.probability, abs=1e-4)
 
 
-def test_tags_of_texts_are_those_of_the_model(answers: Server, models: SimpleNamespace) -> None:
-    found = answers.client.post("/classify", json={"model": "names", "texts": ["Ann sat.", ""]})
+def test_tags_of_texts_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
+    found = answers.post("/classify", json={"model": "names", "texts": ["Ann sat.", ""]})
     assert found.status_code == 200, found.text
     for got, right in zip(found.json()["results"], models.names.predict(["Ann sat.", ""]), strict=True):
         assert (got["tokens"], got["tags"]) == (list(right.tokens), list(right.tags))
@@ -85,8 +86,8 @@ def test_tags_of_texts_are_those_of_the_model(answers: Server, models: SimpleNam
         assert len(got["spans"]) == len(right.spans)
 
 
-def test_a_field_of_another_kind_is_refused(answers: Server) -> None:
-    found = answers.client.post("/classify", json={"model": "series", "texts": ["ACGT"]})
+def test_a_field_of_another_kind_is_refused(answers: TestClient) -> None:
+    found = answers.post("/classify", json={"model": "series", "texts": ["ACGT"]})
     assert (found.status_code, found.json()["error"]) == (
         400,
         "sequences: a SeriesClassifier reads this field",
@@ -104,41 +105,41 @@ def wav(samples: np.ndarray, rate: int) -> bytes:
 
 
 @pytest.mark.parametrize("route", ["/classify", "/recognise"])
-def test_a_wav_file_may_be_the_body(answers: Server, models: SimpleNamespace, route: str) -> None:
+def test_a_wav_file_may_be_the_body(answers: TestClient, models: SimpleNamespace, route: str) -> None:
     (right,) = models.sounds.predict([models.noises[0]], rate=8000)
     headers = {"Content-Type": "audio/wav"}
     body = wav(models.noises[0], 8000)
-    found = answers.client.post(f"{route}?model=sounds", content=body, headers=headers)
+    found = answers.post(f"{route}?model=sounds", content=body, headers=headers)
     assert found.status_code == 200, found.text
     assert found.json()["results"][0]["probability"] == pytest.approx(right.probability, abs=1e-3)
-    cut = answers.client.post(f"{route}?model=sounds", content=body[:20], headers=headers)
+    cut = answers.post(f"{route}?model=sounds", content=body[:20], headers=headers)
     assert (cut.status_code, "cut short" in cut.text) == (400, True)
 
 
-def test_a_wav_file_for_another_kind_of_model_is_refused(answers: Server) -> None:
-    found = answers.client.post(
+def test_a_wav_file_for_another_kind_of_model_is_refused(answers: TestClient) -> None:
+    found = answers.post(
         "/classify?model=genes", content=wav(np.zeros(9), 8000), headers={"Content-Type": "audio/wav"}
     )
     assert (found.status_code, found.json()["error"]) == (400, "body: a DNAClassifier does not read sound")
 
 
 @pytest.mark.parametrize(("pixel", "said"), [(256, "from 0 to 255"), (0.5, "whole numbers"), (-1, "255")])
-def test_pixels_are_bytes(answers: Server, pixel: float, said: str) -> None:
+def test_pixels_are_bytes(answers: TestClient, pixel: float, said: str) -> None:
     clip = np.full((2, 4, 4, 3), pixel).tolist()
-    found = answers.client.post("/classify", json={"model": "clips", "sequences": [clip]})
+    found = answers.post("/classify", json={"model": "clips", "sequences": [clip]})
     assert found.status_code == 400
     assert said in found.json()["error"]
 
 
-def test_numbers_are_those_of_the_model(answers: Server, models: SimpleNamespace) -> None:
+def test_numbers_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
     texts = ["good film", "", "a bad day"]
-    found = answers.client.post("/estimate", json={"texts": texts})
+    found = answers.post("/estimate", json={"texts": texts})
     assert found.status_code == 200, found.text
     said = [one["number"] for one in found.json()["results"]]
     assert said == pytest.approx(models.stars.predict(texts).tolist())
-    refused = answers.client.post("/estimate", json={"texts": texts, "model": "series"})
+    refused = answers.post("/estimate", json={"texts": texts, "model": "series"})
     assert (refused.status_code, "does not estimate" in refused.text) == (400, True)
     protocol = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [3], "data": texts}]}
-    given = answers.client.post("/v2/models/stars/infer", json=protocol).json()["outputs"][0]
+    given = answers.post("/v2/models/stars/infer", json=protocol).json()["outputs"][0]
     assert (given["name"], given["datatype"]) == ("number", "FP64")
     assert given["data"] == pytest.approx(said)

@@ -187,7 +187,7 @@ def test_long_steps_leave_the_others_their_turn(monkeypatch) -> None:
             sessions.advance([one], x), sessions.advance([other], x[:, :1]), return_exceptions=True
         )
         assert isinstance(late, RefusedError)
-        assert late.status == 503
+        assert late.status == 504
         await sessions.finish()
         assert sessions.export(one) == before
 

@@ -116,23 +116,6 @@ def test_a_connection_is_a_session(server, saved) -> None:
         pass
 
 
-def test_a_day_of_sessions_that_nobody_closes() -> None:
-    """With a clock that is set forward: each expires after its last use, and the bound holds."""
-    now = [0.0]
-    model = nabi.Sequential([nabi.layers.GRU(2, input_shape=(None, 1))])
-    sessions = Sessions("m", nabi.Stream(model), Limits(sessions=20, idle=600), lambda: now[0])
-    kept = sessions.open()
-    for minute in range(24 * 60):
-        now[0] = minute * 60.0
-        with sessions.held(kept.id):
-            assert len(sessions) <= 12
-        sessions.open()
-    now[0] += 601
-    assert len(sessions) == 0
-    with pytest.raises(RefusedError, match="expired"):
-        sessions.close(kept.id)
-
-
 def test_a_state_that_is_not_finite_is_not_kept() -> None:
     model = nabi.Sequential([nabi.layers.SimpleRNN(1, activation="linear", input_shape=(None, 1))])
     model.set_weights(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_what_comes_too_late_is_not_computed() -> None:
     async def test(worker, slow) -> None:
         tasks = await queued(worker, slow, [1], [2])
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [one.status for one in found] == [503, 503]
+        assert [one.status for one in found] == [504, 504]
         assert worker.waiting == 0
         slow.go.set()
         assert await worker.answer("a", slow, [3]) == [6]
@@ -133,5 +134,48 @@ def test_what_was_asked_is_never_written_out() -> None:
 
     def len_of_each(items):
         return [1 for _ in items]
+
+    run(test)
+
+
+def test_what_is_known_to_be_short_needs_no_thread() -> None:
+    computed_here: list[bool] = []
+    busy, wrong = [0.0], [False]
+
+    def compute(items):
+        computed_here.append(threading.current_thread() is threading.main_thread())
+        end = time.thread_time() + busy[0]
+        while time.thread_time() < end:
+            pass
+        if wrong[0]:
+            raise ArgumentError("x: expected another")
+        return items
+
+    async def test(worker, slow) -> None:
+        async def here(size: int | None, seconds: float = 0.0) -> bool:
+            busy[0] = seconds
+            assert await worker.answer("a", compute, [1], size=size) == [1]
+            return computed_here[-1]
+
+        assert not await here(100)  # nothing is known yet
+        assert await here(100)
+        assert not await here(101)
+        assert await here(101)
+        # It says nothing where the size does not tell.
+        assert not await here(None)
+        # What has failed may have failed at once.
+        wrong[0] = True
+        with pytest.raises(ArgumentError):
+            await worker.answer("a", compute, [1], size=1000)
+        wrong[0] = False
+        assert not await here(1000, 0.02)
+        # Longer than it was: it goes back to the thread, until it is short again.
+        assert await here(50, 0.02)
+        assert not await here(50)
+        assert await here(50)
+        # Two that wait are one batch, which is as large as both.
+        both = [worker.answer("a", compute, [one], size=50) for one in (1, 2)]
+        assert await asyncio.gather(*both) == [[1], [2]]
+        assert not computed_here[-1]
 
     run(test)
