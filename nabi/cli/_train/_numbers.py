@@ -23,8 +23,8 @@ class NumbersForm(TextsForm):
     lower_is_better, written = True, ".4g"
     shared: ClassVar = frozenset(
         {
-            "text", "label", "target", "aspect", "columns", "task", "validation", "test", "encoding", "separator",
-            "quotes", "header",
+            "text", "label", "target", "aspect", "columns", "task", "validation", "test", "encoding",
+            "separator", "quotes", "header",
         }
     )  # fmt: skip
 

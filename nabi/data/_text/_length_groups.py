@@ -49,7 +49,8 @@ class LengthGroups:
         valid_steps: steps excluding padding.
 
     Raises `UnknownNameError` for an unknown `padding`, `ArgumentError` for an empty list, sequences that are
-    not of integers or a batch size below 1, `ShapeError` if the number of targets, weights or rows beside is not N.
+    not of integers or a batch size below 1, `ShapeError` if the number of targets, weights or rows
+    beside is not N.
 
     >>> groups = LengthGroups([[5, 6, 7], [8], [9, 4]], targets=[1, 0, 1], batch_size=2, shuffle=False)
     >>> for x, y in groups:

@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +20,9 @@ from nabi.files import ModelFile, check_figures, part, reading
 from nabi.models._classifier._comparison import compare
 from nabi.models._classifier._decision import Decision, Decisions, as_logits, as_probabilities
 from nabi.models._classifier._encoding import encode_texts, texts_and_aspects
-from nabi.models._classifier._network import TextNetwork, network_fault, read_codes
+from nabi.models._classifier._network import TextNetwork, network_fault, outputs_fault, read_codes
 from nabi.models._classifier._other_columns import OtherColumns, beside_texts, features_of
+from nabi.models._classifier._prediction import Prediction
 from nabi.models._classifier._report import Report
 from nabi.models._classifier._samples import (
     Columns,
@@ -43,18 +44,6 @@ from nabi.models._task._system import System
 from nabi.training import TimeLimit, as_time_limit
 
 __all__ = ["Prediction", "TextClassifier"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier predicts for a text."""
-
-    label: str | tuple[str, ...]
-    """The likeliest label; with several at once, all whose probability is above the threshold."""
-    probability: float
-    """Of that label; with several at once, of the likeliest label, given or not."""
-    probabilities: dict[str, float]
-    """Of all labels."""
 
 
 class TextClassifier(System):
@@ -81,7 +70,8 @@ class TextClassifier(System):
     _settings_type = TextSettings
 
     model: TextNetwork
-    """The network: codes `[B, T]`, with `columns` also their features `[B, F]`, to probabilities `[B, labels]`, before word features are added."""
+    """The network: codes `[B, T]`, with `columns` also their features `[B, F]`, to probabilities
+    `[B, labels]`, before word features are added."""
     simple: SimpleModel | None = None
     """Logistic regression on words and pairs of words; None for files of earlier versions."""
     decisions: Decisions | None = None
@@ -225,13 +215,12 @@ class TextClassifier(System):
         callbacks: Any,
     ) -> Report:
         start = time.perf_counter()
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         learnt = train(
             parts,
             self.asked,
             self.cell,
-            checkpoint=None
-            if checkpoint is None
-            else _checks.path("checkpoint", checkpoint, wrong=OutputError),
+            checkpoint=place,
             limit=limit,
             verbose=verbose,
             callbacks=callbacks,
@@ -601,15 +590,9 @@ class TextClassifier(System):
         fault = network_fault(model, len(self.vocabulary), 0 if others is None else len(others))
         if fault:
             return fault
-        if len(model.output_shape or ()) != 2:
-            return f"its network gives {model.output_shape}, expected one row of outputs for each text"
-        # One output is enough for one of two labels: the probability of the second.
-        outputs, wanted = (
-            model.output_shape[-1],
-            (1, 2) if labels == 2 and not self.labels.several else (labels,),
-        )
-        if outputs not in wanted or self.shares.shape != (labels,):
-            return f"its network has {outputs} outputs for {labels} labels"
+        fault = outputs_fault(model, labels, self.labels.several)
+        if fault or self.shares.shape != (labels,):
+            return fault or f"it has {len(self.shares)} shares for {labels} labels"
         if self.settings.maxlen is None:
             return "its settings have no maxlen"
         return ""

@@ -18,6 +18,7 @@ __all__ = [
     "build_network",
     "built",
     "network_fault",
+    "outputs_fault",
     "outputs_of",
     "read_codes",
     "reading_layers",
@@ -148,4 +149,17 @@ def network_fault(model: Any, codes: int, beside: int) -> str:
         return "its network reads padding, because its Embedding has no mask_zero"
     if stack[0].input_dim != codes:
         return f"its network knows {stack[0].input_dim} codes, its vocabulary {codes}"
+    return ""
+
+
+def outputs_fault(model: Any, labels: int, several: bool) -> str:
+    """Say why a network has not the outputs of a classifier; "" if it has.
+
+    One output is enough for one of two labels: the probability of the second.
+    """
+    shape = model.output_shape
+    if len(shape or ()) != 2:
+        return f"its network gives {shape}, expected one row of outputs for each text"
+    if shape[1] not in ((1, 2) if labels == 2 and not several else (labels,)):
+        return f"its network has {shape[1]} outputs for {labels} labels"
     return ""

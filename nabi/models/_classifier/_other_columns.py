@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,6 @@ _MOST_OF_ROWS = 0.5
 _FEWEST_ROWS = 2
 _MOST_DATES = 0.9
 _DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
-# A number further from the mean than this many standard deviations counts as one that is that far.
 _FURTHEST = 10.0
 
 Cells = Mapping[str, Sequence[Any]]
@@ -86,6 +85,9 @@ class OtherColumns:
     Numbers are standardized by the rows that are learnt from, beside a feature that is 1 for a missing one.
     Categories are 0 or 1 each; an unknown or missing one is 0 in all.
     """
+
+    FURTHEST: ClassVar[float] = _FURTHEST
+    """A number further from the mean than this many standard deviations counts as one that is that far."""
 
     columns: tuple[_Column, ...]
     weight: Tensor | None = None

@@ -77,14 +77,18 @@ class WordRegression:
     @property
     def name(self) -> str:
         """What it is called in tables and sentences."""
-        columns = ", columns" if len(self.regression.weight) > len(self.features) else ""
-        return CALLED[self.features.vocabulary.unit] + columns
+        return CALLED[self.features.vocabulary.unit] + (", columns" if self._has_columns else "")
+
+    @property
+    def _has_columns(self) -> bool:
+        return len(self.regression.weight) > len(self.features)
 
     @property
     def described(self) -> str:
         """What it is, in a line."""
         return (
-            f"{self.name} weighted by TF-IDF, ridge regression "
+            f"{CALLED[self.features.vocabulary.unit]} weighted by TF-IDF"
+            f"{', with the other columns' if self._has_columns else ''}, ridge regression "
             f"({len(self.features):,} features, penalty {self.penalty:g})"
         )
 
