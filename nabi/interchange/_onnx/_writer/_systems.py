@@ -59,8 +59,8 @@ def _other_columns(model: Any) -> dict[str, Any]:
     return {
         "columns": others.to_file()[0],
         "columns_input": "for each column in order: of numbers (values is null) the standardized number, "
-        f"from -{others.FURTHEST:g} to {others.FURTHEST:g}, and 1 where it is missing; of categories 1 for the "
-        "value of the cell, 0 for others",
+        f"from -{others.FURTHEST:g} to {others.FURTHEST:g}, and 1 where it is missing; of categories 1 for "
+        "the value of the cell, 0 for others",
     }
 
 
