@@ -2,10 +2,9 @@
 
 from typing import Any, ClassVar
 
-from nabi.cli._train._column import Task, check_columns, why_numbers
+from nabi.cli._train._column import Task, check_columns, one_target, why_numbers
 from nabi.cli._train._form import Said
 from nabi.cli._train._texts import TextsForm
-from nabi.errors import ArgumentError
 from nabi.models import RegressorSettings
 
 __all__ = ["NumbersForm"]
@@ -50,7 +49,7 @@ class NumbersForm(TextsForm):
         parts = read_number_parts(
             said["file"],
             text=said["text"],
-            target=_target(said),
+            target=one_target(said),
             aspect=said["aspect"],
             validation=said["validation"],
             test=said["test"],
@@ -66,7 +65,7 @@ class NumbersForm(TextsForm):
 
     def columns(self, said: Said) -> dict[str, Any]:
         """Return the columns."""
-        return {"text": said["text"], "target": _target(said), "aspect": said["aspect"]}
+        return {"text": said["text"], "target": one_target(said), "aspect": said["aspect"]}
 
     def pictured(self, report: Any) -> str:
         """Return that it shows estimates against right numbers."""
@@ -78,14 +77,3 @@ class NumbersForm(TextsForm):
             "seconds_of_words": None if model.words is None else model.words.seconds,
             "share_of_words": model.share,
         }
-
-
-def _target(said: Said) -> str:
-    """Return the column of numbers, which --label names too."""
-    labels = said["label"] or []
-    if said["target"] is not None and labels:
-        raise ArgumentError("--target: expected the column of numbers by one option, got --label too")
-    if len(labels) > 1:
-        raise ArgumentError(f"--label: expected one column for --task regression, got {len(labels)}")
-    target: str = said["target"] if said["target"] is not None else labels[0]
-    return target
