@@ -37,7 +37,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     clips.fit(films, labels[:8], verbose=0)
     stars = nabi.TextRegressor(units=4, embedding_size=4, epochs=1)
     stars.fit(["good film", "bad film", "good day", "bad day"] * 4, [5, 1, 4.5, 1.5] * 4, verbose=0)
+    heights = nabi.SeriesRegressor(units=4, epochs=1)
+    heights.fit(waves, [float(one.mean()) for one in waves], verbose=0)
     made = {
+        "heights": heights,
         "series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names, "stars": stars
     }  # fmt: skip
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
@@ -133,7 +136,7 @@ def test_pixels_are_bytes(answers: TestClient, pixel: float, said: str) -> None:
 
 def test_numbers_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
     texts = ["good film", "", "a bad day"]
-    found = answers.post("/estimate", json={"texts": texts})
+    found = answers.post("/estimate", json={"texts": texts, "model": "stars"})
     assert found.status_code == 200, found.text
     said = [one["number"] for one in found.json()["results"]]
     assert said == pytest.approx(models.stars.predict(texts).tolist())
@@ -143,3 +146,15 @@ def test_numbers_are_those_of_the_model(answers: TestClient, models: SimpleNames
     given = answers.post("/v2/models/stars/infer", json=protocol).json()["outputs"][0]
     assert (given["name"], given["datatype"]) == ("number", "FP64")
     assert given["data"] == pytest.approx(said)
+
+
+def test_numbers_of_series_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
+    asked = {"model": "heights", "sequences": [one.tolist() for one in models.waves[:5]]}
+    found = answers.post("/estimate", json=asked)
+    assert found.status_code == 200, found.text
+    said = [one["number"] for one in found.json()["results"]]
+    assert said == pytest.approx(models.heights.predict(models.waves[:5]).tolist())
+    refused = answers.post("/estimate", json={"model": "heights", "texts": ["good"]})
+    assert (refused.status_code, "sequences: a SeriesRegressor reads" in refused.text) == (400, True)
+    refused = answers.post("/estimate", json={"model": "heights", "sequences": [[]]})
+    assert (refused.status_code, "at least one step" in refused.text) == (400, True)

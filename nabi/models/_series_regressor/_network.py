@@ -27,7 +27,7 @@ class NumberNetworks(SequenceNetworks):
     def numbers(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean of what they say of padded series `[B, T, D]`: standardized numbers `[B]`."""
         found = self(x, lengths)
-        total = found[0][0][:, 0]
+        total: Tensor = found[0][0][:, 0]
         for numbers, _ in found[1:]:
             total = total + numbers[:, 0]
         return total / len(found)

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def features_of(series: Sequence[npt.NDArray[Any]]) -> Floats:
-    """Return features `[N, F]` of series `[T, D]`: mean, deviation and 8 steps of each channel; the length."""
+    """Return features `[N, F]` of series `[T, D]`: mean, deviation, 8 steps of each channel; their length."""
     rows = [np.concatenate([*summary_features(one).values(), [len(one)]]) for one in series]
     return np.stack(rows).astype(np.float64)
 

@@ -12,8 +12,6 @@ from nabi.models._series_regressor._settings import SeriesRegressorSettings
 
 __all__ = ["NumberTraining"]
 
-_LOSSES = {"mse": functional.mse_loss, "huber": functional.huber_loss}
-
 
 class NumberTraining(SequenceTraining):
     """One training of a series regressor, whose targets are standardized numbers."""
@@ -30,11 +28,13 @@ class NumberTraining(SequenceTraining):
         checkpoint: Path | None,
     ) -> None:
         super().__init__(networks, train, validation, None, settings, checkpoint)
-        self._loss = _LOSSES[settings.loss]
+        self._is_huber = settings.loss == "huber"
 
     def loss_of_outputs(self, outputs: Tensor, lengths: Tensor, batch: SequenceBatch) -> Tensor:
         """Return the mean loss of what one network says of a batch."""
-        return self._loss(outputs[:, 0], batch.targets)
+        if self._is_huber:
+            return functional.huber_loss(outputs[:, 0], batch.targets)
+        return functional.mse_loss(outputs[:, 0], batch.targets)
 
     def things_in(self, batch: SequenceBatch) -> int:
         """Return how many series there are: all of them have a number."""

@@ -15,7 +15,7 @@ __all__ = ["write_sequence_networks"]
 
 
 def write_sequence_networks(w: Writing, networks: Any, lengths: bool) -> None:
-    """Write networks whose answers are averaged, from `input` to `probabilities`, or to `number`."""
+    """Write networks whose answers are averaged, from `input` to `probabilities`, or to `estimate`."""
     graph = w.graph
     members, is_number = list(networks.networks), networks.answer == "number"
     given = _input(w, members[0].front)
@@ -32,7 +32,7 @@ def write_sequence_networks(w: Writing, networks: Any, lengths: bool) -> None:
     if len(members) > 1:
         total = graph.add("Mul", [total, graph.number(1 / len(members))], "mean_of_answers")
     if is_number:
-        w.output(total, "number", np.float32, ["batch", 1])
+        w.output(total, "estimate", np.float32, ["batch", 1])
         return
     classes = members[0].head.out_features
     axes = ["batch", classes] if networks.answer == "class" else ["batch", "steps", classes]
