@@ -37,7 +37,7 @@ class SummaryRegression(torch.nn.Module):
     weight: Tensor
     bias: Tensor
 
-    name = "ridge regression on mean, deviation, 8 steps and length"
+    name = "ridge regression on simple features"
 
     def __init__(self, width: int) -> None:
         """Make a model that is not fitted yet, and always says 0."""
