@@ -171,8 +171,14 @@ def _measuring(
     from nabi.cli._predictors._registry import other_predictor
     from nabi.cli._predictors._sequences import SequencePredictor
 
-    labelling = models.SeriesClassifier, models.ClipClassifier, models.SoundClassifier, models.DNAClassifier
-    predictor = other_predictor(path) if isinstance(loaded, labelling) else None
+    of_sequences = (
+        models.SeriesClassifier,
+        models.SeriesRegressor,
+        models.ClipClassifier,
+        models.SoundClassifier,
+        models.DNAClassifier,
+    )
+    predictor = other_predictor(path) if isinstance(loaded, of_sequences) else None
     if isinstance(predictor, SequencePredictor):
         said = {
             "label": [label] if label else None,

@@ -17,7 +17,7 @@ __all__ = ["quantize"]
 
 _MEASURED = (
     "TextClassifier", "SeriesClassifier", "DNAClassifier", "ClipClassifier", "SoundClassifier", "Forecaster",
-    "LanguageModel", "NoteModel", "Tagger", "TextRegressor",
+    "LanguageModel", "NoteModel", "SeriesRegressor", "Tagger", "TextRegressor",
 )  # fmt: skip
 """Models whose data are one file or folder."""
 

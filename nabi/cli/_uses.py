@@ -19,6 +19,7 @@ _USES = {
     "language model": ("writes on", "write", '--start "..."'),
     "note model": ("composes", "compose", ""),
     "series classifier": ("labels series", "predict", "FILE"),
+    "series regressor": ("estimates a number for a series", "predict", "FILE"),
     "sound classifier": ("recognises recordings", "recognise", "NEW.wav"),
     "speech recognizer": ("recognises recordings", "recognise", "NEW.wav"),
     "tagger": ("tags tokens", "predict", '"..."'),

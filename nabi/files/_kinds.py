@@ -21,6 +21,8 @@ READERS = {
     "weights": "load_weights of a model",
     "series classifier": "nabi.SeriesClassifier.load",
     "series classifier training": "checkpoint= of nabi.SeriesClassifier.fit",
+    "series regressor": "nabi.SeriesRegressor.load",
+    "series regressor training": "checkpoint= of nabi.SeriesRegressor.fit",
     "text classifier": "nabi.TextClassifier.load",
     "text regressor": "nabi.TextRegressor.load",
     "language model": "nabi.LanguageModel.load",

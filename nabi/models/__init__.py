@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from nabi.models._sequences._report import SequenceReport
     from nabi.models._series._model import SeriesClassifier
     from nabi.models._series._settings import SeriesSettings as SeriesSettings
+    from nabi.models._series_regressor._model import SeriesRegressor
+    from nabi.models._series_regressor._settings import SeriesRegressorSettings as SeriesRegressorSettings
     from nabi.models._sound._classifier import SoundClassifier
     from nabi.models._sound._model import band_features as band_features
     from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
@@ -145,6 +147,8 @@ else:
             "nabi.models._sequences._report": ["SequenceReport"],
             "nabi.models._series._model": ["SeriesClassifier"],
             "nabi.models._series._settings": ["SeriesSettings"],
+            "nabi.models._series_regressor._model": ["SeriesRegressor"],
+            "nabi.models._series_regressor._settings": ["SeriesRegressorSettings"],
             "nabi.models._sound._classifier": ["SoundClassifier"],
             "nabi.models._sound._model": ["band_features"],
             "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
@@ -194,6 +198,7 @@ __all__ = [
     "SequenceReport",
     "Sequential",
     "SeriesClassifier",
+    "SeriesRegressor",
     "SmallWeightsReport",
     "SoundClassifier",
     "SoundStream",

@@ -56,6 +56,7 @@ _ESTIMATE: Fields = {
     "texts": _TEXTS,
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
     "columns": _COLUMNS,
+    "sequences": {"type": "array", "description": "Series [steps, channels]."},
 }
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
@@ -119,12 +120,8 @@ def task_endpoints(models: Models) -> list[Endpoint]:
     async def estimate(request: Request) -> Response:
         body = await read_json(request, limits, _ESTIMATE)
         model = models.for_task("estimate", body.text("model"))
-        items = _texts_and_more(body, model.model, limits)
-
-        def compute(items: list[Any]) -> list[Any]:
-            return [{"number": one} for one in model.model.predict(**_asked(items)).tolist()]
-
-        results = await model.worker.answer(("texts", "aspects" in body), compute, items)
+        key, compute, items = _estimation(model, body, limits)
+        results = await model.worker.answer(key, compute, items, Deadline.of(request), size=_size(items))
         return JSONResponse({"model": model.name, "results": results})
 
     async def recognise(request: Request) -> Response:
@@ -189,7 +186,7 @@ def task_endpoints(models: Models) -> list[Endpoint]:
 
     offered = {
         "classify": Endpoint("POST", "/classify", classify, _CLASSIFY_SAID, _CLASSIFY),
-        "estimate": Endpoint("POST", "/estimate", estimate, "A number for each text.", _ESTIMATE, ("texts",)),
+        "estimate": Endpoint("POST", "/estimate", estimate, "A number for each text or series.", _ESTIMATE),
         "recognise": Endpoint(
             "POST", "/recognise", recognise, "What is heard; the body may also be one WAV file.", _RECOGNISE
         ),
@@ -235,11 +232,7 @@ def _classification(
             _only(body, model, "recordings", "rate")
             return "recordings", _listening(model), _recordings(model, body, limits)
     _only(body, model, "sequences")
-    sequences = [array(f"sequences[{place}]", one) for place, one in enumerate(body.items("sequences"))]
-    if any(not one.ndim or not one.size for one in sequences):
-        raise RefusedError(400, "sequences: expected at least one step in each")
-    if any(len(one) > limits.steps for one in sequences):
-        raise RefusedError(413, f"sequences: expected at most {limits.steps} steps in each")
+    sequences = _sequences(body, limits)
     if isinstance(system, kinds.ClipClassifier):
         sequences = [_pixels(f"sequences[{place}]", one) for place, one in enumerate(sequences)]
     shapes = tuple(one.shape[1:] for one in sequences)
@@ -248,6 +241,38 @@ def _classification(
         lambda items: [_labelled(one) for one in system.predict(items)],
         sequences,
     )
+
+
+def _estimation(
+    model: ServedModel, body: Body, limits: Limits
+) -> tuple[Any, Callable[[list[Any]], list[Any]], list[Any]]:
+    """Return the same for a model that estimates numbers."""
+    system = model.model
+    if isinstance(system, kinds.SeriesRegressor):
+        _only(body, model, "sequences")
+        sequences = _sequences(body, limits)
+        return (
+            ("sequences", sequences[0].shape[1:]),
+            lambda items: [{"number": one} for one in system.predict(items).tolist()],
+            sequences,
+        )
+    _only(body, model, "texts", "aspects", "columns")
+    items = _texts_and_more(body, system, limits)
+
+    def estimate(items: list[Any]) -> list[Any]:
+        return [{"number": one} for one in system.predict(**_asked(items)).tolist()]
+
+    return ("texts", "aspects" in body), estimate, items
+
+
+def _sequences(body: Body, limits: Limits) -> list[Any]:
+    """Return the sequences of a request as arrays."""
+    sequences = [array(f"sequences[{place}]", one) for place, one in enumerate(body.items("sequences"))]
+    if any(not one.ndim or not one.size for one in sequences):
+        raise RefusedError(400, "sequences: expected at least one step in each")
+    if any(len(one) > limits.steps for one in sequences):
+        raise RefusedError(413, f"sequences: expected at most {limits.steps} steps in each")
+    return sequences
 
 
 _Text = tuple[str, str | None, dict[str, Any] | None]

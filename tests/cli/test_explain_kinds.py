@@ -61,6 +61,19 @@ def series() -> Made:
     return Made(model, "held.ts", "held.ts", (FIGURES, "Result", "What it read"))
 
 
+def numbers_of_series() -> Made:
+    lines = directions(40)[0]
+    numbers = [float(np.nanmean(one)) for one in lines]
+    Path("held.ts").write_text(
+        as_ts(lines[:20], [f"{one:.3f}" for one in numbers[:20]]).replace(
+            "@classLabel true down up", "@targetlabel true"
+        )
+    )
+    model = models.SeriesRegressor(**TINY)
+    model.fit(lines, numbers, verbose=0)
+    return Made(model, "held.ts", "held.ts", (FIGURES, "What it estimates", "Result"))
+
+
 def record(sounds: Any, said: Any, column: str) -> None:
     lines = [f"file,{column}"]
     for number, (sound, one) in enumerate(zip(sounds, said, strict=True)):
@@ -158,8 +171,8 @@ def network() -> Made:
 
 
 KINDS: list[Callable[[], Made]] = [
-    text, language, series, sound, speech, clips, dna, tags, forecaster, notes, translator, captioner,
-    captioner_without_attention, network,
+    text, language, series, numbers_of_series, sound, speech, clips, dna, tags, forecaster, notes, translator,
+    captioner, captioner_without_attention, network,
 ]  # fmt: skip
 
 

@@ -32,6 +32,7 @@ TRAINED = {
     "tags": ["table.conll"],
     "DNA": ["table.fasta", "--label-from", "name"],
     "series": ["table.csv", "--id", "t", "--label", "l"],
+    "numbers of series": ["table.csv", "--id", "t", "--target", "n"],
     "forecasts": ["table.csv", "--time", "t", "--target", "l"],
     "labels": ["table.csv", "--text", "t", "--label", "l"],
     "numbers": ["table.csv", "--text", "t", "--target", "n"],

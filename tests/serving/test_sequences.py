@@ -37,12 +37,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     clips.fit(films, labels[:8], verbose=0)
     stars = nabi.TextRegressor(units=4, embedding_size=4, epochs=1)
     stars.fit(["good film", "bad film", "good day", "bad day"] * 4, [5, 1, 4.5, 1.5] * 4, verbose=0)
+    heights = nabi.SeriesRegressor(units=4, epochs=1)
+    heights.fit(waves, [float(one.mean()) for one in waves], verbose=0)
     deals = nabi.TextClassifier(units=4, embedding_size=4, epochs=1)
     columns = {"price": [1.0, 9.0] * 8, "kind": ["a", "b", "b", "a"] * 4}
     deals.fit(["good film", "bad film"] * 8, labels, columns=columns, verbose=0)
     made = {
         "series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names, "stars": stars,
-        "deals": deals,
+        "deals": deals, "heights": heights,
     }  # fmt: skip
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
     for name, model in made.items():
@@ -155,7 +157,7 @@ def test_texts_come_with_the_other_columns_of_the_model(answers: TestClient, mod
 
 def test_numbers_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
     texts = ["good film", "", "a bad day"]
-    found = answers.post("/estimate", json={"texts": texts})
+    found = answers.post("/estimate", json={"texts": texts, "model": "stars"})
     assert found.status_code == 200, found.text
     said = [one["number"] for one in found.json()["results"]]
     assert said == pytest.approx(models.stars.predict(texts).tolist())
@@ -165,3 +167,15 @@ def test_numbers_are_those_of_the_model(answers: TestClient, models: SimpleNames
     given = answers.post("/v2/models/stars/infer", json=protocol).json()["outputs"][0]
     assert (given["name"], given["datatype"]) == ("number", "FP64")
     assert given["data"] == pytest.approx(said)
+
+
+def test_numbers_of_series_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
+    asked = {"model": "heights", "sequences": [one.tolist() for one in models.waves[:5]]}
+    found = answers.post("/estimate", json=asked)
+    assert found.status_code == 200, found.text
+    said = [one["number"] for one in found.json()["results"]]
+    assert said == pytest.approx(models.heights.predict(models.waves[:5]).tolist())
+    refused = answers.post("/estimate", json={"model": "heights", "texts": ["good"]})
+    assert (refused.status_code, "sequences: a SeriesRegressor reads" in refused.text) == (400, True)
+    refused = answers.post("/estimate", json={"model": "heights", "sequences": [[]]})
+    assert (refused.status_code, "at least one step" in refused.text) == (400, True)

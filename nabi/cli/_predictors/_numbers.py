@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError
 if TYPE_CHECKING:
     from nabi.models import TextRegressor
 
-__all__ = ["NumberPredictor"]
+__all__ = ["NumberPredictor", "number_field"]
 
 _ALWAYS = frozenset(
     {"model", "file", "text", "aspect", "out", "as_json", "encoding", "separator", "quotes", "header",
@@ -46,7 +46,9 @@ class NumberPredictor:
                 numbers = model.predict(texts, aspects, columns=columns)
                 found = dict(zip(places, numbers.tolist(), strict=True))
                 for place, row in enumerate(part.rows()):
-                    writer.write(row, _number(found.get(place), writer.as_json), part.wrong.get(place, ""))
+                    writer.write(
+                        row, number_field(found.get(place), writer.as_json), part.wrong.get(place, "")
+                    )
                 count += len(part.texts)
                 writer.flush()
             writer.begin([*(["text", "aspect"] if model.has_aspects else ["text"]), "number"])
@@ -86,7 +88,7 @@ class NumberPredictor:
         return found
 
 
-def _number(value: float | None, as_json: bool) -> dict[str, Any]:
+def number_field(value: float | None, as_json: bool) -> dict[str, Any]:
     """Return what is added to a row; float32 has about seven digits."""
     if value is None:
         return {"number": None if as_json else ""}

@@ -10,6 +10,7 @@ from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._numbers import NumberPredictor
 from nabi.cli._predictors._predictor import Evaluator, Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
+from nabi.cli._predictors._series_numbers import SeriesNumberPredictor
 from nabi.cli._predictors._sound import SoundPredictor
 from nabi.cli._predictors._tags import TagPredictor
 from nabi.cli._predictors._written import WRITERS
@@ -24,6 +25,7 @@ PREDICTORS: tuple[Predictor, ...] = (
     DNAPredictor(),
     ForecastPredictor(),
     NumberPredictor(),
+    SeriesNumberPredictor(),
     SoundPredictor("sound classifier", "SoundClassifier", "sound"),
     TagPredictor(),
 )

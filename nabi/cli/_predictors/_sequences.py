@@ -16,14 +16,14 @@ from nabi.errors import ArgumentError, FileFormatError, ShapeError
 if TYPE_CHECKING:
     from nabi.models import SequencePrediction, SequenceReport
 
-__all__ = ["SequencePredictor"]
+__all__ = ["SequencePredictor", "WrongFile", "one_label"]
 
 _ALWAYS = frozenset({"model", "file", "out", "as_json", "overwrite", "cell", "threads"})
 _TABLE = frozenset({"encoding", "separator", "quotes"})
 
 
 @dataclass(frozen=True)
-class _Wrong:
+class WrongFile:
     """A file that cannot be read, and why."""
 
     name: str
@@ -33,7 +33,8 @@ class _Wrong:
 class SequencePredictor:
     """A model whose `predict` and `evaluate` take files.
 
-    A system whose methods take something else overrides `predictions` or `report`.
+    A system whose methods take something else overrides `predictions` or `report`, one that gives something
+    else than labels `write` and `added` too.
 
     Args:
         kind: of its model files.
@@ -48,6 +49,9 @@ class SequencePredictor:
         self.predict_options = _ALWAYS | {"texts", "top"} | of_tables
         self.evaluate_options = _ALWAYS | {"label", "picture"} | of_tables
 
+    added = "label"
+    """The column that is empty for a file that cannot be read."""
+
     # What a system may do otherwise -------------------------------------------------------------------------
 
     def predictions(self, model: Any, files: list[Path], said: Said) -> "list[SequencePrediction]":
@@ -56,13 +60,15 @@ class SequencePredictor:
 
     def report(self, model: Any, file: Path, said: Said) -> "SequenceReport":
         """Return how good the model is on a file with labels."""
-        labels = said["label"]
-        if labels and len(labels) > 1:
-            raise ArgumentError(f"--label: expected one column, got {len(labels)}")
+        label = one_label(said)
         found: SequenceReport = model.evaluate(
-            file, **({"label": labels[0]} if labels else {}), **self.reading(said)
+            file, **({} if label is None else {"label": label}), **self.reading(said)
         )
         return found
+
+    def write(self, found: list[Any], said: Said) -> None:
+        """Write what the model says, and nothing for a `WrongFile`."""
+        _write(found, said["out"], said["top"], said["as_json"])
 
     def reading(self, said: Said) -> dict[str, Any]:
         """Return how tables are read."""
@@ -84,22 +90,22 @@ class SequencePredictor:
         model = load_with_cells(self.model, said["model"], cells)
         with on_threads(said["threads"]):
             found = self._of_all(model, files, said)
-        _write(found, said["out"], said["top"], said["as_json"])
+        self.write(found, said)
 
-    def _of_all(self, model: Any, files: list[Path], said: Said) -> "list[SequencePrediction | _Wrong]":
+    def _of_all(self, model: Any, files: list[Path], said: Said) -> "list[SequencePrediction | WrongFile]":
         """Return what the model says of all files; one that cannot be read is named."""
         if len(files) == 1:
             return list(self.predictions(model, files, said))
         try:
             return list(self.predictions(model, files, said))
         except (FileFormatError, ShapeError):
-            bad = BadRows("files", "label", len(files))
-        found: list[SequencePrediction | _Wrong] = []
+            bad = BadRows("files", self.added, len(files))
+        found: list[SequencePrediction | WrongFile] = []
         for file in files:
             try:
                 found += self.predictions(model, [file], said)
             except (FileFormatError, ShapeError) as problem:
-                found.append(_Wrong(str(file), bad.add(problem)))
+                found.append(WrongFile(str(file), bad.add(problem)))
         bad.end(len(files))
         return found
 
@@ -119,18 +125,32 @@ class SequencePredictor:
             report.picture(picture)
 
 
-def _write(found: "list[SequencePrediction | _Wrong]", out: Path | None, top: int, as_json: bool) -> None:
+def one_label(said: Said) -> str | None:
+    """Return the column that --label names, None for none.
+
+    Raises:
+        ArgumentError: for several.
+    """
+    labels = said["label"] or []
+    if len(labels) > 1:
+        raise ArgumentError(f"--label: expected one column, got {len(labels)}")
+    return labels[0] if labels else None
+
+
+def _write(found: "list[SequencePrediction | WrongFile]", out: Path | None, top: int, as_json: bool) -> None:
     """Write predictions as CSV or JSON lines, to a file or to standard output."""
-    told = [one for one in found if not isinstance(one, _Wrong)]
+    told = [one for one in found if not isinstance(one, WrongFile)]
     by_step = any(isinstance(one.probabilities, tuple) and one.probabilities for one in told)
     by_class = all(isinstance(one.probabilities, dict) for one in told)
     with RowWriter(out, as_json) as writer:
         for one in found:
             given = {"sequence": one.name}
             if writer.as_json:
-                wrong = one.problem if isinstance(one, _Wrong) else ""
-                writer.write(given, {"label": None} if isinstance(one, _Wrong) else _object(one, top), wrong)
-            elif isinstance(one, _Wrong):
+                wrong = one.problem if isinstance(one, WrongFile) else ""
+                writer.write(
+                    given, {"label": None} if isinstance(one, WrongFile) else _object(one, top), wrong
+                )
+            elif isinstance(one, WrongFile):
                 empty = dict.fromkeys(_heads(top if by_step or by_class else 1), "")
                 writer.write({**given, **({"step": ""} if by_step else {})}, empty)
             elif by_step:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nabi.cli._train._form import Said, columns_of
 from nabi.errors import ArgumentError, NabiError
 
-__all__ = ["Task", "check_columns", "taken_as_labels", "why_numbers"]
+__all__ = ["Task", "check_columns", "one_target", "taken_as_labels", "why_numbers"]
 
 # Whole numbers of more different values are numbers, such as ages; of fewer they are labels, such as stars.
 _MOST_LABELS = 50
@@ -50,6 +50,21 @@ def check_columns(said: Said, wanted: str) -> None:
     if said["text"] is None or not (said["label"] or (wanted == "target" and said["target"])):
         missing = "text" if said["text"] is None else wanted
         raise ArgumentError(f"--{missing}: expected the name of a column, got none; {columns_of(said)}")
+
+
+def one_target(said: Said) -> str | None:
+    """Return the column of numbers, which --label names too; None if neither is given.
+
+    Raises:
+        ArgumentError: for both, and for several.
+    """
+    labels = said["label"] or []
+    if said["target"] is not None and labels:
+        raise ArgumentError("--target: expected the column of numbers by one option, got --label too")
+    if len(labels) > 1:
+        raise ArgumentError(f"--label: expected one column for --task regression, got {len(labels)}")
+    target: str | None = said["target"]
+    return labels[0] if labels else target
 
 
 def why_numbers(said: Said) -> str:

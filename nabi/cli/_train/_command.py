@@ -23,6 +23,7 @@ from nabi.cli._train._numbers import NumbersForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
+from nabi.cli._train._series_numbers import SeriesNumbersForm
 from nabi.cli._train._sound import SoundForm, SpeechForm
 from nabi.cli._train._tags import TagsForm
 from nabi.cli._train._writer import WriterForm
@@ -34,6 +35,7 @@ __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
     DNAForm(),
+    SeriesNumbersForm(),
     SeriesForm(),
     TagsForm(),
     ForecastForm(),
@@ -84,13 +86,13 @@ def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out data and save it to one model file.
 
     The options say what the data is: --text and --label mean a table of texts and labels, --text and --target
-    one of texts and numbers such as ratings; --time and --target observations to forecast; --id and --label a
-    table of series, as does a .ts file; --source and --target a table of translations, or of questions and
-    answers; --captions a folder of images; --frames a folder of clips; --label-from recordings, sequences of
-    DNA, or a folder of texts for each label; --tag sentences with a tag for every token, as a .conll or
-    .conllu file is. Without these, a .txt file or a folder of texts is a text to learn to generate, and a
-    folder of MIDI files is music to learn to compose. For anything else, the supported kinds of data are
-    listed.
+    one of texts and numbers such as ratings; --time and --target observations to forecast; --id with --label
+    or --target a table of series with labels or numbers, as is a .ts file; --source and --target a table of
+    translations, or of questions and answers; --captions a folder of images; --frames a folder of clips;
+    --label-from recordings, sequences of DNA, or a folder of texts for each label; --tag sentences with a tag
+    for every token, as a .conll or .conllu file is. Without these, a .txt file or a folder of texts is a text
+    to learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
+    supported kinds of data are listed.
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 

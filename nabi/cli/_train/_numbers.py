@@ -2,11 +2,10 @@
 
 from typing import Any, ClassVar
 
-from nabi.cli._train._column import Task, check_columns, why_numbers
+from nabi.cli._train._column import Task, check_columns, one_target, why_numbers
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import listed
 from nabi.cli._train._texts import TextsForm
-from nabi.errors import ArgumentError
 from nabi.models import RegressorSettings
 
 __all__ = ["NumbersForm"]
@@ -51,7 +50,7 @@ class NumbersForm(TextsForm):
         parts = read_number_parts(
             said["file"],
             text=said["text"],
-            target=_target(said),
+            target=one_target(said),
             aspect=said["aspect"],
             columns=listed(said["columns"]) or None,
             validation=said["validation"],
@@ -69,7 +68,7 @@ class NumbersForm(TextsForm):
     def columns(self, said: Said) -> dict[str, Any]:
         """Return the columns."""
         others = {"columns": listed(said["columns"])} if said["columns"] else {}
-        return {"text": said["text"], "target": _target(said), "aspect": said["aspect"], **others}
+        return {"text": said["text"], "target": one_target(said), "aspect": said["aspect"], **others}
 
     def pictured(self, report: Any) -> str:
         """Return that it shows estimates against right numbers."""
@@ -81,14 +80,3 @@ class NumbersForm(TextsForm):
             "seconds_of_words": None if model.words is None else model.words.seconds,
             "share_of_words": model.share,
         }
-
-
-def _target(said: Said) -> str:
-    """Return the column of numbers, which --label names too."""
-    labels = said["label"] or []
-    if said["target"] is not None and labels:
-        raise ArgumentError("--target: expected the column of numbers by one option, got --label too")
-    if len(labels) > 1:
-        raise ArgumentError(f"--label: expected one column for --task regression, got {len(labels)}")
-    target: str = said["target"] if said["target"] is not None else labels[0]
-    return target

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nabi.cli._never_given import never_given
 from nabi.cli._train._form import Said
@@ -12,7 +12,10 @@ from nabi.cli._train._system import Figures, SystemForm
 from nabi.errors import ArgumentError, NabiError
 from nabi.models import SeriesSettings
 
-__all__ = ["SeriesForm"]
+if TYPE_CHECKING:
+    from nabi.data import TsHeader
+
+__all__ = ["SeriesForm", "columns_said", "fit_on_files", "ts_header"]
 
 _PANEL = "Series"
 
@@ -29,8 +32,11 @@ class SeriesForm(SystemForm):
     settings, model, learnt = SeriesSettings, "SeriesClassifier", "series are"
     beside = ((".png", "the confusion matrix"),)
     shared = frozenset(
-        {"time", "group", "label", "balanced", "validation", "test", "encoding", "separator", "quotes"}
-    )
+        {
+            "time", "group", "label", "task", "balanced", "validation", "test", "encoding", "separator",
+            "quotes",
+        }
+    )  # fmt: skip
     data: ClassVar = {
         "id": given(str, help="Column that says which rows are one series.", metavar="COLUMN", panel=_PANEL),
         "channels": given(
@@ -44,17 +50,13 @@ class SeriesForm(SystemForm):
 
     def is_meant(self, said: Said) -> bool:
         """Whether rows are named that are one series, or a .ts file has labels."""
-        from nabi.data import is_ts_file, read_ts_header
+        from nabi.data import is_ts_file
 
         if said["id"] is not None:
             return True
-        if not is_ts_file(said["file"]):
-            return False
-        try:
-            return bool(read_ts_header(said["file"], encoding=said["encoding"]).classes)
-        except NabiError:
-            # Nothing else reads such a file; the training says what is wrong with it.
-            return True
+        header = ts_header(said)
+        # Nothing else reads a broken file; the training says what is wrong with it.
+        return bool(header.classes) if header is not None else is_ts_file(said["file"])
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
         """Return the files."""
@@ -67,29 +69,13 @@ class SeriesForm(SystemForm):
             raise ArgumentError(f"--label: expected one column, got {len(labels)}")
         if said["id"] is not None and not labels:
             raise ArgumentError("--label: expected the column of the labels, got none")
-        channels = None if said["channels"] is None else [one.strip() for one in said["channels"].split(",")]
-        columns = {
-            "id": said["id"],
-            "time": said["time"],
-            "channels": channels,
-            "label": labels[0] if labels else None,
-            "group": said["group"],
-        }
+        columns = {**columns_said(said), "label": labels[0] if labels else None}
         weight = {"class_weight": "balanced"} if said["balanced"] else {}
         return self.make(said, **weight), columns
 
     def fit(self, said: Said, model: Any, data: Any, how: Mapping[str, Any]) -> Any:
         """Train on the series."""
-        return model.fit(
-            said["file"],
-            **data,
-            validation=said["validation"],
-            test=said["test"],
-            encoding=said["encoding"],
-            separator=said["separator"],
-            quoted=said["quotes"],
-            **how,
-        )
+        return fit_on_files(said, model, data, how)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the files and the columns."""
@@ -104,3 +90,35 @@ class SeriesForm(SystemForm):
         scores, balanced = model.report.scores, model.settings.class_weight is not None
         never = "" if scores is None else never_given(scores, balanced=balanced)
         return f"\nnote {never}" if never else "", {}
+
+
+def ts_header(said: Said) -> "TsHeader | None":
+    """Return what the header of a .ts file says; None for another file, and for one that cannot be read."""
+    from nabi.data import is_ts_file, read_ts_header
+
+    if not is_ts_file(said["file"]):
+        return None
+    try:
+        return read_ts_header(said["file"], encoding=said["encoding"])
+    except NabiError:
+        return None
+
+
+def columns_said(said: Said) -> dict[str, Any]:
+    """Return the columns that say what the series of a table are."""
+    channels = None if said["channels"] is None else [one.strip() for one in said["channels"].split(",")]
+    return {"id": said["id"], "time": said["time"], "channels": channels, "group": said["group"]}
+
+
+def fit_on_files(said: Said, model: Any, columns: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
+    """Train a model on the files that the command line names."""
+    return model.fit(
+        said["file"],
+        **columns,
+        validation=said["validation"],
+        test=said["test"],
+        encoding=said["encoding"],
+        separator=said["separator"],
+        quoted=said["quotes"],
+        **how,
+    )

@@ -187,10 +187,21 @@ def _layers(calls: Sequence[LayerCall]) -> int:
 # Sequences of numbers -------------------------------------------------------------------------------------
 
 
-def _labelled(model: Any, data: Any) -> Scene:
+def _sequences(data: Any) -> Any:
+    """Return what a model of sequences takes: the path of a file, or arrays, which a .npy file holds too."""
     source = _path(data, "the path of a file, as in training") if isinstance(data, str | Path) else data
-    if isinstance(source, Path) and source.suffix.lower() == ".npy":
-        source = [as_numbers(source)]
+    return [as_numbers(source)] if isinstance(source, Path) and source.suffix.lower() == ".npy" else source
+
+
+def _estimated_of_series(model: Any, data: Any) -> Scene:
+    [(name, series), *_] = model.read(_sequences(data))
+    with watched_layers() as calls:
+        number = float(model.predict([series])[0])
+    return Scene(f"{name} → {number:.4g}", calls, final=(("number", number),))
+
+
+def _labelled(model: Any, data: Any) -> Scene:
+    source = _sequences(data)
     name = None
     if isinstance(model, models.SeriesClassifier):
         # One alone: in a batch of several the shortest is the first.
@@ -329,6 +340,7 @@ _READERS: dict[str, Callable[[Any, Any], Scene]] = {
     "ClipClassifier": _labelled_clip,
     "DNAClassifier": _read_bases,
     "SeriesClassifier": _labelled,
+    "SeriesRegressor": _estimated_of_series,
     "SoundClassifier": _labelled,
     "SpeechRecognizer": _transcribed,
     "Forecaster": _forecast,

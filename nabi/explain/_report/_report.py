@@ -127,6 +127,7 @@ _KINDS = (
     "TextClassifier",
     "TextRegressor",
     "SeriesClassifier",
+    "SeriesRegressor",
     "SoundClassifier",
     "SpeechRecognizer",
     "ClipClassifier",

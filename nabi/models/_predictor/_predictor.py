@@ -38,6 +38,7 @@ class predictor:  # noqa: N801 - it is called like a function, and given to engi
     | `DNAClassifier` | `sequence`: letters | `label`, `probability` |
     | `Tagger` | `text`, or lists of tokens | `tokens`, `tags`: lists |
     | `SeriesClassifier` | `sequence`: `[steps, channels]` | `label`, `probability` |
+    | `SeriesRegressor` | `sequence`: `[steps, channels]` | `number` |
     | `ClipClassifier` | `sequence`: `[frames, rows, columns]`, or a file | `label`, `probability` |
     | `SoundClassifier` | `recording`: samples, or a file | `label`, `probability` |
     | `SpeechRecognizer` | `recording`: samples, or a file | `transcript`, `probability` |

@@ -17,6 +17,7 @@ from nabi.models._language._model import LanguageModel
 from nabi.models._notes._model import NoteModel
 from nabi.models._regressor._model import TextRegressor
 from nabi.models._series._model import SeriesClassifier
+from nabi.models._series_regressor._model import SeriesRegressor
 from nabi.models._sound._classifier import SoundClassifier
 from nabi.models._sound._recognizer import SpeechRecognizer
 from nabi.models._tagger._model import Tagger
@@ -28,7 +29,7 @@ MODELS: dict[str, Any] = {
     one.__name__: one
     for one in (
         Captioner, ClipClassifier, DNAClassifier, Forecaster, LanguageModel, NoteModel, SeriesClassifier,
-        SoundClassifier, SpeechRecognizer, Tagger, TextClassifier, TextRegressor, Translator,
+        SeriesRegressor, SoundClassifier, SpeechRecognizer, Tagger, TextClassifier, TextRegressor, Translator,
     )
 }  # fmt: skip
 """The classes of models that say something about rows, by name."""
@@ -74,6 +75,13 @@ def row_task(model: Any, options: Mapping[str, Any]) -> RowTask:
                 ("text",),
                 {"tokens": object, "tags": object},
                 lambda rows: [(list(one.tokens), list(one.tags)) for one in model.predict(_token_rows(rows))],
+            )
+        case SeriesRegressor():
+            _check_options(model.predict, options, ("reading",))
+            return RowTask(
+                ("sequence",),
+                {"number": float},
+                lambda rows: [(one,) for one in model.predict(_arrays(rows)).tolist()],
             )
         case SeriesClassifier() | ClipClassifier():
             _check_options(model.predict, options, ("reading",))

@@ -14,7 +14,7 @@ from nabi.models._classifier._other_columns import as_cells, taken
 from nabi.models._classifier._rows import NAMED, Places, as_list, as_number, as_text, counted, is_missing
 from nabi.models._classifier._samples import UTF8, Columns, TableFormat
 
-__all__ = ["NumberSamples", "collect_numbers"]
+__all__ = ["NumberSamples", "as_target", "collect_numbers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def _cleaned(
             continue
         try:
             text = as_text(value, "text", places, position)
-            number = _as_number(numbers[position], places, position, column)
+            number = as_target(numbers[position], f"{column}, {places.row(position)}")
             about = "" if aspects is None else as_text(aspects[position], "aspect", places, position)
         except ArgumentError as problem:
             if not places.keeps_wrong:
@@ -159,8 +159,12 @@ def _cleaned(
     )
 
 
-def _as_number(value: Any, places: Places, position: int, column: str) -> float | None:
-    """Return the number, None where there is none."""
+def as_target(value: Any, where: str) -> float | None:
+    """Return the number that a cell holds, None where there is none.
+
+    Raises:
+        ArgumentError: for something else than a finite number; `where` says in the message which it is.
+    """
     if isinstance(value, str):
         value = value.strip()
     if is_missing(value):
@@ -168,4 +172,4 @@ def _as_number(value: Any, places: Places, position: int, column: str) -> float 
     number = as_number(value)
     if number is not None:
         return number
-    raise ArgumentError(f"target: expected a finite number{column}, {places.row(position)}, got {value!r}")
+    raise ArgumentError(f"target: expected a finite number{where}, got {value!r}")

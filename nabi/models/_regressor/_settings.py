@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nabi.models._classifier._settings import TextNetworkSettings
-from nabi.models._task._settings import Option, choice, setting
+from nabi.models._task._shared_settings import loss_of_numbers
 
 __all__ = ["RegressorSettings"]
 
@@ -12,10 +12,4 @@ __all__ = ["RegressorSettings"]
 class RegressorSettings(TextNetworkSettings):
     """The settings of a `TextRegressor`."""
 
-    loss: str = setting(
-        "mse",
-        choice("mse", "huber"),
-        'what is made small in training: the mean squared error ("mse"), or "huber", for which a few numbers '
-        "that are far off count less. Both are of standardized numbers.",
-        Option("Training", "Loss of numbers: mse, or huber, for which a few far-off numbers count less."),
-    )
+    loss: str = loss_of_numbers()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nabi import _checks
 from nabi.data import stratified_split
@@ -20,7 +21,7 @@ from nabi.models._classifier._split import (
 )
 from nabi.models._regressor._samples import NumberSamples, collect_numbers
 
-__all__ = ["NumberParts", "named_columns", "read_number_parts"]
+__all__ = ["NumberParts", "check_numbers", "classes_by_size", "named_columns", "read_number_parts"]
 
 _FEWEST_ROWS = 10
 # Numbers are sorted into so many classes, of which each has its share in all parts.
@@ -97,12 +98,7 @@ def read_number_parts(
                 raise ArgumentError(
                     f"{name}: expected rows with the same kind of aspects as the training rows"
                 )
-    if len(samples) < _FEWEST_ROWS:
-        raise ArgumentError(f"target: expected {_FEWEST_ROWS} or more rows with a number, got {len(samples)}")
-    if len(np.unique(samples.targets)) < 2:
-        raise ArgumentError(
-            f"target: expected different numbers, got {samples.targets[0]:g} in all {len(samples):,} rows"
-        )
+    check_numbers(samples.targets, "rows")
     rest, tested = _hold_out(samples, held_out["test"], of_test, seed)
     train, stopped = _hold_out(rest, held_out["validation"], of_validation / (1 - of_test), seed)
     for name, part in (("validation", stopped), ("test", tested)):
@@ -133,9 +129,35 @@ def _hold_out(
     if len(groups) < FEWEST_TEXTS:
         groups = [[row] for row in range(len(samples))]
     means = np.array([samples.targets[rows].mean() for rows in groups])
-    places = np.argsort(np.argsort(means, kind="stable"), kind="stable")
-    # Of fewer rows, each class has at least two.
-    classes = max(min(_CLASSES, len(groups) // 2), 1)
-    kept, held_out = stratified_split((places * classes // len(groups)).tolist(), share, seed=seed)
+    kept, held_out = stratified_split(classes_by_size(means), share, seed=seed)
     parts = [sorted(row for group in part.tolist() for row in groups[group]) for part in (kept, held_out)]
     return replace(samples.take(parts[0]), notes=()), replace(samples.take(parts[1]), notes=())
+
+
+def check_numbers(numbers: npt.NDArray[np.float64], what: str) -> None:
+    """Refuse numbers from which nothing can be learnt.
+
+    Args:
+        numbers: `[N]`.
+        what: has them: "rows".
+
+    Raises:
+        ArgumentError: for too few numbers, and for a single one.
+    """
+    if len(numbers) < _FEWEST_ROWS:
+        raise ArgumentError(
+            f"target: expected {_FEWEST_ROWS} or more {what} with a number, got {len(numbers)}"
+        )
+    if len(np.unique(numbers)) < 2:
+        raise ArgumentError(
+            f"target: expected different numbers, got {numbers[0]:g} in all {len(numbers):,} {what}"
+        )
+
+
+def classes_by_size(numbers: npt.NDArray[np.float64]) -> list[int]:
+    """Return a class for each number: small ones, and so on up to large ones."""
+    places = np.argsort(np.argsort(numbers, kind="stable"), kind="stable")
+    # Of fewer numbers, each class has at least two.
+    classes = max(min(_CLASSES, len(numbers) // 2), 1)
+    found: list[int] = (places * classes // len(numbers)).tolist()
+    return found

@@ -24,7 +24,13 @@ from nabi.models._sequences._report import SequenceReport
 from nabi.models._sequences._samples import NO_LABEL, SequenceSamples
 from nabi.models._sequences._settings import SequenceSettings
 from nabi.models._sequences._stream import SequenceStream
-from nabi.models._sequences._training import BATCH_TO_READ, SequenceTraining, balanced_weights, check_frames
+from nabi.models._sequences._training import (
+    BATCH_TO_READ,
+    SequenceTraining,
+    balanced_weights,
+    check_frames,
+    usual_epochs,
+)
 from nabi.models._task._answers import note_answers
 from nabi.models._task._task_model import TaskModel
 from nabi.training import ResumableTraining, TimeLimit
@@ -33,9 +39,6 @@ __all__ = ["SequenceModel", "SequencePrediction"]
 
 ALONE = "networks without the linear model"
 """Where a linear model is averaged with the networks: their figure in reports."""
-# A training sees about so many sequences unless it is told otherwise.
-_SEQUENCES_TO_SEE = 30_000
-_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
 
 Array = npt.NDArray[Any]
 
@@ -183,8 +186,7 @@ class SequenceModel(TaskModel):
         if self._answer != "string":
             features = self._features_for_baselines(first)
             self._widths = {name: one.shape[-1] for name, one in features.items()}
-        wanted = min(max(round(_SEQUENCES_TO_SEE / len(data.train)), _FEWEST_EPOCHS), _MOST_EPOCHS)
-        return replace(asked, epochs=asked.epochs or wanted)
+        return replace(asked, epochs=asked.epochs or usual_epochs(len(data.train)))
 
     def _make_network(self) -> SequenceNetworks:
         """Return networks with random weights, and baselines that are not fitted."""

@@ -13,12 +13,22 @@ from nabi.models._networks._directions import make_directions, read_directions
 from nabi.models._networks._dropout import drop_features
 from nabi.models._sequences._baselines import Baselines
 from nabi.models._sequences._fronts import Front
-from nabi.models._sequences._settings import SequenceSettings
+from nabi.models._sequences._settings import SequenceNetworkSettings
 
-__all__ = ["ANSWERS", "BLANK", "SequenceNetwork", "SequenceNetworks", "TimeConvolution", "pool"]
+__all__ = [
+    "ANSWERS",
+    "BLANK",
+    "OF_SEQUENCE",
+    "SequenceNetwork",
+    "SequenceNetworks",
+    "TimeConvolution",
+    "pool",
+]
 
-ANSWERS = ("class", "step", "string")
-"""What a network says: a class of a sequence, a class of every step, or a string of classes."""
+ANSWERS = ("class", "number", "step", "string")
+"""What a network says: a class of a sequence, a number, a class of every step, or a string of classes."""
+OF_SEQUENCE = ("class", "number")
+"""Those that are one answer for the whole sequence."""
 BLANK = 0
 """The number that means "no label here" in the answer "string"; class c is number c + 1 there."""
 # Else a new network says as often a label as nothing, and first has to unlearn the labels.
@@ -104,20 +114,20 @@ class TimeConvolution(torch.nn.Module):
 class SequenceNetwork(torch.nn.Module):
     """From sequences to logits.
 
-    The answer "class" is read from three summaries of the outputs of the last recurrent layer: the last
-    step (with two directions the last step of each), the mean and the largest of all steps. "step" and
-    "string" are read from every step.
+    The answers "class" and "number" are read from three summaries of the outputs of the last recurrent layer:
+    the last step (with two directions the last step of each), the mean and the largest of all steps. "step"
+    and "string" are read from every step.
 
     Args:
         front: makes vectors of what a sequence is.
         cell: of every recurrent layer.
         settings: layers, directions, convolutions and dropout.
-        outputs: number of classes.
+        outputs: number of classes, 1 for a number.
         answer: one of `ANSWERS`.
     """
 
     def __init__(
-        self, front: Front, cell: Cell, settings: SequenceSettings, outputs: int, answer: str
+        self, front: Front, cell: Cell, settings: SequenceNetworkSettings, outputs: int, answer: str
     ) -> None:
         """Make the network with weights from torch's random numbers."""
         super().__init__()
@@ -139,7 +149,8 @@ class SequenceNetwork(torch.nn.Module):
             width = channels
         width += front.placed
         self.recurrent, width = make_directions(cell, width, settings.layers, self.directions)
-        self.head = torch.nn.Linear(3 * width if answer == "class" else width, outputs + (answer == "string"))
+        reads = 3 * width if answer in OF_SEQUENCE else width
+        self.head = torch.nn.Linear(reads, outputs + (answer == "string"))
         if answer == "string":
             with torch.no_grad():
                 self.head.bias[BLANK] = _FIRST_BLANK
@@ -155,8 +166,8 @@ class SequenceNetwork(torch.nn.Module):
             generator: of random numbers for dropout and the front; None for none, which is not training.
 
         Returns:
-            `[B, classes]` for "class", `[B, T', classes]` for "step", `[B, T', 1 + classes]` for "string",
-            where number 0 is the blank; and the lengths `[B]` of the T' steps.
+            `[B, classes]` for "class", `[B, 1]` for "number", `[B, T', classes]` for "step", and for "string"
+            `[B, T', 1 + classes]`, where number 0 is the blank; and the lengths `[B]` of the T' steps.
         """
         x, lengths = self.front(x, lengths, generator)
         for convolution in self.convolutions:
@@ -164,7 +175,7 @@ class SequenceNetwork(torch.nn.Module):
         x = self.front.place(drop_features(x, self.dropout, generator))
         reads = read_directions(self.recurrent, self.directions, x, lengths, generator, self.dropout)
         x = reads[0].output if len(reads) == 1 else torch.cat([one.output for one in reads], 2)
-        if self.answer == "class":
+        if self.answer in OF_SEQUENCE:
             last = [
                 _last_output(cast(layers.RNN, layer), *read, lengths, reverse=bool(direction))
                 for direction, (layer, read) in enumerate(
@@ -173,7 +184,7 @@ class SequenceNetwork(torch.nn.Module):
             ]
             x = pool(torch.cat(last, 1), x, lengths)[:, None]
         logits: Tensor = self.head(drop_features(x, self.dropout, generator))
-        return (logits[:, 0] if self.answer == "class" else logits), lengths
+        return (logits[:, 0] if self.answer in OF_SEQUENCE else logits), lengths
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Return how many steps are left of sequences of these lengths where the answer is given."""

@@ -32,7 +32,8 @@ class SequenceBatch(NamedTuple):
     lengths: Tensor
     """`[B]`."""
     targets: Tensor
-    """`[B]` for one class each; `[B, T]` for one a step, and `[B, L]` for strings, padded with `NO_LABEL`."""
+    """`[B]` for one class or number each; `[B, T]` for one class a step, and `[B, L]` for strings, padded
+    with `NO_LABEL`. Numbers are float32, classes int64."""
     target_lengths: Tensor
     """`[B]`: how many of the targets of a row count."""
 
@@ -45,8 +46,8 @@ class SequenceSamples:
 
     Attributes:
         inputs: arrays `[T, ...]`.
-        targets: of each sequence a class `int`, the class of every step `[T]`, or a string of classes `[L]`;
-            None for sequences without labels.
+        targets: of each sequence a class `int`, a number `float`, the class of every step `[T]`, or a string
+            of classes `[L]`; None for sequences without labels.
         names: of each sequence, for messages and for tables of predictions: "TRAIN.ts:17".
         groups: of each sequence what it belongs to (a speaker, a family of duplicates): a group is never
             divided between training and validation.
@@ -83,6 +84,11 @@ class SequenceSamples:
         """Steps of each sequence."""
         return np.array([len(one) for one in self.inputs], dtype=np.int64)
 
+    @property
+    def _has_classes(self) -> bool:
+        """Whether each sequence has one class."""
+        return self.targets is not None and all(np.ndim(one) == 0 for one in self.targets)
+
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "SequenceSamples":
         """Return some of them."""
         targets, groups = self.targets, self.groups
@@ -94,31 +100,45 @@ class SequenceSamples:
             groups=None if groups is None else tuple(groups[row] for row in rows),
         )
 
-    def divided(self, share: float, seed: int) -> tuple["SequenceSamples", "SequenceSamples"]:
+    def divided(
+        self,
+        share: float,
+        seed: int,
+        *,
+        alike: Sequence[int] | None = None,
+        called: str = "validation_share",
+    ) -> tuple["SequenceSamples", "SequenceSamples"]:
         """Return what is learnt from and a share that is held out.
 
         Whole groups are held out where there are any. Otherwise each class has about the same share in both
         parts, where a sequence has one class.
 
+        Args:
+            share: from 0 to 1.
+            seed: of the choice.
+            alike: a number for each sequence in place of its class.
+            called: what messages call the share.
+
         Raises:
             ArgumentError: for a share that cannot be, or leaves nothing to learn from or to hold out.
         """
-        _checks.rate("validation_share", share)
+        _checks.rate(called, share)
         if not share:
             return self, self.take([])
         rows = np.arange(len(self))
         held: npt.NDArray[np.int64]
         if self.groups is not None:
             held = _some_groups(self.groups, share, seed)
-        elif self.targets is not None and all(np.ndim(one) == 0 for one in self.targets) and len(self) > 1:
-            counts = np.bincount(np.asarray(self.targets, np.int64))
-            held = stratified_split(self.targets, share, seed=seed)[1] if counts.max() > 1 else rows[:0]
+        elif alike is not None or (self._has_classes and len(self) > 1):
+            classes = np.asarray(self.targets if alike is None else alike, np.int64).tolist()
+            several = np.bincount(classes).max() > 1
+            held = stratified_split(classes, share, seed=seed)[1] if several else rows[:0]
         else:
             held = np.random.default_rng(seed).permutation(rows)[: round(share * len(rows))]
         if not len(held) or len(held) == len(rows):
             what = "sequences" if self.groups is None else f"sequences in {len(set(self.groups))} groups"
             raise ArgumentError(
-                f"validation_share: {share} of {len(rows)} {what} cannot be held out; choose another share, "
+                f"{called}: {share} of {len(rows)} {what} cannot be held out; choose another share, "
                 "or 0 for none"
             )
         return self.take(np.setdiff1d(rows, held)), self.take(np.sort(held))
@@ -133,7 +153,8 @@ class SequenceSamples:
         targets: Array = np.zeros(len(chosen), np.int64)
         counts = np.ones(len(chosen), np.int64)
         if self.targets is not None:
-            wanted = [np.asarray(self.targets[row], np.int64) for row in rows]
+            kind = np.float32 if isinstance(self.targets[0], float) else np.int64
+            wanted = [np.asarray(self.targets[row], kind) for row in rows]
             if wanted[0].ndim:
                 counts = np.array([len(one) for one in wanted], dtype=np.int64)
                 targets = np.full((len(wanted), int(counts.max())), NO_LABEL, np.int64)

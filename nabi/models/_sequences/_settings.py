@@ -1,15 +1,15 @@
-"""Settings that every system on sequences of vectors has."""
+"""Settings that every system on sequences of vectors has, and those of systems that label them."""
 
 from dataclasses import dataclass
 
 from nabi.models._task import _shared_settings as shared
 from nabi.models._task._settings import AdamWSettings, Option, choice, flag, rate, setting, whole, wholes
 
-__all__ = ["SequenceSettings"]
+__all__ = ["SequenceNetworkSettings", "SequenceSettings"]
 
 
 @dataclass(frozen=True)
-class SequenceSettings(AdamWSettings):
+class SequenceNetworkSettings(AdamWSettings):
     """Settings of the network and of its training; a system changes defaults and adds its own.
 
     `epochs` None is chosen by `fit` from the number of sequences.
@@ -39,20 +39,7 @@ class SequenceSettings(AdamWSettings):
         'after each convolution: "layer", of the features of each step, or "batch", of each feature over all '
         "steps of a batch, which keeps how strong a step is.",
     )
-    networks: int = setting(
-        1, whole(), "networks that are trained side by side; their probabilities are averaged."
-    )
-    with_linear: str = setting(
-        "no",
-        choice("auto", "yes", "no"),
-        "whether probabilities are the mean of those of the networks and of a logistic regression that "
-        'stands beside them: "yes", "no", or "auto": where that lowers the cross-entropy on sequences held '
-        "out, and the networks read in both directions.",
-    )
-    linear_share: float = setting(0.5, rate(), "share of the logistic regression in that mean.")
-    class_weight: str | None = setting(
-        None, choice("balanced", None), '"balanced" makes rare classes count as much as frequent ones.'
-    )
+    networks: int = setting(1, whole(), "networks that are trained side by side; what they say is averaged.")
     dropout: float = shared.dropout(
         0.2,
         "share of the features left out in training: of what the recurrent layers read, and of the outputs "
@@ -70,3 +57,20 @@ class SequenceSettings(AdamWSettings):
     clipnorm: float = shared.clipnorm()
     weight_decay: float = shared.weight_decay()
     seed: int = shared.seed()
+
+
+@dataclass(frozen=True)
+class SequenceSettings(SequenceNetworkSettings):
+    """Settings of systems that label sequences, or their steps."""
+
+    with_linear: str = setting(
+        "no",
+        choice("auto", "yes", "no"),
+        "whether probabilities are the mean of those of the networks and of a logistic regression that "
+        'stands beside them: "yes", "no", or "auto": where that lowers the cross-entropy on sequences held '
+        "out, and the networks read in both directions.",
+    )
+    linear_share: float = setting(0.5, rate(), "share of the logistic regression in that mean.")
+    class_weight: str | None = setting(
+        None, choice("balanced", None), '"balanced" makes rare classes count as much as frequent ones.'
+    )

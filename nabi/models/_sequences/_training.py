@@ -14,13 +14,28 @@ from torch.nn import functional
 from nabi.errors import ArgumentError
 from nabi.models._sequences._network import BLANK, SequenceNetworks
 from nabi.models._sequences._samples import NO_LABEL, SequenceBatch, SequenceSamples
-from nabi.models._sequences._settings import SequenceSettings
+from nabi.models._sequences._settings import SequenceNetworkSettings, SequenceSettings
 from nabi.training import BatchCallbacks, ResumableTraining
 
-__all__ = ["BATCH_TO_READ", "SequenceTraining", "balanced_weights", "check_frames", "sequence_loss"]
+__all__ = [
+    "BATCH_TO_READ",
+    "SequenceTraining",
+    "balanced_weights",
+    "check_frames",
+    "sequence_loss",
+    "usual_epochs",
+]
 
 BATCH_TO_READ = 128
 """Sequences that are read at once where nothing is learnt."""
+# A training sees about so many sequences unless it is told otherwise.
+_SEQUENCES_TO_SEE = 30_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
+
+
+def usual_epochs(count: int) -> int:
+    """Return how often so many sequences are gone through, if nothing else is said."""
+    return min(max(round(_SEQUENCES_TO_SEE / count), _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
 class SequenceTraining(ResumableTraining):
@@ -33,7 +48,7 @@ class SequenceTraining(ResumableTraining):
         train: what it learns from.
         validation: what says after every epoch how good it is; the best weights are kept. May be empty: then
             the last are.
-        classes: how many there are.
+        classes: how many there are; None for numbers.
         settings: with `epochs`.
         checkpoint: the file that keeps where training stands, None for none.
     """
@@ -45,13 +60,16 @@ class SequenceTraining(ResumableTraining):
         networks: SequenceNetworks,
         train: SequenceSamples,
         validation: SequenceSamples,
-        classes: int,
-        settings: SequenceSettings,
+        classes: int | None,
+        settings: SequenceNetworkSettings,
         checkpoint: Path | None,
     ) -> None:
         self._networks, self._train, self._validation = networks, train, validation
         self._size, self._seed = settings.batch_size, settings.seed
-        self._class_weights = balanced_weights(train, classes) if settings.class_weight is not None else None
+        self._class_weights: Tensor | None = None
+        weighted = isinstance(settings, SequenceSettings) and settings.class_weight is not None
+        if weighted and classes is not None:
+            self._class_weights = balanced_weights(train, classes)
         fingerprint = hashlib.sha256(train.digest() + validation.digest()).hexdigest()
         super().__init__(networks, settings, checkpoint, fingerprint)
 
@@ -67,7 +85,7 @@ class SequenceTraining(ResumableTraining):
 
     def loss(self, batch: SequenceBatch) -> tuple[Tensor, int]:
         """Return the mean loss of a batch, and of how many sequences, steps or strings it is the mean."""
-        return _mean_loss(self._networks, batch, self._class_weights, self.generator)
+        return self._mean_loss(batch, self.generator)
 
     @property
     def validation_share(self) -> float:
@@ -85,26 +103,28 @@ class SequenceTraining(ResumableTraining):
         with torch.no_grad():
             for number, rows in enumerate(self._validation.by_length(BATCH_TO_READ)):
                 batch = self._validation.batch(rows)
-                loss, things = _mean_loss(self._networks, batch, self._class_weights, None)
+                loss, things = self._mean_loss(batch, None)
                 total += float(loss) * things
                 count += things
                 for hear in hearing:
                     hear(number, {})
         return total / count
 
+    def _mean_loss(self, batch: SequenceBatch, generator: torch.Generator | None) -> tuple[Tensor, int]:
+        losses = [
+            self.loss_of_outputs(outputs, lengths, batch)
+            for outputs, lengths in self._networks(batch.inputs, batch.lengths, generator)
+        ]
+        return torch.stack(losses).mean(), self.things_in(batch)
 
-def _mean_loss(
-    networks: SequenceNetworks,
-    batch: SequenceBatch,
-    class_weights: Tensor | None,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, int]:
-    losses = [
-        sequence_loss(networks.answer, logits, lengths, batch, class_weights)
-        for logits, lengths in networks(batch.inputs, batch.lengths, generator)
-    ]
-    answered = batch.targets if networks.answer != "string" else batch.target_lengths
-    return torch.stack(losses).mean(), max(int((answered != NO_LABEL).sum()), 1)
+    def loss_of_outputs(self, outputs: Tensor, lengths: Tensor, batch: SequenceBatch) -> Tensor:
+        """Return the mean loss of what one network says of a batch; by default that of classes."""
+        return sequence_loss(self._networks.answer, outputs, lengths, batch, self._class_weights)
+
+    def things_in(self, batch: SequenceBatch) -> int:
+        """Return of how many things that is the mean: labelled sequences or steps, or strings."""
+        answered = batch.targets if self._networks.answer != "string" else batch.target_lengths
+        return max(int((answered != NO_LABEL).sum()), 1)
 
 
 def sequence_loss(

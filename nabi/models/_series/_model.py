@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from nabi._public import public
 from nabi.data import Labels
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError
 from nabi.models._sequences._fronts import SeriesFront
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._model import SequenceData, SequenceModel, SequencePrediction
 from nabi.models._sequences._report import SequenceReport
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._sequences._stream import SequenceStream
+from nabi.models._series._checked import check_channels, check_like, columns_for, named_columns
 from nabi.models._series._reading import Series, SeriesColumns, read_series
 from nabi.models._series._settings import SeriesSettings
 from nabi.models._series._training import SeriesTraining
@@ -27,6 +28,13 @@ __all__ = ["SeriesClassifier"]
 # Series of more steps than this get convolutions by default.
 _LONG = 60
 _CONVOLUTIONS = (32, 64)
+
+
+def usual_convolutions(asked: tuple[int, ...] | None, lengths: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the convolutions that are asked for; otherwise some for long series, and none for short ones."""
+    if asked is not None:
+        return asked
+    return _CONVOLUTIONS if float(np.median(lengths)) > _LONG else ()
 
 
 class SeriesClassifier(SequenceModel):
@@ -134,7 +142,7 @@ class SeriesClassifier(SequenceModel):
             NotFiniteError: if the loss becomes NaN or infinite.
         """
         limit = as_time_limit(minutes)
-        columns = _named_columns(id, time, channels, label, group)
+        columns = named_columns(id, time, channels, group, label=label)
         reading: dict[str, Any] = {"encoding": encoding, "separator": separator, "quoted": quoted}
         per_step = self.asked.label_per_step
         found = read_series(source, labels, groups, columns=columns, per_step=per_step, **reading)
@@ -146,13 +154,13 @@ class SeriesClassifier(SequenceModel):
         answer = "step" if per_step else "class"
         classes = learn_labels(found.labels, found.names, answer)
         samples = _samples(found, classes, answer)
-        _check_channels(samples, found.columns)
+        check_channels(samples, found.columns)
         parts: dict[str, SequenceSamples | None] = {"validation": None, "test": None}
         for name, given in (("validation", validation), ("test", test)):
             if given is not None:
                 more = self._given(name, given, found.columns, reading)
                 parts[name] = _samples(more, classes, answer)
-                _check_like(samples.inputs[0], more)
+                check_like(samples.inputs[0].shape[1:], more)
         train, held_out = samples, parts["validation"]
         if held_out is None:
             train, held_out = samples.divided(validation_share, self.asked.seed)
@@ -188,10 +196,7 @@ class SeriesClassifier(SequenceModel):
         settings: SeriesSettings = super()._prepare(data)
         self.columns = self._columns_read
         self._gaps = any(bool(np.isnan(one).any()) for one in data.train.inputs)
-        if settings.convolutions is None:
-            long = float(np.median(data.train.lengths)) > _LONG
-            settings = replace(settings, convolutions=_CONVOLUTIONS if long else ())
-        return settings
+        return replace(settings, convolutions=usual_convolutions(settings.convolutions, data.train.lengths))
 
     def _make_front(self) -> SeriesFront:
         """Return a front that standardizes, and says what was observed where training data had gaps."""
@@ -276,13 +281,13 @@ class SeriesClassifier(SequenceModel):
         found = read_series(
             source,
             labels,
-            columns=self._columns_for(source, columns),
+            columns=columns_for(source, columns),
             per_step=self.settings.label_per_step,
             **reading,
         )
         if found.labels is None:
             raise ArgumentError("labels: expected a label of each series, got none")
-        _check_like(np.empty((1, *self._shape)), found)
+        check_like(self._shape, found)
         return self._measure(
             _samples(found, self.labels, self._answer), train=self.report.train, seconds=self.report.seconds
         )
@@ -305,34 +310,13 @@ class SeriesClassifier(SequenceModel):
         """
         return self._stream()
 
-    def _columns_for(self, source: Any, columns: SeriesColumns | None) -> SeriesColumns | None:
-        from nabi.data import is_ts_file
-
-        return columns if isinstance(source, str | os.PathLike) and not is_ts_file(source) else None
-
     def _unlabelled(self, source: Any, reading: Mapping[str, Any]) -> SequenceSamples:
-        columns = self._columns_for(source, self.columns)
+        columns = columns_for(source, self.columns)
         if columns is not None:
             columns = replace(columns, label=None, group=None)
         found = read_series(source, columns=columns, **reading)
-        _check_like(np.empty((1, *self._shape)), found)
+        check_like(self._shape, found)
         return SequenceSamples(found.inputs, names=found.names)
-
-
-def _named_columns(
-    id: str | None,
-    time: str | None,
-    channels: Sequence[str] | None,
-    label: str | None,
-    group: str | None,
-) -> SeriesColumns | None:
-    if id is None:
-        given = {"time": time, "channels": channels, "label": label, "group": group}
-        for name, one in given.items():
-            if one is not None:
-                raise ArgumentError(f"{name}: it is a column of a table, which needs id as well")
-        return None
-    return SeriesColumns(id, tuple(channels or ()), time, label, group)
 
 
 def _samples(found: Series, labels: Labels, answer: str) -> SequenceSamples:
@@ -340,21 +324,3 @@ def _samples(found: Series, labels: Labels, answer: str) -> SequenceSamples:
     lengths = [len(one) for one in found.inputs]
     targets = encode_labels(found.labels, found.names, answer, labels, lengths)
     return SequenceSamples(found.inputs, targets, found.names, found.groups)
-
-
-def _check_channels(samples: SequenceSamples, columns: SeriesColumns | None) -> None:
-    """Refuse a channel in which nothing was observed."""
-    seen = np.any([(~np.isnan(one)).any(0) for one in samples.inputs], axis=0)
-    if not seen.all():
-        place = int(np.argmin(seen))
-        name = f"channel {place + 1}" if columns is None else f"column {columns.channels[place]}"
-        raise ArgumentError(f"{name}: it has no value in any series; leave it out")
-
-
-def _check_like(first: npt.NDArray[Any], found: Series) -> None:
-    """Refuse series with another number of channels than those that were learnt from."""
-    for name, one in zip(found.names, found.inputs, strict=True):
-        if one.shape[1:] != first.shape[1:]:
-            raise ShapeError(
-                f"{name}: expected {first.shape[1]} channels, as in training, got {one.shape[1]}"
-            )

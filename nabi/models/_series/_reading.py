@@ -63,11 +63,23 @@ def read_series(
     *,
     columns: SeriesColumns | None = None,
     per_step: bool = False,
+    numbers: bool | None = False,
+    called: str = "labels",
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
 ) -> Series:
     """Read series from a file, or take those given.
+
+    Args:
+        source: a file, or arrays.
+        labels: of arrays: a label or a number each, or a list of labels.
+        groups: of arrays.
+        columns: of a table; `label` is that of labels or numbers.
+        per_step: whether each step has a label.
+        numbers: whether a `.ts` file must have numbers in place of class labels; None for either.
+        called: what messages call `labels`.
+        encoding, separator, quoted: of the file.
 
     Raises:
         MissingFileError, FileFormatError: for a file that is not there or wrong.
@@ -76,9 +88,9 @@ def read_series(
     if not isinstance(source, str | os.PathLike):
         if columns is not None:
             raise ArgumentError("id: expected none for arrays, got the name of a column")
-        return _arrays(source, labels, groups)
+        return _arrays(source, labels, groups, called)
     if labels is not None or groups is not None:
-        raise ArgumentError("labels: expected none for a file, which has its own")
+        raise ArgumentError(f"{called}: expected none for a file, which has its own")
     path = _checks.path("source", source)
     if is_ts_file(path):
         if columns is not None:
@@ -89,8 +101,16 @@ def read_series(
                 "steps"
             )
         file = read_ts(path, encoding=encoding)
-        if file.header.has_targets:
-            raise ArgumentError(f"source: {path.name} has numbers to predict (@targetlabel), not classes")
+        if numbers is False and file.header.has_targets:
+            raise ArgumentError(
+                f"source: {path.name} has numbers to predict (@targetlabel), not classes; a SeriesRegressor "
+                "learns them"
+            )
+        if numbers and file.header.classes:
+            raise ArgumentError(
+                f"source: {path.name} has class labels (@classLabel), not numbers (@targetlabel); a "
+                "SeriesClassifier learns them"
+            )
         return Series(
             [one.astype(np.float32) for one in file.series],
             None if file.labels is None else list(file.labels),
@@ -103,20 +123,20 @@ def read_series(
             f"id: expected the column that says which rows are one series, got none; {path} has the columns "
             f"{found}"
         )
-    return _table(path, columns, per_step, options)
+    return _table(path, columns, per_step, bool(numbers), options)
 
 
 # Arrays -----------------------------------------------------------------------------------------------------
 
 
-def _arrays(source: Any, labels: Any, groups: Any) -> Series:
+def _arrays(source: Any, labels: Any, groups: Any, called: str) -> Series:
     if isinstance(source, dict) or not hasattr(source, "__len__"):
         raise ArgumentError(
             f"source: expected a file, or a list of arrays [T, channels], got {type(source).__name__}"
         )
     inputs = [_array(f"series {row}", one) for row, one in enumerate(source)]
     names = tuple(f"series {row}" for row in range(len(inputs)))
-    for name, one in (("labels", labels), ("groups", groups)):
+    for name, one in ((called, labels), ("groups", groups)):
         if one is not None and (not hasattr(one, "__len__") or len(one) != len(inputs)):
             count = len(one) if hasattr(one, "__len__") else one
             raise ArgumentError(f"{name}: expected one for each of {len(inputs)} series, got {count}")
@@ -144,7 +164,9 @@ def _array(name: str, given: Any) -> Array:
 # Long tables ------------------------------------------------------------------------------------------------
 
 
-def _table(path: Path, columns: SeriesColumns, per_step: bool, options: dict[str, Any]) -> Series:
+def _table(
+    path: Path, columns: SeriesColumns, per_step: bool, numbers: bool, options: dict[str, Any]
+) -> Series:
     others = [one for one in (columns.id, columns.time, columns.label, columns.group) if one is not None]
     names = table_columns(path, **options)
     for name in (*others, *columns.channels):
@@ -168,7 +190,7 @@ def _table(path: Path, columns: SeriesColumns, per_step: bool, options: dict[str
                         f"{path}, row {other + 1}: series {key!r} has the time {table[columns.time][other]} "
                         f"twice, also in row {one + 1}"
                     )
-    labels = None if columns.label is None else _labels(table, columns.label, rows_of, per_step)
+    labels = None if columns.label is None else _labels(table, columns.label, rows_of, per_step, numbers)
     groups = None
     if columns.group is not None:
         groups = tuple(_one(table, columns.group, key, rows) for key, rows in rows_of.items())
@@ -231,24 +253,29 @@ def _date(value: Any) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
-def _labels(table: Table, column: str, rows_of: dict[str, list[int]], per_step: bool) -> list[Any]:
+def _labels(
+    table: Table, column: str, rows_of: dict[str, list[int]], per_step: bool, numbers: bool
+) -> list[Any]:
     values = table[column]
     if per_step:
         return [
             [None if _is_missing(values[row]) else values[row] for row in rows] for rows in rows_of.values()
         ]
-    return [_one(table, column, key, rows) for key, rows in rows_of.items()]
+    if numbers:
+        return [_one(table, column, key, rows) for key, rows in rows_of.items()]
+    otherwise = "; label_per_step= is for a label in every row"
+    return [_one(table, column, key, rows, otherwise) for key, rows in rows_of.items()]
 
 
-def _one(table: Table, column: str, key: str, rows: Sequence[int]) -> Any:
-    """The value that all rows of a series have."""
+def _one(table: Table, column: str, key: str, rows: Sequence[int], otherwise: str = "") -> Any:
+    """The value that all rows of a series have; `otherwise` ends the message about one that differs."""
     values = table[column]
     first = values[rows[0]]
     for row in rows:
         if values[row] != first:
             raise ArgumentError(
                 f"{table.path}, row {row + 1}: series {key!r}: column {column}: expected {first!r}, as in "
-                f"its other rows, got {values[row]!r}; label_per_step= is for a label in every row"
+                f"its other rows, got {values[row]!r}{otherwise}"
             )
     return None if _is_missing(first) else first
 

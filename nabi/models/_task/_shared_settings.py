@@ -25,6 +25,7 @@ __all__ = [
     "epochs",
     "layers",
     "learning_rate",
+    "loss_of_numbers",
     "lowercase",
     "minimum_count",
     "patience",
@@ -48,6 +49,17 @@ SCHEDULES = ("cosine", "constant")
 # The panels of `nabi train --help`.
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 _TEXT = "Text generation"
+
+
+def loss_of_numbers() -> Any:
+    """What is made small where numbers are learnt."""
+    return setting(
+        "mse",
+        choice("mse", "huber"),
+        'what is made small in training: the mean squared error ("mse"), or "huber", for which a few numbers '
+        "that are far off count less. Both are of standardized numbers.",
+        Option(_TRAINING, "Loss of numbers: mse, or huber, for which a few far-off numbers count less."),
+    )
 
 
 def cell(default: str, help: str = "a name of `nabi.cells.names()`, a class of a cell, or a cell.") -> Any:

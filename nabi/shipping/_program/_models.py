@@ -148,6 +148,8 @@ _UNSTEPPED = {  # by name: to load them takes time
     "A Sequential model that reads the series can be exported",
     "TextRegressor": "it gives a standardized number, in which words count too; as ONNX its network is "
     "exported with what stands around it",
+    "SeriesRegressor": "it gives a standardized number, in which a linear model of the whole series counts "
+    "too; as ONNX its network is exported with what stands around it",
     "Translator": "it reads a whole sentence before it writes",
     "Captioner": "it reads a whole picture before it writes",
 }

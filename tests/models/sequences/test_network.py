@@ -7,7 +7,7 @@ from hypothesis import given, settings as run, strategies as st
 
 from nabi.cells import GRU2014, LSTM
 from nabi.models._sequences._fronts import SeriesFront
-from nabi.models._sequences._network import ANSWERS, SequenceNetwork, TimeConvolution, pool
+from nabi.models._sequences._network import ANSWERS, OF_SEQUENCE, SequenceNetwork, TimeConvolution, pool
 from nabi.models._sequences._settings import SequenceSettings
 
 COMBINATIONS = st.fixed_dictionaries(
@@ -42,7 +42,7 @@ def test_a_batch_gives_what_each_alone_gives(said, lengths, padding) -> None:
         for number, row in enumerate(rows):
             alone, count = made(torch.from_numpy(row[None]), torch.tensor([len(row)]))
             assert count[0] == counts[number] == made.frames(torch.tensor([len(row)]))[0]
-            found = together[number] if said["answer"] == "class" else together[number, : count[0]]
+            found = together[number] if said["answer"] in OF_SEQUENCE else together[number, : count[0]]
             torch.testing.assert_close(found, alone[0], rtol=1e-4, atol=1e-5)
 
 

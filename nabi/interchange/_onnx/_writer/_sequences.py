@@ -15,9 +15,9 @@ __all__ = ["write_sequence_networks"]
 
 
 def write_sequence_networks(w: Writing, networks: Any, lengths: bool) -> None:
-    """Write networks whose probabilities are averaged, from `input` to `probabilities`."""
+    """Write networks whose answers are averaged, from `input` to `probabilities`, or to `estimate`."""
     graph = w.graph
-    members = list(networks.networks)
+    members, is_number = list(networks.networks), networks.answer == "number"
     given = _input(w, members[0].front)
     if lengths:
         own = w.input("lengths", np.int32, ["batch"], (None,)).name
@@ -27,10 +27,13 @@ def write_sequence_networks(w: Writing, networks: Any, lengths: bool) -> None:
     total, left = "", own
     for number, member in enumerate(members):
         logits, left = _member(w, member, given, own, f"member_{number}" if len(members) > 1 else "network")
-        probabilities = graph.add("Softmax", [logits], "shares", axis=-1)
-        total = probabilities if not total else graph.add("Add", [total, probabilities], "sum_of_shares")
+        said = logits if is_number else graph.add("Softmax", [logits], "shares", axis=-1)
+        total = said if not total else graph.add("Add", [total, said], "sum_of_answers")
     if len(members) > 1:
-        total = graph.add("Mul", [total, graph.number(1 / len(members))], "mean_of_shares")
+        total = graph.add("Mul", [total, graph.number(1 / len(members))], "mean_of_answers")
+    if is_number:
+        w.output(total, "estimate", np.float32, ["batch", 1])
+        return
     classes = members[0].head.out_features
     axes = ["batch", classes] if networks.answer == "class" else ["batch", "steps", classes]
     w.output(total, "probabilities", np.float32, axes)
@@ -63,7 +66,7 @@ def _member(w: Writing, network: Any, given: Value, lengths: str, name: str) -> 
     mask = w.mask_of_lengths(lengths, x)
     read, results = run_directions(w, network, Value(x, (None, None, None), mask), f"{name}_recurrent")
     x = read.name
-    if network.answer == "class":
+    if network.answer in ("class", "number"):
         x = _pooled(w, [result.last for result in results], x, mask, lengths, name)
     return _linear(w, x, network.head, f"{name}_head"), lengths
 

@@ -153,10 +153,30 @@ def _notes(w: Writing, model: Any, lengths: bool) -> None:
         )
 
 
+def _series_regressor(w: Writing, model: Any, lengths: bool) -> None:
+    _refuse_states(w)
+    write_sequence_networks(w, model.network, lengths)
+    scale, decision = model.scale, "the networks alone"
+    if model.share:
+        decision += f"; in nabi, {model.network.linear.name} counts {model.share:g}, the networks the rest"
+    w.preprocessing = {
+        "input": _SERIES,
+        "outputs": f"a standardized number: times {scale.deviation!r}, plus {scale.mean!r}",
+        "decision": decision,
+    }
+
+
+def _refuse_states(w: Writing) -> None:
+    if w.stateful:
+        raise ArgumentError("stateful: it is for modules, layers, language models and models of notes")
+
+
+_SERIES = "channels as they were measured; a missing value is NaN"
+
+
 def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
     def write(w: Writing, model: Any, lengths: bool) -> None:
-        if w.stateful:
-            raise ArgumentError("stateful: it is for modules, layers, language models and models of notes")
+        _refuse_states(w)
         write_sequence_networks(w, model.network, lengths)
         w.preprocessing = {"input": reads, "labels": list(model.labels.names)}
         if model.network.answer == "string":
@@ -174,7 +194,8 @@ _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
     models.TextRegressor: _text_regressor,
     models.LanguageModel: _language,
     models.NoteModel: _notes,
-    models.SeriesClassifier: _sequences("channels as they were measured; a missing value is NaN"),
+    models.SeriesClassifier: _sequences(_SERIES),
+    models.SeriesRegressor: _series_regressor,
     models.DNAClassifier: _sequences("codes of letters, as nabi.data has them: A 0, C 1, G 2, T 3, ..."),
     models.ClipClassifier: _sequences("frames of red, green and blue, 0 to 255, in the size of the training"),
     models.SoundClassifier: _sequences(
