@@ -61,7 +61,10 @@ def test_every_batch_gives_what_the_general_way_gives(data: Any) -> None:
     options = Options(reverse=data.draw(st.booleans()), only_finals=data.draw(st.booleans()))
     weights = tuple([torch.randn(family.shape) / 3 for family in program.families])
     zeros = tuple([torch.zeros(batch, width) for width in program.state_widths])
-    made = TrainingPass(program, options, torch.zeros(batch, time, 3), zeros, weights, (True,) * len(weights))
+    made = TrainingPass(
+        program, options, torch.zeros(batch, time, 3), zeros, weights, (True,) * len(weights),
+        from_zeros=data.draw(st.booleans()),
+    )  # fmt: skip
     width = program.state_widths[0]
     for _ in range(4):
         mask, x = drawn_mask(data, batch, time), torch.randn(batch, time, 3)
