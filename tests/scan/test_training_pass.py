@@ -9,9 +9,11 @@ from torch import Tensor
 
 from nabi import cells
 from nabi.ir.functions import tanh
+from nabi.layers import SimpleRNN
 from nabi.native import NativeError
 from nabi.scan import Layout, Options, TrainingPass, backward_pass, forward_pass
 from nabi.targets import TorchPasses
+from nabi.training._step._recurrent import RecurrentPass
 
 
 class Deaf(cells.Cell):
@@ -86,6 +88,33 @@ def test_every_batch_gives_what_the_general_way_gives(data: Any) -> None:
         dx.fill_(7.0)  # whoever is given it may write to it
         for weight in weights:
             weight.mul_(0.9)
+
+
+def test_zeros_before_the_first_step_are_not_multiplied() -> None:
+    """Infinite weights of the states show only where something multiplies them by the zeros."""
+    program = cells.SimpleRNN(20).program(3, training=True)
+    weights = [torch.randn(family.shape) for family in program.families]
+    of_states = [one.name for one in program.families].index("W_h")
+    weights[of_states].fill_(torch.inf)
+    zeros, needed = (torch.zeros(6, 20),), (True,) * len(weights)
+    x, mask = torch.randn(6, 7, 3), torch.arange(7) < torch.ones(6, 1)
+    for from_zeros in (False, True):
+        made = TrainingPass(program, Options(), x, zeros, weights, needed, from_zeros=from_zeros)
+        output = made.forward(x, zeros, mask)[0][0]
+        assert bool(output.isfinite().all()) is from_zeros
+
+
+@pytest.mark.parametrize(("stateful", "finite"), [(False, True), (True, False)])
+def test_a_layer_is_trained_from_zeros_unless_it_keeps_states(stateful: bool, finite: bool) -> None:
+    layer = SimpleRNN(20, stateful=stateful, batch_input_shape=(6, 1, 3))
+    x = torch.randn(6, 1, 3)
+    layer(x)
+    layer.reset_states()
+    with torch.no_grad():
+        layer.recurrent_kernel.fill_(torch.inf)
+    run = RecurrentPass.of(layer, masked=False)
+    assert run is not None
+    assert bool(run.forward(x).isfinite().all()) is finite
 
 
 @pytest.mark.parametrize("fails", ["bind_forward", "bind_backward"])

@@ -211,9 +211,8 @@ class TrainingPasses:
         steps = len(rows.active)
         # Which kernels run forward and backward.
         self._kind = kind = (
-            is_read_in_place(self._program, self._batch, steps, self._from_zeros),
-            is_short(self._batch, steps),
-        )
+            is_read_in_place(self._program, self._batch, steps), is_short(self._batch, steps)
+        )  # fmt: skip
         self._now = now = self._forward.get(kind) or self._bind_forward(kind, len(rows.active))
         now.take(rows)
         self._rows = rows
@@ -221,7 +220,7 @@ class TrainingPasses:
     def _bind_forward(self, kind: _Kind, steps: int) -> _Filled:
         bound = bind_forward(
             self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
-            self._count, steps, None, self._from_zeros,
+            self._count, steps,
         )  # fmt: skip
         self._records[kind] = record = take(bound.memory.record_layout)
         fixed = self._fixed(bound, record)
