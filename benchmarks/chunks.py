@@ -3,8 +3,8 @@
 Each row of the table is a layer, run forward and in training (forward and backward) with kernels that go
 chunk by chunk and with those that go step by step, each in a process with a cache of its own. The two take
 turns; the figure is the median of the processor's time in chunks divided by that step by step, on one thread.
-Kernels go in chunks here whatever the rule in `nabi/targets/llvm/_plan/_strata.py` says, so that the table shows
-where it is right.
+Kernels go in chunks here whatever the rule in `nabi/targets/llvm/_plan/_strata.py` says, so that the table
+shows where it is right.
 """
 
 import argparse
@@ -23,8 +23,8 @@ CASES = (
     ("hgrn", 1, 1024, 64), ("hgrn", 1, 1024, 256), ("hgrn", 4, 256, 64), ("hgrn", 4, 256, 256),
     ("hgrn", 32, 256, 64), ("hgrn", 32, 256, 512), ("rwkv-4", 1, 1024, 64), ("rwkv-4", 1, 1024, 256),
     ("rwkv-4", 4, 256, 64), ("rwkv-4", 8, 256, 64), ("rwkv-4", 32, 256, 64), ("rwkv-4", 32, 256, 512),
-    ("lru", 1, 1024, 64), ("lru", 1, 1024, 256), ("lru", 4, 256, 64), ("lru", 5, 256, 64), ("lru", 8, 256, 64),
-    ("lru", 32, 256, 64), ("lru", 32, 256, 512), ("sru", 1, 1024, 256), ("sru", 4, 256, 256),
+    ("lru", 1, 1024, 64), ("lru", 1, 1024, 256), ("lru", 4, 256, 64), ("lru", 5, 256, 64),
+    ("lru", 8, 256, 64), ("lru", 32, 256, 64), ("lru", 32, 256, 512), ("sru", 1, 1024, 256), ("sru", 4, 256, 256),
 )  # fmt: skip
 
 
