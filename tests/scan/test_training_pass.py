@@ -15,6 +15,8 @@ from nabi.scan import Layout, Options, TrainingPass, backward_pass, forward_pass
 from nabi.targets import TorchPasses
 from nabi.training._step._recurrent import RecurrentPass
 
+from ..native.machines import needs_native
+
 
 class Deaf(cells.Cell):
     """An input that no equation reads."""
@@ -90,6 +92,7 @@ def test_every_batch_gives_what_the_general_way_gives(data: Any) -> None:
             weight.mul_(0.9)
 
 
+@needs_native
 def test_zeros_before_the_first_step_are_not_multiplied() -> None:
     """Infinite weights of the states show only where something multiplies them by the zeros."""
     program = cells.SimpleRNN(20).program(3, training=True)
@@ -104,6 +107,7 @@ def test_zeros_before_the_first_step_are_not_multiplied() -> None:
         assert bool(output.isfinite().all()) is from_zeros
 
 
+@needs_native
 @pytest.mark.parametrize(("stateful", "finite"), [(False, True), (True, False)])
 def test_a_layer_is_trained_from_zeros_unless_it_keeps_states(stateful: bool, finite: bool) -> None:
     layer = SimpleRNN(20, stateful=stateful, batch_input_shape=(6, 1, 3))
