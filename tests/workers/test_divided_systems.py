@@ -55,7 +55,7 @@ def _trained(path: Path | None = None, stops: int | None = None, how: int = sign
         if len(seen) == STOP and workers is not None and workers.number == stops:
             os.kill(os.getpid(), how)
 
-    Pieces.update = counted  # type: ignore[method-assign]
+    Pieces.update = counted  # type: ignore[assignment, method-assign]
     model = Translator(
         units=8, embedding_size=8, unit="words", epochs=3, batch_size=10, averaging=0.9, clipnorm=0.1,
         warmup=2, dropout=0.2, learning_rate=0.02,

@@ -132,7 +132,7 @@ class ResumableTraining(Loop):
         self.epochs = settings.epochs
         self.network, self.settings = network, settings
         self._checkpoint, self.fingerprint = checkpoint, fingerprint
-        self.weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self.weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
@@ -283,8 +283,7 @@ class ResumableTraining(Loop):
         compare(workers, {**settings, "the data": self.fingerprint, "the network": network})
         workers.take_from_first([*self.network.parameters(), *self.network.buffers(), *self.averages])
         self._exchange = GradientExchange(workers, self.weights, embeddings_of(self.network))
-        watched = workers.any(is_watched)
-        self._divided = DividedSteps(self._exchange, self.optimizer, self.weights, watched)
+        self._divided = DividedSteps(self._exchange, self.optimizer, workers.any(is_watched))
 
     def _read_checkpoint(self) -> ModelFile | None:
         """Return the checkpoint that training goes on from; None without one."""

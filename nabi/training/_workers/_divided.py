@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import Parameter
 
 from nabi.training._optimizers._classes import TorchOptimizer
 
@@ -23,21 +22,16 @@ class DividedSteps:
     Args:
         exchange: of the gradients of all that the optimizer trains.
         optimizer: the same in every worker.
-        weights: what it trains.
         is_watched: whether code of others runs between the steps of a worker, which may change weights; none
             is divided then. The same in every worker.
     """
 
     def __init__(
-        self,
-        exchange: "GradientExchange",
-        optimizer: torch.optim.Optimizer,
-        weights: list[Parameter],
-        is_watched: bool,
+        self, exchange: "GradientExchange", optimizer: torch.optim.Optimizer, is_watched: bool
     ) -> None:
         self._exchange, self._optimizer, self._is_watched = exchange, optimizer, is_watched
         self._divisible = TorchOptimizer(optimizer)
-        self._divisible.bind(weights)
+        self._divisible.bind(optimizer.param_groups[0]["params"])
         self._is_time = True
 
     def begin(self) -> None:
