@@ -95,6 +95,7 @@ def test_workers_update_pieces_of_what_one_would_update(
         assert found[3] == STEPS - 1, "an optimizer that is new has nothing in pieces"
 
 
+@pytest.mark.rotates(days=3)
 def test_after_ctrl_c_another_number_of_workers_goes_on(alone: Any, tmp_path: Path) -> None:
     path = tmp_path / "training.nabi"
     for interrupted, _, _, steps in on_workers(2, _trained, path, 1):
@@ -108,6 +109,7 @@ def test_after_ctrl_c_another_number_of_workers_goes_on(alone: Any, tmp_path: Pa
         assert STEPS - STOP - 2 <= found[3] < STEPS - STOP
 
 
+@pytest.mark.rotates(days=3)
 def test_after_a_worker_was_killed_training_goes_on(alone: Any, tmp_path: Path) -> None:
     path = tmp_path / "training.nabi"
     weights_are_its_own, nothing = on_workers(2, _trained, path, 1, signal.SIGKILL)
