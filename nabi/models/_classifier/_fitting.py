@@ -8,7 +8,7 @@ from nabi.data import LengthGroups
 from nabi.models._classifier._choices import Codes
 from nabi.models._classifier._settings import TextNetworkSettings
 from nabi.models._sequential import Sequential
-from nabi.training import Callback, EarlyStopping, TimeLimit
+from nabi.training import Afterwards, Callback, EarlyStopping, TimeLimit
 
 __all__ = ["fit_codes", "minutes_left"]
 
@@ -28,6 +28,7 @@ def fit_codes(
     settings: TextNetworkSettings,
     validation: tuple[Codes, npt.NDArray[Any]] | None,
     *,
+    evaluated: int,
     loss: str,
     metrics: list[str],
     weights: npt.NDArray[Any] | None = None,
@@ -45,6 +46,7 @@ def fit_codes(
         targets: `[N]` or `[N, outputs]`.
         settings: as they were chosen.
         validation: codes and targets of the rows that say when to stop.
+        evaluated: texts that are read after the training, for the estimate of the time.
         loss: as `compile` takes it.
         metrics: likewise.
         weights: of the texts `[N]`.
@@ -57,6 +59,7 @@ def fit_codes(
     assert settings.batch_size is not None
     assert settings.epochs is not None
     groups = LengthGroups(codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed)
+    callbacks = [*callbacks, Afterwards(evaluated / len(codes))]
     held_out = None
     if validation is not None:
         held_out = LengthGroups(*validation, batch_size=settings.batch_size, shuffle=False)

@@ -133,6 +133,8 @@ def train(
             targets[:, None].astype(np.float32),
             settings,
             None if unseen is None or truth is None else (unseen, truth[:, None].astype(np.float32)),
+            # The validation rows once more, to decide how much the linear model counts.
+            evaluated=2 * _count(validation) + _count(parts.test),
             loss=settings.loss,
             metrics=["mae"],
             verbose=verbose,
@@ -146,6 +148,10 @@ def train(
             print(*settings_lines(settings, {"word_features": why}), sep="\n", flush=True)
     history = {} if model.history is None else model.history.history
     return Learnt(model, vocabulary, settings, reasons, scale, words, share, history, interrupted, earlier)
+
+
+def _count(samples: NumberSamples | None) -> int:
+    return 0 if samples is None else len(samples.texts)
 
 
 def _share(
