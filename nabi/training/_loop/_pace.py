@@ -88,7 +88,7 @@ class Pace:
         return share * batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
 
     def per_reading(self, share: float, batches: int) -> float:
-        """Return the seconds in which all that an epoch learns from is read; arguments as `per_validation`."""
+        """Return the seconds in which an epoch's data are read; arguments as `per_validation`."""
         if self._between and share:
             return self.per_validation(share, batches) / share
         return batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
