@@ -29,8 +29,9 @@ class SeriesForm(SystemForm):
     settings, model, learnt = SeriesSettings, "SeriesClassifier", "series are"
     beside = ((".png", "the confusion matrix"),)
     shared = frozenset(
-        {"time", "group", "label", "balanced", "validation", "test", "encoding", "separator", "quotes"}
-    )
+        {"time", "group", "label", "balanced", "validation", "test", "encoding", "separator", "quotes",
+         "header"}
+    )  # fmt: skip
     data: ClassVar = {
         "id": given(str, help="Column that says which rows are one series.", metavar="COLUMN", panel=_PANEL),
         "channels": given(
@@ -88,6 +89,7 @@ class SeriesForm(SystemForm):
             encoding=said["encoding"],
             separator=said["separator"],
             quoted=said["quotes"],
+            header=said["header"],
             **how,
         )
 
