@@ -11,6 +11,7 @@ from nabi._lazy import loaded_when_asked
 if TYPE_CHECKING:
     from nabi.training._callbacks._afterwards import (
         Afterwards,
+        Announcing,
         time_of,
     )
     from nabi.training._callbacks._base import (
@@ -138,7 +139,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.training._callbacks._afterwards": ["Afterwards", "time_of"],
+            "nabi.training._callbacks._afterwards": ["Afterwards", "Announcing", "time_of"],
             "nabi.training._callbacks._base": [
                 "Callback",
                 "CallbackList",
@@ -199,6 +200,7 @@ else:
 __all__ = [
     "DEFAULT_BATCH_SIZE",
     "Afterwards",
+    "Announcing",
     "ArrayBatches",
     "BackupAndRestore",
     "BatchCallbacks",

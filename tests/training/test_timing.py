@@ -9,7 +9,7 @@ import torch
 from hypothesis import example, given, settings, strategies as st
 
 from nabi.errors import ArgumentError
-from nabi.training import Afterwards, Callback, CallbackList
+from nabi.training import Afterwards, Announcing, Callback, CallbackList
 from nabi.training._loop import _pace
 from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._loop import Loop
@@ -134,6 +134,18 @@ def test_what_follows_the_training_is_told_with_it(clock: Clock, monkeypatch: py
     assert training.timing.pace.per_batch() == pytest.approx(0.1)
     assert training.timing.seconds_afterwards == pytest.approx(70.0)
     assert torch.equal(torch.get_rng_state(), before)
+
+    # What shows progress by itself hears the same lines.
+    class Bar(Announcing):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def say(self, line: str) -> None:
+            self.lines.append(line)
+
+    bar = Bar()
+    assert run(Clocked(clock), bar).lines == bar.lines
+    assert len(bar.lines) == 2
     # A short training with a long evaluation is announced, too; a short evaluation is not.
     assert run(Clocked(clock, epochs=3, batches=10), Afterwards(30.0)).lines[:1] == [
         "about 3 seconds for 3 epochs on 2 threads, then about 10 seconds of evaluation"

@@ -1,4 +1,4 @@
-"""What follows a training, so that its time can be told before the training is over."""
+"""What is told of the time of a training: to whom, and what follows it."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,16 @@ import torch
 
 from nabi.training._callbacks._base import Callback
 
-__all__ = ["Afterwards", "time_of"]
+__all__ = ["Afterwards", "Announcing", "time_of"]
 
 _MOST_TRIED = 32  # rows of a rehearsal
+
+
+class Announcing(Callback):
+    """Base of callbacks that show progress by themselves, and with it how long the training takes."""
+
+    def say(self, line: str) -> None:
+        """Show a line about the time of the training, beside the progress."""
 
 
 class Afterwards(Callback):

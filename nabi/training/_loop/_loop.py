@@ -14,7 +14,6 @@ import torch
 
 from nabi._checks import as_real
 from nabi.errors import ArgumentError, NotFiniteError
-from nabi.training._callbacks._afterwards import Afterwards
 from nabi.training._callbacks._base import Callback, CallbackList, History
 from nabi.training._callbacks._monitoring import EarlyStopping
 from nabi.training._callbacks._records import Ending, EpochRecord, RecordWriter
@@ -187,8 +186,7 @@ class Loop(ABC):
                 if self.is_resumed:
                     callbacks.call("on_resume", self.position.epoch, {})
                 workers = 1 if self.workers is None else self.workers.count
-                afterwards = [one for one in callbacks.callbacks if isinstance(one, Afterwards)]
-                self.timing = Timing(self, self.limit, workers, display, afterwards)
+                self.timing = Timing(self, self.limit, workers, display, callbacks.callbacks)
                 while not (self.interrupt.asked or self.timing.is_up or self.is_at_its_end()):
                     logs = self._epoch(display, callbacks)
                 self.timing.say_total()

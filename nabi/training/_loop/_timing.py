@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
-from nabi.training._callbacks._afterwards import Afterwards
+from nabi.training._callbacks._afterwards import Afterwards, Announcing
+from nabi.training._callbacks._base import Callback
 from nabi.training._loop._pace import Pace
 from nabi.training._loop._progress import Display, in_words
 from nabi.training._loop._time_limit import TimeLimit
@@ -81,10 +82,12 @@ class Timing:
         limit: TimeLimit | None,
         shared: int,
         display: Display,
-        afterwards: Sequence[Afterwards] = (),
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self._training, self._limit, self._workers, self._display = training, limit, shared, display
-        self._afterwards, self.seconds_afterwards = afterwards, 0.0
+        self._afterwards = [one for one in callbacks if isinstance(one, Afterwards)]
+        self._announcing = [one for one in callbacks if isinstance(one, Announcing)]
+        self.seconds_afterwards = 0.0
         self.pace = Pace()
         self._before = training.steps_done
         self._is_told = False
@@ -142,7 +145,7 @@ class Timing:
             whole = self.pace.elapsed + left
             if abs(whole - self.seconds_said) > _WRONG * self.seconds_said and left >= _SHORTEST_CORRECTED:
                 self.seconds_said = whole
-                self._display.say(f"now about {in_words(whole)} in all{self._then()}")
+                self._say(f"now about {in_words(whole)} in all{self._then()}")
 
     def say_total(self) -> None:
         """Say how long the training took."""
@@ -155,7 +158,7 @@ class Timing:
             parts[0] += ", as long as was given"
         if training.best_epoch is not None:
             parts.append(f"the weights are those of epoch {training.best_epoch}, the best in validation")
-        self._display.say("; ".join(parts))
+        self._say("; ".join(parts))
 
     def seconds_left(self) -> float | None:
         """Return how long it takes to the end, None where that cannot be said yet."""
@@ -209,7 +212,7 @@ class Timing:
         else:
             what = _number(training.epochs, "epoch")
         most, end = ("at most ", "; it may stop earlier") if training.may_stop_earlier else ("", "")
-        self._display.say(f"about {in_words(whole)} for {most}{what} on {where}{self._then()}{end}")
+        self._say(f"about {in_words(whole)} for {most}{what} on {where}{self._then()}{end}")
 
     def _measure_afterwards(self) -> float:
         """Return the seconds of what follows the training."""
@@ -220,6 +223,11 @@ class Timing:
         found = sum(one.seconds(reading) for one in self._afterwards)
         self.pace.leave_out()
         return found
+
+    def _say(self, line: str) -> None:
+        self._display.say(line)
+        for one in self._announcing:
+            one.say(line)
 
     def _then(self) -> str:
         """Return the end of a line about the training: what follows it."""
