@@ -6,8 +6,7 @@ For large maps, `nabi.layers.ConvLSTM2D` and its kin convolve by torch and are f
 """
 
 import dataclasses
-from functools import cache
-from itertools import product
+from collections.abc import Sequence
 from math import gcd, prod
 from typing import Any, ClassVar
 
@@ -55,18 +54,13 @@ class MapCell(Cell):
 
     def convolved(self, gate: str, letter: str, value: Node, window: int | None = None) -> Node:
         """Return the convolution of a map with the kernel of a gate."""
-        channels, rest = divmod(value.width or 1, prod(self.size))
-        if rest:
+        if (value.width or 1) % prod(self.size):
             raise CellError(
                 f"{type(self).__name__}: size: expected a divisor of the width {value.width}, got "
                 f"{prod(self.size)} positions"
             )
         filters = self.units // prod(self.size)
-        wide = (window or self.window) ** len(self.size)
-        how = derived.Computed(
-            _convolution(self.size, window or self.window),
-            (derived.Source("V", (filters, channels * wide), None),),
-        )
+        how = _Convolution(self.size, window or self.window, filters)
         return self.linear(gate, letter, value, derived=how)
 
     def gate(self, gate: str, bias: float = 0.0, **maps: Node) -> Node:
@@ -81,28 +75,40 @@ class MapCell(Cell):
         return result
 
 
-@cache
-def _convolution(size: tuple[int, ...], window: int) -> Any:
-    """Return the function that makes a kernel a matrix, always the same one for a size."""
+@dataclasses.dataclass(frozen=True)
+class _Convolution(derived.Derived):
+    """The matrix of a convolution of maps, whose ends are as if zeros followed."""
 
-    def convolution(kernel: Any) -> Any:
+    size: tuple[int, ...]
+    window: int
+    filters: int
+
+    def sources(self, shape: tuple[int, ...]) -> tuple[derived.Source, ...]:
+        """Return the kernel."""
+        channels = shape[1] // prod(self.size)
+        return (derived.Source("V", (self.filters, channels * self.window ** len(self.size)), None),)
+
+    def compute(self, *tensors: Any, mask: Any = None) -> Any:
+        """Compute it."""
         import torch
 
-        offsets = list(product(range(window), repeat=len(size)))
-        places = list(product(*map(range, size)))
-        at = {place: number for number, place in enumerate(places)}
-        # Which position a kernel's number reads, for every position of the result.
-        reads = torch.zeros(len(offsets), len(places), len(places), dtype=kernel.dtype, device=kernel.device)
-        for one, offset in enumerate(offsets):
-            for place, row in at.items():
-                source = tuple(p + o - (window - 1) // 2 for p, o in zip(place, offset, strict=True))
-                if source in at:
-                    reads[one, row, at[source]] = 1
-        whole = kernel.reshape(kernel.shape[0], -1, len(offsets))
+        (kernel,) = tensors
+        # Which position a kernel's number reads, for every position of the result: axis by axis.
+        reads = torch.ones(1, 1, 1, dtype=kernel.dtype, device=kernel.device)
+        for length in self.size:
+            places = torch.arange(length, device=kernel.device)
+            moves = torch.arange(self.window, device=kernel.device) - (self.window - 1) // 2
+            axis = (places == places[:, None] + moves[:, None, None]).to(kernel.dtype)
+            both = torch.einsum("opq,wrs->owprqs", reads, axis)
+            reads = both.reshape(len(reads) * self.window, reads.shape[1] * length, -1)
+        whole = kernel.reshape(kernel.shape[0], -1, len(reads))
         found = torch.einsum("fco,opq->fpcq", whole, reads)
-        return found.reshape(kernel.shape[0] * len(places), -1)
+        return found.reshape(kernel.shape[0] * reads.shape[1], -1)
 
-    return convolution
+    def formula(self, names: Sequence[str], *, is_latex: bool = False) -> str:
+        """Return its equation."""
+        name = r"\mathrm{convolution}" if is_latex else "convolution"
+        return f"{name}({', '.join(names)})"
 
 
 class ConvLSTM(MapCell):

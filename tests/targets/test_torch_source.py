@@ -31,8 +31,7 @@ from nabi.targets.torch_source import module_source
 from ..cells.sampling import CLASSIC, cells_of_today
 
 UNITS, INPUTS = 6, 4
-# What computes a convolution as a product with a matrix is no function that can be printed.
-OTHERS = [name for name in cells.names() if name not in {*CLASSIC, "conv-gru", "conv-lstm", "pred-rnn"}]
+OTHERS = [name for name in cells.names() if name not in CLASSIC]
 
 
 def twin_of(cell: Cell, width: int = INPUTS) -> Any:
@@ -213,9 +212,6 @@ def test_what_cannot_be_written() -> None:
 
     with pytest.raises(ArgumentError, match=r"--as torch: W_hh is computed by a function that reads more"):
         module_source(Own(UNITS).program(INPUTS))
-    kind = cells.get("conv-lstm")
-    with pytest.raises(ArgumentError, match=r"--as torch: W_xi is computed by a function that reads more"):
-        module_source(kind(UNITS, **kind.needed_settings(UNITS, INPUTS)).program(INPUTS))
     with pytest.raises(
         ArgumentError, match=r"expected a step in which nothing is drawn, got one that draws d_"
     ):

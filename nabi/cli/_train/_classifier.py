@@ -9,6 +9,7 @@ from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._options import TABLE
 from nabi.cli._train._texts import TextsForm
+from nabi.errors import ArgumentError
 from nabi.models import TextSettings
 
 __all__ = ["LabelsForm"]
@@ -69,6 +70,11 @@ class LabelsForm(TextsForm):
         from nabi.models import read_text_parts
 
         if not is_of_labelled_texts(said):
+            if said["label_from"] is not None:
+                raise ArgumentError(
+                    "--label-from: it means nothing for a table of texts and labels; --label-from folder "
+                    "goes with a folder that has a subfolder of texts for each label"
+                )
             check_columns(said, "label")
         parts = read_text_parts(
             said["file"],

@@ -84,13 +84,13 @@ def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out data and save it to one model file.
 
     The options say what the data is: --text and --label mean a table of texts and labels, --text and --target
-    one of texts and numbers such as ratings; --time and
-    --target observations to forecast; --id and --label a table of series, as does a .ts file; --source and
-    --target a table of translations, or of questions and answers; --captions a folder of images; --frames a
-    folder of clips; --label-from recordings, sequences of DNA, or a folder of texts for each label; --tag
-    sentences with a tag for every token, as a .conll or .conllu file is. Without these, a .txt file or a
-    folder of texts is a text to learn to generate, and a folder of MIDI files is music to learn to compose.
-    For anything else, the supported kinds of data are listed.
+    one of texts and numbers such as ratings; --time and --target observations to forecast; --id and --label a
+    table of series, as does a .ts file; --source and --target a table of translations, or of questions and
+    answers; --captions a folder of images; --frames a folder of clips; --label-from recordings, sequences of
+    DNA, or a folder of texts for each label; --tag sentences with a tag for every token, as a .conll or
+    .conllu file is. Without these, a .txt file or a folder of texts is a text to learn to generate, and a
+    folder of MIDI files is music to learn to compose. For anything else, the supported kinds of data are
+    listed.
 
     An existing model is replaced only with --overwrite, or by the training that was interrupted and goes on.
 

@@ -403,10 +403,9 @@ class TextClassifier(System):
         """
         threshold = _checks.real("threshold", threshold, least=0, most=1)
         found = self.probabilities(texts, aspects)
-        names = self.labels.names
         given: Sequence[str | tuple[str, ...]] = self.labels.decode(found, threshold)
         return [
-            Prediction(label, float(row.max()), dict(zip(names, row.tolist(), strict=True)))
+            Prediction(label, float(row.max()), dict(zip(self.labels.names, row.tolist(), strict=True)))
             for label, row in zip(given, found, strict=True)
         ]
 

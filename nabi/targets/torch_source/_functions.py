@@ -60,7 +60,7 @@ class Functions:
         return self._add(function, tree, function.__globals__, name, avoided)
 
     def add_method(self, method: Any, name: str) -> str:
-        """Take in a method, with the fields of its object as numbers.
+        """Take in a method, with the fields of its object as numbers, or tuples of them.
 
         Raises:
             NoSourceError: it cannot be written.
@@ -159,7 +159,8 @@ class _WithFields(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "self":
             value = getattr(self._owner, node.attr, None)
-            if not isinstance(value, int | float):
+            of_numbers = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(one, int | float) for one in of_numbers):
                 raise NoSourceError
             return ast.Constant(value)
         return self.generic_visit(node)

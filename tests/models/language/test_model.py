@@ -287,8 +287,9 @@ def test_texts_that_cannot_be_learnt_from_are_refused(tmp_path: Path) -> None:
     small(epochs=1).fit(latin, encoding="latin-1", verbose=0)
     with pytest.raises(MissingFileError, match="there is no file"):
         small().fit(tmp_path / "none.txt")
-    with pytest.raises(ArgumentError, match="expected a file, got the folder"):
-        small().fit(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ArgumentError, match="path: expected texts in"):
+        small().fit(tmp_path / "folder")
     with pytest.raises(ArgumentError, match="source: expected text to learn from, got empty texts"):
         small().fit(["", " "])
     with pytest.raises(ArgumentError, match="source: expected a path or a list of texts, got int"):
