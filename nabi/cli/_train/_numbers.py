@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from nabi.cli._train._column import Task, check_columns, why_numbers
 from nabi.cli._train._form import Said
+from nabi.cli._train._given import listed
 from nabi.cli._train._texts import TextsForm
 from nabi.errors import ArgumentError
 from nabi.models import RegressorSettings
@@ -22,8 +23,8 @@ class NumbersForm(TextsForm):
     lower_is_better, written = True, ".4g"
     shared: ClassVar = frozenset(
         {
-            "text", "label", "target", "aspect", "task", "validation", "test", "encoding", "separator",
-            "quotes", "header",
+            "text", "label", "target", "aspect", "columns", "task", "validation", "test", "encoding",
+            "separator", "quotes", "header",
         }
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ class NumbersForm(TextsForm):
             text=said["text"],
             target=_target(said),
             aspect=said["aspect"],
+            columns=listed(said["columns"]) or None,
             validation=said["validation"],
             test=said["test"],
             encoding=said["encoding"],
@@ -66,7 +68,8 @@ class NumbersForm(TextsForm):
 
     def columns(self, said: Said) -> dict[str, Any]:
         """Return the columns."""
-        return {"text": said["text"], "target": _target(said), "aspect": said["aspect"]}
+        others = {"columns": listed(said["columns"])} if said["columns"] else {}
+        return {"text": said["text"], "target": _target(said), "aspect": said["aspect"], **others}
 
     def pictured(self, report: Any) -> str:
         """Return that it shows estimates against right numbers."""
