@@ -135,6 +135,14 @@ def test_what_follows_the_training_is_told_with_it(clock: Clock, monkeypatch: py
     assert training.timing.seconds_afterwards == pytest.approx(70.0)
     assert torch.equal(torch.get_rng_state(), before)
 
+    # A short validation takes what does not grow with its length, such as what is compiled in the first.
+    class Compiling(Clocked):
+        validation_share = 0.1  # type: ignore[assignment]
+
+    compiling = Compiling(clock, batches=5, validation=5.0)
+    run(compiling, Afterwards(30.0))
+    assert compiling.timing.seconds_afterwards == pytest.approx(30 * 0.5 / 3)
+
     # What shows progress by itself hears the same lines.
     class Bar(Announcing):
         def __init__(self) -> None:

@@ -88,10 +88,15 @@ class Pace:
         return share * batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
 
     def per_reading(self, share: float, batches: int) -> float:
-        """Return the seconds in which an epoch's data are read; arguments as `per_validation`."""
+        """Return the seconds in which an epoch's data are read; arguments as `per_validation`.
+
+        The smaller of two guesses: a short validation takes mostly what has nothing to do with its length,
+        such as what is compiled in the first one, and writing a checkpoint.
+        """
+        by_steps = batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
         if self._between and share:
-            return self.per_validation(share, batches) / share
-        return batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
+            return min(by_steps, self.per_validation(share, batches) / share)
+        return by_steps
 
     def leave_out(self) -> None:
         """Count nothing of what was done since the last batch or epoch."""
