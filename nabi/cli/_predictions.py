@@ -74,16 +74,14 @@ class PredictionWriter:
         A row that cannot be read has no label; as JSON it says why.
         """
         places = part.readable
-        aspects = None if part.aspects is None else [part.aspects[place] for place in places]
-        said = self._classifier.predict(
-            [part.texts[place] for place in places], aspects, threshold=self._threshold
-        )
+        texts, aspects, columns = part.arguments()
+        said = self._classifier.predict(texts, aspects, columns=columns, threshold=self._threshold)
         found = dict(zip(places, said, strict=True))
         for place, row in enumerate(part.rows()):
             self._begin(row)
             self._write(row, found.get(place), part.wrong.get(place, ""))
         self.count += len(part.texts)
-        self._empty += sum(not part.texts[place].strip() for place in places)
+        self._empty += sum(not text.strip() for text in texts)
         self._file.flush()
         if self._progress is not None:
             self._progress.update(self._task, completed=self.count)

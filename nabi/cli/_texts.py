@@ -12,7 +12,7 @@ from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.data import Table
-    from nabi.models import TextClassifier, TextRegressor
+    from nabi.models import OtherColumns, TextClassifier, TextRegressor
 
 __all__ = [
     "HEADER_HELP",
@@ -65,11 +65,23 @@ class TextPart:
     """Of the table that they are from, by name; None for texts by themselves."""
     wrong: Mapping[int, str] = field(default_factory=dict)
     """What is wrong with rows that cannot be read, by their place."""
+    others: tuple[str, ...] = ()
+    """Columns that the model reads beside the text."""
 
     @property
     def readable(self) -> list[int]:
         """The places of the others."""
         return [place for place in range(len(self.texts)) if place not in self.wrong]
+
+    def arguments(self) -> tuple[list[str], list[str] | None, dict[str, list[Any]] | None]:
+        """Return the texts, aspects and other columns of the rows that can be read, for `predict`."""
+        places = self.readable
+        found = self.columns or {}
+        return (
+            [self.texts[place] for place in places],
+            None if self.aspects is None else [self.aspects[place] for place in places],
+            {name: [found[name][place] for place in places] for name in self.others} or None,
+        )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the columns of each row; of texts by themselves `text` and `aspect`."""
@@ -104,7 +116,13 @@ def line_parts(file: Path, encoding: str, at_once: int) -> Iterator[TextPart]:
 
 
 def table_parts(
-    file: Path, text: str, aspect: str | None, reading: Reading, bad: BadRows, at_once: int
+    file: Path,
+    text: str,
+    aspect: str | None,
+    reading: Reading,
+    bad: BadRows,
+    at_once: int,
+    others: "OtherColumns | None" = None,
 ) -> Iterator[TextPart]:
     """Yield the rows of a table, with all its columns; rows that cannot be read keep their places.
 
@@ -115,13 +133,16 @@ def table_parts(
         reading: how it is read.
         bad: which hears of rows that cannot be read.
         at_once: rows of a part.
+        others: columns that the model reads beside the text.
 
     Raises:
         ArgumentError, UnknownNameError, MissingFileError, FileFormatError: as `nabi.data.stream_table`.
     """
     from nabi.data import stream_table, table_columns
 
-    first = [text] if aspect is None else [text, aspect]
+    read = [text] if aspect is None else [text, aspect]
+    beside = () if others is None else others.names
+    first = [*read, *beside]
     every = table_columns(file, **reading.options())
     # A column that is named twice cannot be told from the other; then only those that are read are kept.
     names = list(every) if len(set(every)) == len(every) and set(first) <= set(every) else first
@@ -131,7 +152,8 @@ def table_parts(
             _as_texts(table[text]),
             None if aspect is None else _as_texts(table[aspect]),
             {name: table[name] for name in names},
-            {place: bad.add(f"{table.path}, {what}") for place, what in _wrong_rows(table, first)},
+            {place: bad.add(f"{table.path}, {what}") for place, what in _wrong_rows(table, read, others)},
+            beside,
         )
         if held is None:
             yield part
@@ -145,8 +167,11 @@ def table_parts(
         bad.end(sum(len(part.texts) for part in held))
 
 
-def _wrong_rows(table: "Table", columns: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield the places of rows that cannot be read, and of those with something else than texts."""
+def _wrong_rows(
+    table: "Table", columns: Sequence[str], others: "OtherColumns | None"
+) -> Iterator[tuple[int, str]]:
+    """Yield the places of rows that cannot be read, and of those with something else than is expected."""
+    faults = {} if others is None else dict(others.faults({name: table[name] for name in others.names}))
     for place in range(len(table)):
         if place in table.wrong:
             yield place, table.wrong[place]
@@ -157,6 +182,9 @@ def _wrong_rows(table: "Table", columns: Sequence[str]) -> Iterator[tuple[int, s
                 what = f"expected a text in the column {column!r}, got a {type(value).__name__}"
                 yield place, f"row {table.first_row + place}: {what}"
                 break
+        else:
+            if place in faults:
+                yield place, f"row {table.first_row + place}: {faults[place]}"
 
 
 def _as_texts(values: Sequence[Any]) -> list[str]:
@@ -172,6 +200,14 @@ def text_parts(
         ArgumentError: for columns that the model needs and that are not known.
     """
     texts, file, aspect, reading = said["texts"], said["file"], said["aspect"], Reading.of(said)
+    others = model.other_columns
+    if others is not None and (file is None or holds_lines(file, reading, said["text"])):
+        raise ArgumentError(
+            f"{'TEXT' if file is None else '--file'}: expected a table with the column of the texts and "
+            f"{', '.join(others.names)}, as `--file TABLE.csv`, because the model was trained with "
+            f"{'this column' if len(others.names) == 1 else 'these columns'} beside the text; got "
+            f"{'texts alone' if file is None else 'lines'}"
+        )
     if file is None:
         return iter([TextPart(texts, None if aspect is None else [aspect] * len(texts))])
     if holds_lines(file, reading, said["text"]):
@@ -186,4 +222,4 @@ def text_parts(
         raise ArgumentError(
             "--text: expected the column of the texts, as the model was not trained on a table, got none"
         )
-    return table_parts(file, columns.text, columns.aspect, reading, bad, _ROWS_AT_ONCE)
+    return table_parts(file, columns.text, columns.aspect, reading, bad, _ROWS_AT_ONCE, others)

@@ -40,16 +40,17 @@ def quoted(word: str | PathLike[str]) -> str:
     return shlex.quote(fspath(word))
 
 
-def suggestion(kind: str, path: str | PathLike[str], *more: str) -> str:
+def suggestion(kind: str, path: str | PathLike[str], *more: str, data: str | None = None) -> str:
     """Return what can be done with a model file: "It translates with: nabi translate m.nabi ...".
 
     Args:
         kind: of the file.
         path: of the file.
         more: words after the path, as they are to be typed.
+        data: what comes after them, where it is not what is usual for the kind.
     """
     what, command, rest = _USES[kind]
-    words = ["nabi", command, quoted(path), *more, rest]
+    words = ["nabi", command, quoted(path), *more, rest if data is None else data]
     return f"It {what} with: {' '.join(word for word in words if word)}"
 
 

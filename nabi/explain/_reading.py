@@ -14,7 +14,7 @@ from nabi._public import public
 from nabi.data import Token
 from nabi.errors import ArgumentError, unknown_name
 from nabi.explain._word_logits import WordLogits
-from nabi.models import TextClassifier
+from nabi.models import TextClassifier, no_columns
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -112,7 +112,8 @@ def read_text(
         label: the label to explain; the most probable one by default.
 
     Raises:
-        ArgumentError: for an empty text, and as `TextClassifier.predict`.
+        ArgumentError: for an empty text, a classifier that reads other columns too, and as
+            `TextClassifier.predict`.
         UnknownNameError: for a label that the classifier does not have.
 
     >>> texts = ["a good film", "good and warm", "so good", "bad", "a bad film", "bad and cold"] * 5
@@ -122,6 +123,7 @@ def read_text(
     >>> reading.label, [token.text for token in reading.tokens], int(reading.attributions.argmax())
     ('+', ['A', 'good', 'film'], 1)
     """
+    no_columns(classifier, "explained word by word")
     text = text.strip()
     codes = classifier.encode([text], None if aspect is None else [aspect])[0]
     names = classifier.labels.names

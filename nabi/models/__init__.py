@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from nabi.models._captioner._training import CaptionReport
     from nabi.models._captioner._writing import Caption, CaptionAttention
     from nabi.models._classifier._model import Prediction, TextClassifier
+    from nabi.models._classifier._other_columns import (
+        OtherColumns as OtherColumns,
+        beside_texts as beside_texts,
+        no_columns as no_columns,
+    )
     from nabi.models._classifier._report import LabelFigures, Report
     from nabi.models._classifier._settings import TextSettings as TextSettings
     from nabi.models._classifier._split import read_text_parts as read_text_parts
@@ -129,6 +134,7 @@ else:
             "nabi.models._notes._training": ["NoteReport"],
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._settings": ["TextSettings"],
+            "nabi.models._classifier._other_columns": ["OtherColumns", "beside_texts", "no_columns"],
             "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._quantizing": ["SmallWeightsReport"],
             "nabi.models._regressor._model": ["TextRegressor"],

@@ -242,9 +242,9 @@ def _array_interface(model: Any) -> ArrayInterface | None:
     match model:
         case models.Model():
             return _of_layers(model)
-        case models.TextClassifier() if not model.has_aspects:
+        case models.TextClassifier() if not model.has_aspects and model.other_columns is None:
             return _of_texts(model.probabilities, len(model.labels.names))
-        case models.TextRegressor() if not model.has_aspects:
+        case models.TextRegressor() if not model.has_aspects and model.other_columns is None:
             return ArrayInterface(
                 (TensorShape("text", "BYTES", (-1,)),),
                 (TensorShape("number", "FP64", (-1,)),),

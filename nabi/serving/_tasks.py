@@ -34,10 +34,16 @@ _RECORDINGS: Fields = {
     },
     "rate": {"type": "integer", "description": "Samples per second; by default that of the model."},
 }
+_COLUMNS = {
+    "type": "object",
+    "additionalProperties": {"type": "array"},
+    "description": "Cells of the other columns that the model was trained with, one for each text.",
+}
 _CLASSIFY: Fields = {
     "model": _MODEL,
     "texts": {**_TEXTS, "description": "Texts, also for a tagger, or sequences of DNA."},
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
+    "columns": _COLUMNS,
     "sequences": {
         "type": "array",
         "description": "Series [steps, channels], or clips [frames, rows, columns, 3] of bytes.",
@@ -50,6 +56,7 @@ _ESTIMATE: Fields = {
     "texts": _TEXTS,
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
     "sequences": {"type": "array", "description": "Series [steps, channels]."},
+    "columns": _COLUMNS,
 }
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
@@ -200,12 +207,11 @@ def _classification(
     system = model.model
     match system:
         case kinds.TextClassifier():
-            _only(body, model, "texts", "aspects")
-            items = _texts_with_aspects(body)
+            _only(body, model, "texts", "aspects", "columns")
+            items = _texts_and_more(body, system, limits)
 
             def label(items: list[Any]) -> list[Any]:
-                given = [aspect for _, aspect in items] if "aspects" in body else None
-                return [_labelled(one) for one in system.predict([text for text, _ in items], given)]
+                return [_labelled(one) for one in system.predict(**_asked(items))]
 
             return ("texts", "aspects" in body), label, items
         case kinds.DNAClassifier():
@@ -250,13 +256,12 @@ def _estimation(
             lambda items: [{"number": one} for one in system.predict(items).tolist()],
             sequences,
         )
-    _only(body, model, "texts", "aspects")
-
-    def estimate(items: list[Any]) -> list[Any]:
-        given = [aspect for _, aspect in items] if "aspects" in body else None
-        return [{"number": one} for one in system.predict([text for text, _ in items], given).tolist()]
-
-    return ("texts", "aspects" in body), estimate, _texts_with_aspects(body)
+    _only(body, model, "texts", "aspects", "columns")
+    return (
+        ("texts", "aspects" in body),
+        lambda items: [{"number": one} for one in system.predict(**_asked(items)).tolist()],
+        _texts_and_more(body, system, limits),
+    )
 
 
 def _sequences(body: Body, limits: Limits) -> list[Any]:
@@ -269,13 +274,36 @@ def _sequences(body: Body, limits: Limits) -> list[Any]:
     return sequences
 
 
-def _texts_with_aspects(body: Body) -> list[tuple[str, str | None]]:
-    """Return the texts of a request, each with its aspect or None."""
+_Text = tuple[str, str | None, dict[str, Any] | None]
+"""With its aspect and the cells of other columns, for models that read them."""
+
+
+def _texts_and_more(
+    body: Body, model: "kinds.TextClassifier | kinds.TextRegressor", limits: Limits
+) -> list[_Text]:
+    """Return the texts of a request, each with its aspect and its other columns, or None."""
     texts = body.texts("texts")
     aspects = body.texts("aspects") if "aspects" in body else [None] * len(texts)
     if len(aspects) != len(texts):
         raise RefusedError(400, f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
-    return list(zip(texts, aspects, strict=True))
+    columns = _table(body.fields["columns"], limits, "columns") if "columns" in body else None
+    # Here, so that a wrong cell is the matter of this request alone.
+    kinds.beside_texts(model.other_columns, columns, len(texts))
+    cells: list[dict[str, Any] | None] = [None] * len(texts)
+    if columns is not None:
+        cells = [{name: column[place] for name, column in columns.items()} for place in range(len(texts))]
+    return list(zip(texts, aspects, cells, strict=True))
+
+
+def _asked(items: list[_Text]) -> dict[str, Any]:
+    """Return the arguments of `predict` for the texts of requests to one model."""
+    texts, aspects, cells = zip(*items, strict=True)
+    first = cells[0]
+    return {
+        "texts": list(texts),
+        "aspects": None if aspects[0] is None else list(aspects),
+        "columns": None if first is None else {name: [one[name] for one in cells] for name in first},
+    }
 
 
 def _pixels(name: str, clip: Any) -> Any:
@@ -377,23 +405,23 @@ def _listening(model: ServedModel) -> Callable[[list[Any]], list[Any]]:
 # Forecasts ------------------------------------------------------------------------------------------------
 
 
-def _table(value: Any, limits: Limits) -> dict[str, list[Any]]:
+def _table(value: Any, limits: Limits, what: str = "table") -> dict[str, list[Any]]:
     """Return columns of numbers and texts; a table is never the name of a file."""
     if not isinstance(value, dict) or not value or len(value) > limits.items:
-        raise RefusedError(400, f"table: expected an object with 1 to {limits.items} columns")
+        raise RefusedError(400, f"{what}: expected an object with 1 to {limits.items} columns")
     lengths = {len(column) if isinstance(column, list) else -1 for column in value.values()}
     if len(lengths) != 1 or lengths <= {-1, 0}:
-        raise RefusedError(400, "table: expected columns that are lists of one length")
+        raise RefusedError(400, f"{what}: expected columns that are lists of one length")
     if max(lengths) > limits.steps:
-        raise RefusedError(413, f"table: expected at most {limits.steps} rows")
+        raise RefusedError(413, f"{what}: expected at most {limits.steps} rows")
     for column in value.values():
         if not all(one is None or type(one) in (str, int, float) for one in column):
-            raise RefusedError(400, "table: expected numbers, texts and null")
+            raise RefusedError(400, f"{what}: expected numbers, texts and null")
         if any(type(one) is float and not math.isfinite(one) for one in column):
-            raise RefusedError(422, "table: expected finite numbers; null stands for one that is missing")
+            raise RefusedError(422, f"{what}: expected finite numbers; null stands for one that is missing")
     texts = [*value, *(one for column in value.values() for one in column if isinstance(one, str))]
     if not all(map(is_unicode, texts)):
-        raise RefusedError(400, "table: expected characters of Unicode, got half of one")
+        raise RefusedError(400, f"{what}: expected characters of Unicode, got half of one")
     return value
 
 

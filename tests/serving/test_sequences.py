@@ -39,9 +39,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     stars.fit(["good film", "bad film", "good day", "bad day"] * 4, [5, 1, 4.5, 1.5] * 4, verbose=0)
     heights = nabi.SeriesRegressor(units=4, epochs=1)
     heights.fit(waves, [float(one.mean()) for one in waves], verbose=0)
+    deals = nabi.TextClassifier(units=4, embedding_size=4, epochs=1)
+    columns = {"price": [1.0, 9.0] * 8, "kind": ["a", "b", "b", "a"] * 4}
+    deals.fit(["good film", "bad film"] * 8, labels, columns=columns, verbose=0)
     made = {
-        "heights": heights,
-        "series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names, "stars": stars
+        "series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names, "stars": stars,
+        "deals": deals, "heights": heights,
     }  # fmt: skip
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
     for name, model in made.items():
@@ -132,6 +135,24 @@ def test_pixels_are_bytes(answers: TestClient, pixel: float, said: str) -> None:
     found = answers.post("/classify", json={"model": "clips", "sequences": [clip]})
     assert found.status_code == 400
     assert said in found.json()["error"]
+
+
+def test_texts_come_with_the_other_columns_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:
+    given = {"texts": ["good film", "bad"], "columns": {"price": [3, None], "kind": ["b", "new"]}}
+    found = answers.post("/classify", json={"model": "deals", **given})
+    assert found.status_code == 200, found.text
+    for got, right in zip(found.json()["results"], models.deals.predict(**given), strict=True):
+        assert (got["label"], got["probability"]) == (right.label, pytest.approx(right.probability))
+    for columns, said in (
+        (None, "columns price, kind"),
+        ({"price": [3, 4]}, "no column 'kind'"),
+        ({"price": [3, 4], "kind": ["a"]}, "lists of one length"),
+        ({"price": ["x", 4], "kind": ["a", "a"]}, "a finite number in the column 'price'"),
+    ):
+        refused = answers.post("/classify", json={"model": "deals", **given, "columns": columns})
+        assert (refused.status_code, said in refused.text) == (400, True), refused.text
+    refused = answers.post("/estimate", json={"model": "stars", **given})
+    assert (refused.status_code, "without other columns" in refused.text) == (400, True)
 
 
 def test_numbers_are_those_of_the_model(answers: TestClient, models: SimpleNamespace) -> None:

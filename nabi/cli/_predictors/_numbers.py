@@ -42,8 +42,8 @@ class NumberPredictor:
         with on_threads(said["threads"]), RowWriter(said["out"], said["as_json"]) as writer:
             for part in parts:
                 places = part.readable
-                aspects = None if part.aspects is None else [part.aspects[place] for place in places]
-                numbers = model.predict([part.texts[place] for place in places], aspects)
+                texts, aspects, columns = part.arguments()
+                numbers = model.predict(texts, aspects, columns=columns)
                 found = dict(zip(places, numbers.tolist(), strict=True))
                 for place, row in enumerate(part.rows()):
                     writer.write(

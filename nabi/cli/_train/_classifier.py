@@ -6,7 +6,7 @@ from nabi.cli._never_given import never_given
 from nabi.cli._train._column import Task, check_columns, taken_as_labels
 from nabi.cli._train._folders import is_of_labelled_texts
 from nabi.cli._train._form import Said
-from nabi.cli._train._given import given
+from nabi.cli._train._given import given, listed
 from nabi.cli._train._options import TABLE
 from nabi.cli._train._texts import TextsForm
 from nabi.errors import ArgumentError
@@ -38,6 +38,12 @@ class LabelsForm(TextsForm):
         ),
         "aspect": given(
             str, help="Column with the aspect to judge a text by.", metavar="COLUMN", panel=TABLE
+        ),
+        "columns": given(
+            str,
+            help="Other columns to read beside the text, numbers or categories, separated by commas.",
+            metavar="COLUMNS",
+            panel=TABLE,
         ),
         "task": given(
             Task,
@@ -81,6 +87,7 @@ class LabelsForm(TextsForm):
             text=said["text"],
             label=said["label"] or None,
             aspect=said["aspect"],
+            columns=listed(said["columns"]) or None,
             validation=said["validation"],
             test=said["test"],
             encoding=said["encoding"],
@@ -95,7 +102,8 @@ class LabelsForm(TextsForm):
     def columns(self, said: Said) -> dict[str, Any]:
         """Return the columns."""
         labels = None if not said["label"] else said["label"] if len(said["label"]) > 1 else said["label"][0]
-        return {"text": said["text"], "label": labels, "aspect": said["aspect"]}
+        others = {"columns": listed(said["columns"])} if said["columns"] else {}
+        return {"text": said["text"], "label": labels, "aspect": said["aspect"], **others}
 
     def pictured(self, report: Any) -> str:
         """Return that it is the confusion matrix, where there is one."""

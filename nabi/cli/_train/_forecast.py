@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import typer
 
 from nabi.cli._train._form import Said
-from nabi.cli._train._given import given
+from nabi.cli._train._given import given, listed
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.cli._uses import quoted
 from nabi.errors import NabiError
@@ -80,12 +80,12 @@ class ForecastForm(SystemForm):
 
         found = read_series(
             said["file"],
-            time=_listed(said["time"]) or None,
-            target=_listed(said["target"]) or None,
-            group=_listed(said["group"]) or None,
-            known=_listed(said["known"]),
-            past=_listed(said["past"]),
-            static=_listed(said["static"]),
+            time=listed(said["time"]) or None,
+            target=listed(said["target"]) or None,
+            group=listed(said["group"]) or None,
+            known=listed(said["known"]),
+            past=listed(said["past"]),
+            static=listed(said["static"]),
             frequency=said["frequency"],
             encoding=said["encoding"],
             separator=said["separator"],
@@ -131,16 +131,11 @@ class ForecastForm(SystemForm):
         return f"{super().next_command(model, path, own)}\nIt watches new observations with: {watch}"
 
 
-def _listed(said: str | None) -> list[str]:
-    """Return names that are separated by commas."""
-    return [name for part in (said or "").split(",") if (name := part.strip())]
-
-
 def _holds_numbers(said: Said) -> bool:
     """Whether the first values of the target are numbers; what is wrong with a table, others tell."""
     from nabi.data import stream_table
 
-    columns = _listed(said["target"])[:1]
+    columns = listed(said["target"])[:1]
     try:
         table = next(
             stream_table(

@@ -4,7 +4,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-__all__ = ["Given", "given"]
+__all__ = ["Given", "given", "listed"]
 
 
 class Given(NamedTuple):
@@ -18,3 +18,8 @@ def given(kind: Any, *names: str, default: Any = None, panel: str | None = None,
     """Return an option of a kind of data; `told` goes to `typer.Option`."""
     wanted = kind if default is not None else kind | None
     return Given(Annotated[wanted, typer.Option(*names, rich_help_panel=panel, **told)], default)
+
+
+def listed(said: str | None) -> list[str]:
+    """Return names that are separated by commas."""
+    return [name for part in (said or "").split(",") if (name := part.strip())]

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from nabi.cli._train._column import Task, check_columns, one_target, why_numbers
 from nabi.cli._train._form import Said
+from nabi.cli._train._given import listed
 from nabi.cli._train._texts import TextsForm
 from nabi.models import RegressorSettings
 
@@ -21,8 +22,8 @@ class NumbersForm(TextsForm):
     lower_is_better, written = True, ".4g"
     shared: ClassVar = frozenset(
         {
-            "text", "label", "target", "aspect", "task", "validation", "test", "encoding", "separator",
-            "quotes", "header",
+            "text", "label", "target", "aspect", "columns", "task", "validation", "test", "encoding",
+            "separator", "quotes", "header",
         }
     )  # fmt: skip
 
@@ -51,6 +52,7 @@ class NumbersForm(TextsForm):
             text=said["text"],
             target=one_target(said),
             aspect=said["aspect"],
+            columns=listed(said["columns"]) or None,
             validation=said["validation"],
             test=said["test"],
             encoding=said["encoding"],
@@ -65,7 +67,8 @@ class NumbersForm(TextsForm):
 
     def columns(self, said: Said) -> dict[str, Any]:
         """Return the columns."""
-        return {"text": said["text"], "target": one_target(said), "aspect": said["aspect"]}
+        others = {"columns": listed(said["columns"])} if said["columns"] else {}
+        return {"text": said["text"], "target": one_target(said), "aspect": said["aspect"], **others}
 
     def pictured(self, report: Any) -> str:
         """Return that it shows estimates against right numbers."""

@@ -169,7 +169,8 @@ class TextsForm(DataForm):
             markup=False,
         )
         own = ["--cell", quoted(best.cell)] if ":" in best.cell else []
-        typer.echo(suggestion(found._kind, model, *own))
+        data = None if found.other_columns is None else "--file TABLE.csv"
+        typer.echo(suggestion(found._kind, model, *own, data=data))
         return best
 
     def _note(self, console: "Console", note: str) -> None:

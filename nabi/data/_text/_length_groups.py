@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["LengthGroups"]
 
-Batch = tuple[Tensor] | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
+Batch = tuple[Any] | tuple[Any, Tensor] | tuple[Any, Tensor, Tensor]
 
 # Sequences are sorted by length within pools of this many batches. Larger pools would save little padding
 # and always group the same sequences.
@@ -40,6 +40,8 @@ class LengthGroups:
         seed: of the order; the same seed gives the same epochs. Drawn from NumPy's random state by default.
         padding: `"post"` fills a short sequence with 0 at its end, `"pre"` at its beginning.
         grouped: False for batches of mixed lengths, all padded to the longest sequence overall.
+        beside: what else is known of the samples, numbers `[N, F]`, for a model with two inputs: x is then
+            the pair of the sequences and these.
 
     Attributes:
         epoch: number of the next epoch, from 0; set it to resume a run.
@@ -47,7 +49,8 @@ class LengthGroups:
         valid_steps: steps excluding padding.
 
     Raises `UnknownNameError` for an unknown `padding`, `ArgumentError` for an empty list, sequences that are
-    not of integers or a batch size below 1, `ShapeError` if the number of targets or weights is not N.
+    not of integers or a batch size below 1, `ShapeError` if the number of targets, weights or rows
+    beside is not N.
 
     >>> groups = LengthGroups([[5, 6, 7], [8], [9, 4]], targets=[1, 0, 1], batch_size=2, shuffle=False)
     >>> for x, y in groups:
@@ -72,6 +75,7 @@ class LengthGroups:
         seed: int | None = None,
         padding: str = "post",
         grouped: bool = True,
+        beside: Any = None,
     ) -> None:
         self.padding = _checks.choice("padding", padding, ("post", "pre"))
         self.batch_size = _checks.whole("batch_size", batch_size)
@@ -84,6 +88,7 @@ class LengthGroups:
         self._lengths = np.diff(self._ends, prepend=0)
         self._targets = _beside("targets", targets, len(self._ends))
         self._weights = _beside("weights", weights, len(self._ends))
+        self._others = _beside("beside", beside, len(self._ends))
         if self._weights is not None and self._weights.ndim != 1:
             raise ShapeError(f"weights: expected the shape [N], got {tuple(self._weights.shape)}")
         if weights is not None and targets is None:
@@ -155,10 +160,12 @@ class LengthGroups:
         else:
             for line, end, length in zip(block, ends, lengths, strict=True):
                 line[len(line) - length :] = self._codes[end - length : end]
-        x = torch.from_numpy(block)
+        x: Any = torch.from_numpy(block)
+        chosen = torch.from_numpy(rows)
+        if self._others is not None:
+            x = (x, self._others.index_select(0, chosen))
         if self._targets is None:
             return (x,)
-        chosen = torch.from_numpy(rows)
         y = self._targets.index_select(0, chosen)
         return (x, y) if self._weights is None else (x, y, self._weights.index_select(0, chosen))
 

@@ -90,6 +90,7 @@ def _classified(model: Any, data: Any) -> Scene:
     from nabi.explain._reading import read_text
 
     text = _text(data).strip()
+    models.no_columns(model, "shown as it reads a text alone")
     if model.has_aspects:
         raise ArgumentError("model: expected one that reads texts alone, got one with aspects")
     reading = read_text(model, text)
@@ -105,6 +106,7 @@ def _classified(model: Any, data: Any) -> Scene:
 
 def _estimated(model: Any, data: Any) -> Scene:
     text = _text(data).strip()
+    models.no_columns(model, "shown as it reads a text alone")
     if model.has_aspects:
         raise ArgumentError("model: expected one that reads texts alone, got one with aspects")
     with watched_layers() as calls:

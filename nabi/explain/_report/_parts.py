@@ -301,7 +301,7 @@ def words_of(model: Any, text: str, say: Say, *, alone: bool = True) -> str:
     from nabi.explain._reading import read_text
 
     text = text[:_LONGEST].strip()
-    if not text or model.has_aspects:
+    if not text or model.has_aspects or model.other_columns is not None:
         return marked(text, [], [])
     reading = read_text(model, text)
     places = [(token.start, token.end) for token in reading.tokens]

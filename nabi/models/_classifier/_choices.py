@@ -54,6 +54,10 @@ class Texts(Protocol):
     def aspects(self) -> list[str] | None:
         """What each is asked about, if anything."""
 
+    @property
+    def others(self) -> dict[str, list[Any]] | None:
+        """The cells of other columns that are read beside the text, by name."""
+
 
 def prepare_texts(
     asked: S, cell: CellChoice, training: Texts, held_out: Texts

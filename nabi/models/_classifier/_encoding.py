@@ -10,7 +10,7 @@ from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
 
-__all__ = ["as_texts", "encode_texts"]
+__all__ = ["as_texts", "encode_texts", "texts_and_aspects"]
 
 # For each token that is read, at most this many characters of a text are examined. A text of millions of
 # characters is tokenized quickly, and no real text is cut too short.
@@ -30,6 +30,34 @@ def as_texts(name: str, texts: Any) -> list[str]:
         if not isinstance(text, str):
             raise ArgumentError(f"{name}[{position}]: expected text, got {type(text).__name__}")
     return found
+
+
+def texts_and_aspects(
+    texts: Any, aspects: Any, has_aspects: bool, what: str
+) -> tuple[list[str], list[str] | None]:
+    """Return lists of texts and of aspects, which are those that a model needs.
+
+    Args:
+        texts: N texts.
+        aspects: N texts, or None.
+        has_aspects: whether the model was trained with aspects.
+        what: the model is, "classifier".
+
+    Raises:
+        ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
+    """
+    texts = as_texts("texts", texts)
+    if has_aspects != (aspects is not None):
+        raise ArgumentError(
+            f"aspects: expected one for each text, got None; the {what} was trained with aspects"
+            if has_aspects
+            else f"aspects: expected None, the {what} was trained without aspects"
+        )
+    if aspects is not None:
+        aspects = as_texts("aspects", aspects)
+        if len(aspects) != len(texts):
+            raise ArgumentError(f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
+    return texts, aspects
 
 
 def encode_texts(

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from nabi.data import LengthGroups
 from nabi.models._classifier._choices import Codes
+from nabi.models._classifier._network import TextNetwork
 from nabi.models._classifier._settings import TextNetworkSettings
-from nabi.models._sequential import Sequential
 from nabi.training import Callback, EarlyStopping, TimeLimit
+
+Floats = npt.NDArray[np.float32]
 
 __all__ = ["fit_codes", "minutes_left"]
 
@@ -22,11 +25,12 @@ def minutes_left(limit: TimeLimit | None, earlier: float) -> float | None:
 
 
 def fit_codes(
-    model: Sequential,
+    model: TextNetwork,
     codes: Codes,
     targets: npt.NDArray[Any],
     settings: TextNetworkSettings,
     validation: tuple[Codes, npt.NDArray[Any]] | None,
+    beside: tuple[Floats, Floats | None] | None = None,
     *,
     loss: str,
     metrics: list[str],
@@ -45,6 +49,7 @@ def fit_codes(
         targets: `[N]` or `[N, outputs]`.
         settings: as they were chosen.
         validation: codes and targets of the rows that say when to stop.
+        beside: features of other columns, of the texts and of those rows.
         loss: as `compile` takes it.
         metrics: likewise.
         weights: of the texts `[N]`.
@@ -56,10 +61,13 @@ def fit_codes(
 
     assert settings.batch_size is not None
     assert settings.epochs is not None
-    groups = LengthGroups(codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed)
+    own, others = beside or (None, None)
+    groups = LengthGroups(
+        codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed, beside=own
+    )
     held_out = None
     if validation is not None:
-        held_out = LengthGroups(*validation, batch_size=settings.batch_size, shuffle=False)
+        held_out = LengthGroups(*validation, batch_size=settings.batch_size, shuffle=False, beside=others)
         callbacks = [
             EarlyStopping("val_loss", patience=settings.patience or 0, restore_best_weights=True),
             *callbacks,

@@ -78,4 +78,6 @@ def _fingerprint(parts: Sequence[LabelledTexts | None]) -> str:
     for samples in parts:
         for column in () if samples is None else (samples.texts, samples.aspects or (), samples.labels):
             told.update(json.dumps(list(column), default=str).encode())
+        if samples is not None and samples.others:
+            told.update(json.dumps(samples.others, default=str).encode())
     return told.hexdigest()

@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,15 +15,23 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.data import Labels, Vocabulary, folder_files
-from nabi.errors import ArgumentError, OutputError, TableWarning, UnknownNameError, unknown_name
+from nabi.errors import ArgumentError, OutputError, TableWarning
 from nabi.files import ModelFile, check_figures, part, reading
-from nabi.layers import Dense, Embedding
 from nabi.models._classifier._comparison import compare
 from nabi.models._classifier._decision import Decision, Decisions, as_logits, as_probabilities
-from nabi.models._classifier._encoding import as_texts, encode_texts
-from nabi.models._classifier._network import read_codes
+from nabi.models._classifier._encoding import encode_texts, texts_and_aspects
+from nabi.models._classifier._network import TextNetwork, network_fault, outputs_fault, read_codes
+from nabi.models._classifier._other_columns import OtherColumns, beside_texts, features_of
+from nabi.models._classifier._prediction import Prediction
 from nabi.models._classifier._report import Report
-from nabi.models._classifier._samples import Columns, Samples, TableFormat, collect_samples, name_columns
+from nabi.models._classifier._samples import (
+    Columns,
+    Samples,
+    TableFormat,
+    check_known,
+    collect_samples,
+    name_columns,
+)
 from nabi.models._classifier._settings import TextSettings
 from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts, read_text_parts
@@ -32,23 +40,10 @@ from nabi.models._files import describe_model
 from nabi.models._sequential import Sequential
 from nabi.models._task._answers import note_answers
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
-from nabi.models._task._described import check_fields
 from nabi.models._task._system import System
 from nabi.training import TimeLimit, as_time_limit
 
 __all__ = ["Prediction", "TextClassifier"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier predicts for a text."""
-
-    label: str | tuple[str, ...]
-    """The likeliest label; with several at once, all whose probability is above the threshold."""
-    probability: float
-    """Of that label; with several at once, of the likeliest label, given or not."""
-    probabilities: dict[str, float]
-    """Of all labels."""
 
 
 class TextClassifier(System):
@@ -74,8 +69,9 @@ class TextClassifier(System):
     _kind = "text classifier"
     _settings_type = TextSettings
 
-    model: Sequential
-    """The network: codes `[B, T]` to probabilities `[B, labels]`, before word features are added."""
+    model: TextNetwork
+    """The network: codes `[B, T]`, with `columns` also their features `[B, F]`, to probabilities
+    `[B, labels]`, before word features are added."""
     simple: SimpleModel | None = None
     """Logistic regression on words and pairs of words; None for files of earlier versions."""
     decisions: Decisions | None = None
@@ -100,6 +96,8 @@ class TextClassifier(System):
     """Of the table that it was trained on; None for lists."""
     has_aspects: bool = False
     """Whether each text comes with an aspect that it is asked about."""
+    other_columns: OtherColumns | None = None
+    """Columns that are read beside the text, and how."""
 
     def _set(self, cell: CellChoice, settings: dict[str, Any]) -> None:
         """Keep the cell as it was given: it is made when its units are chosen."""
@@ -120,6 +118,7 @@ class TextClassifier(System):
         text: str | None = None,
         label: str | Sequence[str] | None = None,
         aspect: str | None = None,
+        columns: Sequence[str] | Mapping[str, Sequence[Any]] | None = None,
         validation_share: float = 0.1,
         test_share: float = 0.1,
         validation: Any = None,
@@ -146,6 +145,8 @@ class TextClassifier(System):
             text: name of the column of texts.
             label: name of the column of labels, or of several columns of 0 and 1.
             aspect: name of a column that says what the text is asked about.
+            columns: names of other columns to read beside the text; with lists, N cells for each by name. A
+                column in which every cell is a number or empty is read as numbers, others as categories.
             validation_share: share of the rows that says when to stop; 0 for all epochs.
             test_share: share of the rows that the report is about; 0 to report on the validation rows.
             validation: a table with the same columns, or `(texts, labels)`, instead of a share.
@@ -175,6 +176,7 @@ class TextClassifier(System):
             text=text,
             label=label,
             aspect=aspect,
+            columns=columns,
             validation=validation,
             test=test,
             validation_share=validation_share,
@@ -213,13 +215,12 @@ class TextClassifier(System):
         callbacks: Any,
     ) -> Report:
         start = time.perf_counter()
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         learnt = train(
             parts,
             self.asked,
             self.cell,
-            checkpoint=None
-            if checkpoint is None
-            else _checks.path("checkpoint", checkpoint, wrong=OutputError),
+            checkpoint=place,
             limit=limit,
             verbose=verbose,
             callbacks=callbacks,
@@ -230,6 +231,7 @@ class TextClassifier(System):
         self.simple, self.decisions = learnt.simple, learnt.decisions
         self.columns, self.notes = parts.columns, parts.notes
         self.has_aspects = parts.train.aspects is not None
+        self.other_columns = learnt.columns
         self.trained = True
         self.seconds = learnt.earlier + time.perf_counter() - start
         self.validation_report = (
@@ -320,17 +322,7 @@ class TextClassifier(System):
             ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
         """
         self._check_trained()
-        texts = as_texts("texts", texts)
-        if self.has_aspects != (aspects is not None):
-            raise ArgumentError(
-                "aspects: expected one for each text, got None; the classifier was trained with aspects"
-                if self.has_aspects
-                else "aspects: expected None, the classifier was trained without aspects"
-            )
-        if aspects is not None:
-            aspects = as_texts("aspects", aspects)
-            if len(aspects) != len(texts):
-                raise ArgumentError(f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
+        texts, aspects = texts_and_aspects(texts, aspects, self.has_aspects, "classifier")
         assert self.settings.maxlen is not None
         return encode_texts(
             self.vocabulary,
@@ -342,7 +334,10 @@ class TextClassifier(System):
 
     @public
     def probabilities(
-        self, texts: Sequence[str], aspects: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        aspects: Sequence[str] | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return the probability of each label for each text, `[N, labels]` in the order of `labels.names`.
 
@@ -350,12 +345,14 @@ class TextClassifier(System):
         such, and a text is read up to `maxlen` tokens.
 
         Raises:
-            ArgumentError: as `encode`.
+            ArgumentError: as `encode`; for columns that are not those of the training, and cells that cannot
+                be read.
         """
         sequences = self.encode(texts, aspects)
+        beside = beside_texts(self.other_columns, columns, len(sequences))
         if not sequences:
             return np.empty((0, len(self.labels.names)), dtype=np.float32)
-        result = self.read(sequences, texts, aspects)
+        result = self.read(sequences, texts, aspects, beside)
         result[[not text.strip() for text in texts]] = self.shares
         return result
 
@@ -364,13 +361,19 @@ class TextClassifier(System):
         sequences: Sequence[npt.NDArray[np.int32]],
         texts: Sequence[str],
         aspects: Sequence[str] | None = None,
+        beside: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """Return the probability of each label, `[N, labels]`, for texts and their codes, from `encode`."""
-        network = read_codes(self.model, sequences, len(self.labels.names))
+        """Return the probability of each label, `[N, labels]`, for texts and their codes, from `encode`.
+
+        `beside` are the features of their other columns, if there are some.
+        """
+        network = read_codes(self.model, sequences, len(self.labels.names), beside)
         several, decision = self.labels.several, self.decision
         if decision is None:
             return network
-        simple = self.simple.logits(texts, aspects) if self.simple is not None and decision.simple else None
+        simple = None
+        if self.simple is not None and decision.simple:
+            simple = self.simple.logits(texts, aspects, beside)
         logits = decision.logits(as_logits(network, several), simple, self.shares, several)
         return as_probabilities(logits, several)
 
@@ -389,20 +392,27 @@ class TextClassifier(System):
 
     @public
     def predict(
-        self, texts: Sequence[str], aspects: Sequence[str] | None = None, *, threshold: float = 0.5
+        self,
+        texts: Sequence[str],
+        aspects: Sequence[str] | None = None,
+        *,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+        threshold: float = 0.5,
     ) -> list[Prediction]:
         """Return the label of each text, with probabilities as `probabilities` gives them.
 
         Args:
             texts: N texts.
             aspects: N texts, for a classifier that was trained with aspects.
+            columns: N cells for each of the other columns of the training, by name. A category that is not
+                known, and a missing cell, is read as such.
             threshold: with several labels at once, labels above it are predicted.
 
         Raises:
-            ArgumentError: as `encode`.
+            ArgumentError: as `probabilities`.
         """
         threshold = _checks.real("threshold", threshold, least=0, most=1)
-        found = self.probabilities(texts, aspects)
+        found = self.probabilities(texts, aspects, columns)
         given: Sequence[str | tuple[str, ...]] = self.labels.decode(found, threshold)
         return [
             Prediction(label, float(row.max()), dict(zip(self.labels.names, row.tolist(), strict=True)))
@@ -419,6 +429,7 @@ class TextClassifier(System):
         text: str | None = None,
         label: str | Sequence[str] | None = None,
         aspect: str | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
         threshold: float = 0.5,
         encoding: str = "utf-8",
         separator: str | None = None,
@@ -436,33 +447,22 @@ class TextClassifier(System):
                 the classifier does not know.
         """
         self._check_trained()
-        columns = self.columns_of(source, text, label, aspect)
+        named = self.columns_of(source, text, label, aspect)
         samples = collect_samples(
             source,
             labels,
             aspects,
-            columns=columns,
+            columns,
+            columns=named,
             label_separator=self.settings.label_separator,
             table=TableFormat(encoding, separator, quoted, header, wrong_rows),
         )
         if samples.wrong:
             warnings.warn(samples.wrong, TableWarning, stacklevel=3)
-        if labels is None and (columns is None or columns.label is None):
+        if labels is None and (named is None or named.label is None):
             raise ArgumentError("labels: expected the right ones to compare with, got None")
-        self._check_known(samples)
+        check_known(samples, self.labels.names)
         return self._measure(samples, "rows", threshold, interrupted=False)
-
-    def _check_known(self, samples: Samples) -> None:
-        known = set(self.labels.names)
-        own = [(one,) if isinstance(one, str) else one for one in samples.labels]
-        unknown = {name: None for names in own for name in names if name not in known}
-        if unknown:
-            rows = sum(not known.issuperset(names) for names in own)
-            first = next(iter(unknown))
-            several = f" and {len(unknown) - 1:,} other labels" if len(unknown) > 1 else ""
-            raise UnknownNameError(
-                f"{unknown_name('label', first, known)}. {rows:,} of {len(own):,} rows have it{several}"
-            )
 
     def columns_of(
         self,
@@ -472,16 +472,17 @@ class TextClassifier(System):
         aspect: str | None = None,
     ) -> Columns | None:
         """Return the columns of a table, those of the training where none are named; None for lists."""
-        trained = self.columns
+        trained, others = self.columns, None if self.other_columns is None else self.other_columns.names
+        if not isinstance(source, str | os.PathLike):
+            others = None
         if trained is None or not isinstance(source, str | os.PathLike) or folder_files(source) is not None:
-            return name_columns(source, text, label, aspect)
-        return name_columns(
-            source, text or trained.text, trained.label if label is None else label, aspect or trained.aspect
-        )
+            return name_columns(source, text, label, aspect, others)
+        label = trained.label if label is None else label
+        return name_columns(source, text or trained.text, label, aspect or trained.aspect, others)
 
     def _measure(self, samples: Samples, part: str, threshold: float, interrupted: bool) -> Report:
         names, several, truth = self.labels.names, self.labels.several, self.labels.encode(samples.labels)
-        said = self.probabilities(samples.texts, samples.aspects)
+        said = self.probabilities(samples.texts, samples.aspects, samples.others)
         if not several:
             note_answers(samples.texts, truth, said)
         report = Report.measure(
@@ -489,17 +490,22 @@ class TextClassifier(System):
         )
         if self.simple is None or self.decisions is None or self.decisions.simple is None:
             return report
-        logits = self.simple.logits(samples.texts, samples.aspects)
-        beside = {
+        beside = features_of(self.other_columns, samples)
+        logits = self.simple.logits(samples.texts, samples.aspects, beside)
+        baselines = {
             self.simple.name: self.decisions.simple.logits(
                 np.zeros_like(logits), logits, self.shares, several
             )
         }
         if self.settings.word_features:
             codes = self.encode(samples.texts, samples.aspects)
-            network = as_logits(read_codes(self.model, codes, len(names)), several)
-            beside["the network alone"] = self.decisions.network.logits(network, None, self.shares, several)
-        return compare(report, as_logits(said, several), beside, truth, rare=self.decisions.rare)
+            network = as_logits(read_codes(self.model, codes, len(names), beside), several)
+            baselines["the network alone"] = self.decisions.network.logits(
+                network, None, self.shares, several
+            )
+        if self.other_columns is not None and beside is not None:
+            baselines["the columns alone"] = self.other_columns.alone(beside)
+        return compare(report, as_logits(said, several), baselines, truth, rare=self.decisions.rare)
 
     # Files ------------------------------------------------------------------------------------------------
 
@@ -518,7 +524,7 @@ class TextClassifier(System):
             "notes": list(self.notes),
             "shares": self.shares.tolist(),
             "aspects": self.has_aspects,
-            "columns": None if columns is None else [columns.text, columns.label, columns.aspect],
+            "columns": None if columns is None else columns.to_list(),
             "history": self.history,
             "seconds": self.seconds,
             "report": None if measured is None else measured.to_dict(),
@@ -526,6 +532,9 @@ class TextClassifier(System):
             "decisions": None if self.decisions is None else self.decisions.to_dict(),
             "simple": None,
         }
+        if self.other_columns is not None:
+            header["classifier"]["other_columns"], more = self.other_columns.to_file()
+            tensors = {**tensors, **{f"columns/{name}": value for name, value in more.items()}}
         if self.simple is not None and self.settings.word_features:
             header["classifier"]["simple"], more = self.simple.to_file()
             tensors = {**tensors, **{f"simple/{name}": value for name, value in more.items()}}
@@ -547,12 +556,10 @@ class TextClassifier(System):
             self.shares = np.array(described["shares"], dtype=np.float64)
             self.has_aspects = bool(described["aspects"])
             columns = described["columns"]
-            if columns is not None:
-                text, label, aspect = columns
-                label = tuple(label) if isinstance(label, list) else label
-                check_fields(Columns, {"text": text, "label": label, "aspect": aspect}, "columns")
-                columns = Columns(text, label, aspect)
-            self.columns = columns
+            self.columns = None if columns is None else Columns.from_list(columns)
+            if (others := described.get("other_columns")) is not None:
+                tensors = part(file.tensors, "columns/")
+                self.other_columns = OtherColumns.from_file(others, tensors, len(self.labels.names))
             self.history = check_figures("history", described["history"])
             self.seconds = float(described["seconds"])
             measured = described["report"]
@@ -570,31 +577,21 @@ class TextClassifier(System):
         self.decisions = None if decisions is None else Decisions.from_dict(decisions)
         self.simple = None
         if simple is not None:
-            self.simple = SimpleModel.from_file(simple, tensors, len(self.labels.names))
+            beside = 0 if self.other_columns is None else len(self.other_columns)
+            self.simple = SimpleModel.from_file(simple, tensors, len(self.labels.names), beside)
         if self.decision is not None and self.decision.simple and self.simple is None:
             raise ArgumentError("its settings have word features, but it holds none")
 
     def _misfit(self) -> str:
         """Say what does not fit together; "" where all does."""
         model, labels = self.model, len(self.labels.names)
-        stack = model.layers if isinstance(model, Sequential) else []
-        if (
-            not stack
-            or not isinstance(stack[0], Embedding)
-            or not isinstance(stack[-1], Dense)
-            or not model.built
-        ):
-            return "its network does not lead from an Embedding to a Dense layer"
-        if not stack[0].mask_zero:
-            return "its network reads padding, because its Embedding has no mask_zero"
-        if stack[0].input_dim != len(self.vocabulary):
-            return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(self.vocabulary)}"
-        if len(model.output_shape or ()) != 2:
-            return f"its network gives {model.output_shape}, expected one row of outputs for each text"
-        # One output is enough for one of two labels: the probability of the second.
-        outputs = (1, 2) if labels == 2 and not self.labels.several else (labels,)
-        if stack[-1].units not in outputs or self.shares.shape != (labels,):
-            return f"its network has {stack[-1].units} outputs for {labels} labels"
+        others = self.other_columns
+        fault = network_fault(model, len(self.vocabulary), 0 if others is None else len(others))
+        if fault:
+            return fault
+        fault = outputs_fault(model, labels, self.labels.several)
+        if fault or self.shares.shape != (labels,):
+            return fault or f"it has {len(self.shares)} shares for {labels} labels"
         if self.settings.maxlen is None:
             return "its settings have no maxlen"
         return ""

@@ -10,7 +10,7 @@ from nabi import _checks
 from nabi.data import Table
 from nabi.errors import ArgumentError
 
-__all__ = ["NAMED", "Places", "as_list", "as_text", "counted", "is_missing"]
+__all__ = ["NAMED", "Places", "as_list", "as_number", "as_text", "counted", "is_missing"]
 
 NAMED = 5
 """Rows or labels in a message."""
@@ -64,6 +64,17 @@ def counted(count: int) -> str:
 
 def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or value == ""
+
+
+def as_number(value: Any) -> float | None:
+    """Return the finite number that a cell holds, as text or as such; None for anything else."""
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def as_text(value: Any, what: str, places: Places, position: int) -> str:

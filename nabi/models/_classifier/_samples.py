@@ -3,16 +3,27 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from nabi import _checks
 from nabi.data import Table, folder_files, read_table
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, UnknownNameError, unknown_name
+from nabi.models._classifier._other_columns import as_cells, taken
 from nabi.models._classifier._rows import NAMED, Places, as_list, as_text, counted, is_missing
+from nabi.models._task._described import check_fields
 
-__all__ = ["Columns", "Label", "Samples", "TableFormat", "check_labels", "collect_samples", "name_columns"]
+__all__ = [
+    "Columns",
+    "Label",
+    "Samples",
+    "TableFormat",
+    "check_known",
+    "check_labels",
+    "collect_samples",
+    "name_columns",
+]
 
 Label = str | tuple[str, ...]
 """One label, or with several at once those that a text has."""
@@ -32,21 +43,46 @@ class Columns:
     text: str
     label: str | tuple[str, ...] | None = None
     aspect: str | None = None
+    others: tuple[str, ...] = ()
+    """Columns that are read beside the text."""
 
     def __post_init__(self) -> None:
         names = [name for name in self.names if name is not None]
         if len(set(names)) < len(names):
-            raise ArgumentError(f"text, label, aspect: expected different columns, got {', '.join(names)}")
+            raise ArgumentError(
+                f"text, label, aspect, columns: expected different columns, got {', '.join(names)}"
+            )
 
     @property
     def names(self) -> list[str]:
         """All columns."""
         labels = [self.label] if isinstance(self.label, str) else list(self.label or ())
-        return [self.text, *labels, *([] if self.aspect is None else [self.aspect])]
+        return [self.text, *labels, *([] if self.aspect is None else [self.aspect]), *self.others]
+
+    def to_list(self) -> list[Any]:
+        """Return what a file holds."""
+        return [self.text, self.label, self.aspect, *([self.others] if self.others else [])]
+
+    @classmethod
+    def from_list(cls, described: Any) -> Self:
+        """Make the columns that `to_list` described.
+
+        Raises:
+            ArgumentError, TypeError, ValueError: for something else.
+        """
+        text, label, aspect, *others = described
+        label = tuple(label) if isinstance(label, list) else label
+        found = {"text": text, "label": label, "aspect": aspect, "others": tuple(others[0]) if others else ()}
+        check_fields(cls, found, "columns")
+        return cls(**found)
 
 
 def name_columns(
-    source: Any, text: str | None, label: str | Sequence[str] | None, aspect: str | None
+    source: Any,
+    text: str | None,
+    label: str | Sequence[str] | None,
+    aspect: str | None,
+    others: Any = None,
 ) -> Columns | None:
     """Return the columns of a table that are named; None for lists, and for a table without a name.
 
@@ -62,6 +98,12 @@ def name_columns(
                     f"{name}: expected a table to go with a column, got texts and {name}={given!r}"
                 )
         return None
+    if others is not None and (
+        isinstance(others, str | Mapping) or not all(isinstance(one, str) for one in others)
+    ):
+        raise ArgumentError(
+            f"columns: expected a list of names of columns for a table, got {_checks.short(others)}"
+        )
     files = folder_files(source)
     if files is not None:
         text = "text" if text is None else text
@@ -75,7 +117,7 @@ def name_columns(
                 f"label: expected the name of a column or several, got {_checks.short(label)}"
             )
         label = columns if len(columns) != 1 else columns[0]
-    return Columns(text, label, aspect)
+    return Columns(text, label, aspect, tuple(others or ()))
 
 
 @dataclass(frozen=True)
@@ -111,6 +153,8 @@ class Samples:
     """How messages name what they are from."""
     positions: tuple[int, ...] = field(default=(), compare=False)
     """Of the rows in it; empty for a part of the samples that were read."""
+    others: dict[str, list[Any]] | None = None
+    """The cells of the other columns that are read beside the text, by name."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -123,6 +167,7 @@ class Samples:
             labels=[self.labels[row] for row in rows],
             positions=(),
             aspects=None if self.aspects is None else [self.aspects[row] for row in rows],
+            others=taken(self.others, rows),
         )
 
 
@@ -130,6 +175,7 @@ def collect_samples(
     source: Any,
     labels: Sequence[Any] | None = None,
     aspects: Sequence[str] | None = None,
+    others: Any = None,
     *,
     columns: Columns | None = None,
     label_separator: str | None = None,
@@ -144,6 +190,7 @@ def collect_samples(
         source: a path, or the texts.
         labels: one for each text, where `source` is texts.
         aspects: what each text is asked about, where `source` is texts.
+        others: the cells of other columns by name, where `source` is texts.
         columns: of the table, where `source` is a path.
         label_separator: what stands between several labels in a text.
         table: how the file is to be read.
@@ -171,6 +218,7 @@ def collect_samples(
         own = _labels_of(found, columns, places)
         joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
+        cells = {name: found[name] for name in columns.others} or None
     else:
         texts, places, joined = as_list("texts", source), Places(), ""
         own = None if labels is None else as_list("labels", labels)
@@ -178,9 +226,11 @@ def collect_samples(
         for name, values in (("labels", own), ("aspects", about)):
             if values is not None and len(values) != len(texts):
                 raise ArgumentError(f"{name}: expected {len(texts)}, one for each text, got {len(values)}")
+        cells = as_cells(others, len(texts))
     if not texts:
         raise ArgumentError(f"{places.what}: it has no rows")
     samples = _cleaned(texts, own, about, label_separator, places)
+    samples = replace(samples, others=taken(cells, samples.positions))
     if joined:
         samples = replace(samples, notes=(joined, *samples.notes))
     if samples.wrong and table.wrong_rows == "raise":
@@ -338,6 +388,24 @@ def check_labels(samples: Samples) -> list[str]:
         f"{len(once)} label{'s are' if many else ' is'} seen once and cannot be tested, the row"
         f"{'s stay' if many else ' stays'} in training: {_listed(once)}",
     ]
+
+
+def check_known(samples: Samples, labels: Sequence[str]) -> None:
+    """Refuse labels that a classifier does not know.
+
+    Raises:
+        UnknownNameError: for such a label, with the number of rows that have it.
+    """
+    known = set(labels)
+    own = [(one,) if isinstance(one, str) else one for one in samples.labels]
+    unknown = {name: None for names in own for name in names if name not in known}
+    if unknown:
+        rows = sum(not known.issuperset(names) for names in own)
+        first = next(iter(unknown))
+        several = f" and {len(unknown) - 1:,} other labels" if len(unknown) > 1 else ""
+        raise UnknownNameError(
+            f"{unknown_name('label', first, known)}. {rows:,} of {len(own):,} rows have it{several}"
+        )
 
 
 def _several_in_one(samples: Samples, counts: Counter[str]) -> str:

@@ -14,10 +14,13 @@ from nabi.errors import ArgumentError
 from nabi.models._baselines._logistic import LogisticRegression
 from nabi.models._baselines._tfidf import TextFeatures
 from nabi.models._classifier._choices import Texts
+from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 
-__all__ = ["CALLED", "SimpleModel", "rows_to_read", "word_features"]
+__all__ = ["CALLED", "SimpleModel", "joined", "rows_to_read", "word_features"]
+
+Floats = npt.NDArray[np.float32]
 
 # Each fit begins with what the last has learnt. The penalty falls as long as the validation rows gain by it;
 # where they lose at once, it rises. What is chosen is then learnt to the smaller tolerance.
@@ -47,6 +50,7 @@ class SimpleModel:
         targets: npt.NDArray[Any],
         classes: int,
         validation: tuple[Samples, npt.NDArray[Any]] | None,
+        columns: OtherColumns | None = None,
         *,
         characters: bool,
         balanced: bool,
@@ -59,6 +63,7 @@ class SimpleModel:
             targets: their labels' numbers `[N]`, or 0 or 1 for each label `[N, classes]`.
             classes: how many labels there are.
             validation: other samples with their targets.
+            columns: that count beside the words.
             characters: whether runs of characters are tried beside words.
             balanced: whether rare labels count as much as frequent ones.
             seed: of the choice of rows, where there are too many.
@@ -72,7 +77,7 @@ class SimpleModel:
             samples, targets = samples.take(rows), targets[rows]
         found: list[tuple[tuple[float, float], TextFeatures, LogisticRegression, float]] = []
         for features in word_features(samples, classes, characters=characters and validation is not None):
-            found.append(_choose(features, samples, targets, classes, validation, balanced))
+            found.append(_choose(features, columns, samples, targets, classes, validation, balanced))
         if not found:
             return None
         _, features, regression, penalty = max(found, key=lambda one: one[0])
@@ -81,20 +86,30 @@ class SimpleModel:
     @property
     def name(self) -> str:
         """What it is called in tables and sentences."""
-        return CALLED[self.features.vocabulary.unit]
+        return CALLED[self.features.vocabulary.unit] + (", columns" if self._has_columns else "")
+
+    @property
+    def _has_columns(self) -> bool:
+        return len(self.regression.weight) > len(self.features)
 
     @property
     def described(self) -> str:
         """What it is, in a line."""
         return (
-            f"{self.name} weighted by TF-IDF, logistic regression "
+            f"{CALLED[self.features.vocabulary.unit]} weighted by TF-IDF"
+            f"{', with the other columns' if self._has_columns else ''}, logistic regression "
             f"({len(self.features):,} features, penalty {self.penalty:g})"
         )
 
-    def logits(self, texts: Sequence[str], aspects: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
-        """Return `[N, classes]` before softmax, or sigmoid with several labels at once."""
+    def logits(
+        self, texts: Sequence[str], aspects: Sequence[str] | None = None, beside: Floats | None = None
+    ) -> Floats:
+        """Return `[N, classes]` before softmax, or sigmoid with several labels at once.
+
+        `beside` are features of other columns, if there are some.
+        """
         stripped = [text.strip() for text in texts]
-        logits: npt.NDArray[np.float32] = self.regression.logits(self.features(stripped, aspects)).numpy()
+        logits: Floats = self.regression.logits(joined(self.features(stripped, aspects), beside)).numpy()
         return logits
 
     # Files --------------------------------------------------------------------------------------------------
@@ -106,19 +121,22 @@ class SimpleModel:
         return {"features": described, "penalty": self.penalty}, tensors
 
     @classmethod
-    def from_file(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor], classes: int) -> Self:
-        """Make the model that `to_file` described.
+    def from_file(
+        cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor], classes: int, beside: int = 0
+    ) -> Self:
+        """Make the model that `to_file` described, of words and of `beside` features of other columns.
 
         Raises:
             ArgumentError, FileFormatError: for something else.
         """
         features = TextFeatures.from_file(described["features"], tensors)
         weight, bias = tensors["weight"], tensors["bias"]
-        if (tuple(weight.shape), tuple(bias.shape)) != ((len(features), classes), (classes,)) or {
+        width = len(features) + beside
+        if (tuple(weight.shape), tuple(bias.shape)) != ((width, classes), (classes,)) or {
             weight.dtype,
             bias.dtype,
         } != {torch.float32}:
-            raise ArgumentError(f"weight, bias: expected {len(features)} features and {classes} labels")
+            raise ArgumentError(f"weight, bias: expected {width} features and {classes} labels")
         return cls(features, LogisticRegression(weight, bias), float(described["penalty"]))
 
 
@@ -159,8 +177,16 @@ def word_features(samples: Texts, outputs: int, *, characters: bool) -> Iterator
             continue
 
 
+def joined(words: Tensor, beside: Floats | None) -> Tensor:
+    """Return sparse features of words `[N, F]` with those of other columns after them."""
+    if beside is None:
+        return words
+    return torch.cat([words, torch.from_numpy(beside).to_sparse()], 1).coalesce()
+
+
 def _choose(
     features: TextFeatures,
+    columns: OtherColumns | None,
     samples: Samples,
     targets: npt.NDArray[Any],
     classes: int,
@@ -169,7 +195,7 @@ def _choose(
 ) -> tuple[tuple[float, float], TextFeatures, LogisticRegression, float]:
     """Return how good the best penalty is, the features, what was learnt with it, and the penalty."""
     several = targets.ndim == 2
-    read = features(samples.texts, samples.aspects)
+    read = joined(features(samples.texts, samples.aspects), features_of(columns, samples))
     wanted = torch.from_numpy(np.ascontiguousarray(targets))
     weights = torch.from_numpy(balanced_weights(targets, classes)) if balanced else None
 
@@ -188,7 +214,7 @@ def _choose(
     if validation is None:
         return (0.0, 0.0), features, fit(_PENALTY, _TOLERANCE), _PENALTY
     others, truth = validation
-    unseen = features(others.texts, others.aspects)
+    unseen = joined(features(others.texts, others.aspects), features_of(columns, others))
 
     def rate(model: LogisticRegression) -> tuple[float, float]:
         logits = model.logits(unseen).numpy()

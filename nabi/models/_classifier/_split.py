@@ -11,6 +11,7 @@ import numpy as np
 from nabi import _checks
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
+from nabi.models._classifier._other_columns import Cells
 from nabi.models._classifier._samples import (
     Columns,
     Label,
@@ -24,6 +25,7 @@ from nabi.models._classifier._samples import (
 __all__ = [
     "FEWEST_TEXTS",
     "Parts",
+    "check_same_columns",
     "check_shares",
     "divide",
     "note_repeated",
@@ -56,6 +58,7 @@ def read_text_parts(
     text: str | None = None,
     label: str | Sequence[str] | None = None,
     aspect: str | None = None,
+    columns: Any = None,
     validation: Any = None,
     test: Any = None,
     validation_share: float = 0.1,
@@ -71,30 +74,30 @@ def read_text_parts(
 
     `label_separator` and `seed` are those of the classifier's settings.
     """
-    columns = name_columns(source, text, label, aspect)
+    named = name_columns(source, text, label, aspect, columns)
     table = TableFormat(encoding, separator, quoted, header)
     samples = collect_samples(
-        source, labels, aspects, columns=columns, label_separator=label_separator, table=table
+        source, labels, aspects, columns, columns=named, label_separator=label_separator, table=table
     )
-    if labels is None and (columns is None or columns.label is None):
+    if labels is None and (named is None or named.label is None):
         raise ArgumentError("label: expected the column of a table, or labels with the texts, got neither")
     given = [
-        None if one is None else _collect_part(name, one, columns, label_separator, table)
+        None if one is None else _collect_part(name, one, named, label_separator, table)
         for name, one in (("validation", validation), ("test", test))
     ]
     parts = divide(samples, *given, validation_share=validation_share, test_share=test_share, seed=seed)
-    return replace(parts, columns=columns)
+    return replace(parts, columns=named)
 
 
 def _collect_part(
     name: str, given: Any, columns: Columns | None, label_separator: str | None, table: TableFormat
 ) -> Samples:
-    """Samples of `validation` or `test`: a table, `(texts, labels)` or `(texts, labels, aspects)`."""
+    """Samples of `validation` or `test`: a table, `(texts, labels)`, with aspects and columns if any."""
     if isinstance(given, str | os.PathLike):
         if columns is None:
             raise ArgumentError(f"{name}: expected (texts, labels) as for the training rows, got a table")
         return collect_samples(given, columns=columns, label_separator=label_separator, table=table)
-    if not isinstance(given, tuple) or len(given) not in (2, 3):
+    if not isinstance(given, tuple) or not 2 <= len(given) <= 4:
         raise ArgumentError(
             f"{name}: expected the path of a table, or (texts, labels), got {_checks.short(given)}"
         )
@@ -246,11 +249,26 @@ def _as_table(labels: Sequence[tuple[str, ...]]) -> Any:
     return np.array([[name in label for name in names] for label in labels], dtype=np.int64)
 
 
+def check_same_columns(own: Cells | None, given: Cells | None, name: str) -> None:
+    """Refuse rows that have not the same other columns as those to learn from.
+
+    Raises:
+        ArgumentError: for such rows.
+    """
+    if set(own or ()) != set(given or ()):
+        wanted = ", ".join(own or ()) or "no other columns"
+        raise ArgumentError(
+            f"{name}: expected {wanted} beside the texts as in the training rows, got "
+            f"{', '.join(given or ()) or 'none'}"
+        )
+
+
 def _check_like(samples: Samples, given: Samples, name: str) -> None:
     if given.several != samples.several or (given.aspects is None) != (samples.aspects is None):
         raise ArgumentError(
             f"{name}: expected rows with the same kind of labels and aspects as the training rows"
         )
+    check_same_columns(samples.others, given.others, name)
     known = {one for label in samples.labels for one in ([label] if isinstance(label, str) else label)}
     for label in given.labels:
         for one in [label] if isinstance(label, str) else label:

@@ -10,19 +10,23 @@ import torch
 
 from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
+from nabi.models._baselines._logistic import LogisticRegression
 from nabi.models._classifier._choices import Codes, encode_samples, prepare_texts, settings_lines
 from nabi.models._classifier._decision import Decisions, as_logits
 from nabi.models._classifier._fitting import fit_codes, minutes_left
 from nabi.models._classifier._kept_run import KeptRun
-from nabi.models._classifier._network import build_network, read_codes
+from nabi.models._classifier._network import TextNetwork, build_network, read_codes
+from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights
 from nabi.models._classifier._settings import TextSettings
 from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts
-from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, make_cell
 from nabi.training import TimeLimit, as_callbacks
+
+# Of the linear model of the columns alone.
+_TOLERANCE = 1e-6
 
 __all__ = ["Learnt", "train"]
 
@@ -31,7 +35,7 @@ __all__ = ["Learnt", "train"]
 class Learnt:
     """The result of a training."""
 
-    model: Sequential
+    model: TextNetwork
     vocabulary: Vocabulary
     labels: Labels
     settings: TextSettings
@@ -41,6 +45,8 @@ class Learnt:
     interrupted: bool
     simple: SimpleModel | None
     decisions: Decisions
+    columns: OtherColumns | None
+    """That are read beside the text."""
     earlier: float
     """Seconds of training before it was interrupted and went on."""
 
@@ -71,6 +77,9 @@ def train(
     targets = labels.encode(training.labels)
     if training.several and asked.class_weight == "balanced":
         raise ArgumentError("class_weight: 'balanced' is not offered with several labels at once")
+    columns = None
+    if training.others is not None:
+        columns = OtherColumns.learn(training.others, [part.others for part in held_out])
     settings, reasons, vocabulary, codes = prepare_texts(asked, cell, training, held_out[0])
     assert settings.units is not None
     earlier = 0.0
@@ -87,16 +96,32 @@ def train(
         targets,
         len(labels.names),
         None if validation is None or truth is None else (validation, truth),
+        columns,
         characters=settings.unit != "words",
         balanced=settings.class_weight == "balanced",
         seed=settings.seed,
     )
     if verbose != 0 and simple is not None:
         print(f"beside the network: {simple.described}, learnt in {simple.seconds:.1f} s", flush=True)
+    beside = None
+    if columns is not None:
+        own = columns.features(training.others, len(training))
+        linear = LogisticRegression.fit(
+            torch.from_numpy(own), torch.from_numpy(targets), len(labels.names), tolerance=_TOLERANCE
+        )
+        columns = columns.with_linear(linear.weight, linear.bias)
+        beside = own, None if validation is None else features_of(columns, validation)
+        if verbose != 0:
+            print(f"beside the text: {columns.described}", flush=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = build_network(
-            len(vocabulary), len(labels.names), settings, make_cell(cell, settings.units), labels.several
+            len(vocabulary),
+            len(labels.names),
+            settings,
+            make_cell(cell, settings.units),
+            labels.several,
+            0 if columns is None else len(columns),
         )
         if verbose != 0:
             print(*settings_lines(settings, reasons), sep="\n", flush=True)
@@ -107,6 +132,7 @@ def train(
             targets,
             settings,
             unseen,
+            beside,
             loss="binary_crossentropy" if labels.several else "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             weights=balanced_weights(targets, len(labels.names))[targets] if balanced else None,
@@ -116,7 +142,7 @@ def train(
         )
     counts = targets.sum(0) if labels.several else np.bincount(targets, minlength=len(labels.names))
     shares = np.asarray(counts / len(targets), dtype=np.float64)
-    decisions = _decide(model, simple, settings, labels, shares, vocabulary, validation)
+    decisions = _decide(model, simple, columns, settings, labels, shares, vocabulary, validation)
     more = _told(decisions, simple, settings, validation is not None)
     if verbose != 0:
         print(*settings_lines(settings, more), sep="\n", flush=True)
@@ -132,6 +158,7 @@ def train(
         interrupted,
         simple,
         decisions,
+        columns,
         earlier,
     )
 
@@ -142,8 +169,9 @@ def _codes(vocabulary: Vocabulary, samples: Samples, settings: TextSettings) -> 
 
 
 def _decide(
-    model: Sequential,
+    model: TextNetwork,
     simple: SimpleModel | None,
+    columns: OtherColumns | None,
     settings: TextSettings,
     labels: Labels,
     shares: npt.NDArray[np.float64],
@@ -153,10 +181,10 @@ def _decide(
     """Choose on the validation rows how much network and simple model count."""
     network = words = truth = None
     if validation is not None:
-        codes = _codes(vocabulary, validation, settings)
-        network = as_logits(read_codes(model, codes, len(labels.names)), labels.several)
+        codes, beside = _codes(vocabulary, validation, settings), features_of(columns, validation)
+        network = as_logits(read_codes(model, codes, len(labels.names), beside), labels.several)
         truth = labels.encode(validation.labels)
-        words = None if simple is None else simple.logits(validation.texts, validation.aspects)
+        words = None if simple is None else simple.logits(validation.texts, validation.aspects, beside)
     return Decisions.choose(
         network,
         words,

@@ -143,7 +143,7 @@ def _check_options(
 ) -> None:
     # The first argument is what stands in the rows.
     _, *others = inspect.signature(method).parameters
-    known = [name for name in others if name not in (*left_out, "aspects")]
+    known = [name for name in others if name not in (*left_out, "aspects", "columns")]
     for name in options:
         if name not in known:
             raise unknown_name("predictor", name, known or ["no option of this model"])
@@ -184,9 +184,6 @@ def _nested(value: Any) -> Any:
 
 
 def _text_classification(model: TextClassifier, options: Mapping[str, Any]) -> RowTask:
-    columns = model.columns
-    text = "text" if columns is None else columns.text
-    aspect = (columns and columns.aspect) or "aspect"
     several = model.labels.several
     between = model.settings.label_separator or "|"
     outputs: dict[str, type] = {"label": str}
@@ -195,25 +192,37 @@ def _text_classification(model: TextClassifier, options: Mapping[str, Any]) -> R
     else:
         outputs["probability"] = float
 
-    def compute(rows: Sequence[Any], aspects: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        found = model.predict(_texts(rows), None if aspects is None else _texts(aspects), **options)
+    def compute(rows: Sequence[Any], *more: Sequence[Any]) -> list[tuple[Any, ...]]:
+        found = model.predict(_texts(rows), **_beside(model, more), **options)
         if several:
             return [(between.join(one.label), *one.probabilities.values()) for one in found]
         return [(one.label, one.probability) for one in found]
 
-    return RowTask((text, aspect) if model.has_aspects else (text,), outputs, compute)
+    return RowTask(_columns_read(model), outputs, compute)
 
 
 def _numbers(model: TextRegressor) -> RowTask:
-    columns = model.columns
-    text = "text" if columns is None else columns.text
-    aspect = (columns and columns.aspect) or "aspect"
-
-    def compute(rows: Sequence[Any], aspects: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        found = model.predict(_texts(rows), None if aspects is None else _texts(aspects))
+    def compute(rows: Sequence[Any], *more: Sequence[Any]) -> list[tuple[Any, ...]]:
+        found = model.predict(_texts(rows), **_beside(model, more))
         return [(one,) for one in found.tolist()]
 
-    return RowTask((text, aspect) if model.has_aspects else (text,), {"number": float}, compute)
+    return RowTask(_columns_read(model), {"number": float}, compute)
+
+
+def _columns_read(model: TextClassifier | TextRegressor) -> tuple[str, ...]:
+    """Return the columns that a model of texts reads: the text, the aspect if any, and others."""
+    columns, others = model.columns, model.other_columns
+    text = "text" if columns is None else columns.text
+    aspect = (columns and columns.aspect) or "aspect"
+    return text, *((aspect,) if model.has_aspects else ()), *(() if others is None else others.names)
+
+
+def _beside(model: TextClassifier | TextRegressor, more: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return what `predict` is told beside the texts, from the other columns that a model reads."""
+    aspects = _texts(more[0]) if model.has_aspects else None
+    names = () if model.other_columns is None else model.other_columns.names
+    cells = dict(zip(names, more[1:] if model.has_aspects else more, strict=True))
+    return {"aspects": aspects, "columns": cells or None}
 
 
 def _labelled(found: Iterable[Any]) -> list[tuple[Any, ...]]:

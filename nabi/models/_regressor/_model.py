@@ -17,9 +17,9 @@ from nabi._public import public
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError, OutputError, TableWarning
 from nabi.files import ModelFile, check_figures, part, reading
-from nabi.layers import Dense, Embedding
-from nabi.models._classifier._encoding import as_texts, encode_texts
-from nabi.models._classifier._network import outputs_of
+from nabi.models._classifier._encoding import encode_texts, texts_and_aspects
+from nabi.models._classifier._network import TextNetwork, network_fault, outputs_of
+from nabi.models._classifier._other_columns import OtherColumns, beside_texts
 from nabi.models._classifier._samples import Columns, TableFormat
 from nabi.models._files import describe_model
 from nabi.models._regressor._report import RegressionReport
@@ -28,7 +28,6 @@ from nabi.models._regressor._settings import RegressorSettings
 from nabi.models._regressor._split import NumberParts, named_columns, read_number_parts
 from nabi.models._regressor._training import Scale, train
 from nabi.models._regressor._words import WordRegression
-from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._described import check_fields
 from nabi.models._task._system import System
@@ -64,8 +63,9 @@ class TextRegressor(System):
     _kind = "text regressor"
     _settings_type = RegressorSettings
 
-    model: Sequential
-    """The network: codes `[B, T]` to standardized numbers `[B, 1]`."""
+    model: TextNetwork
+    """The network: codes `[B, T]`, with `columns` also their features `[B, F]`, to standardized numbers
+    `[B, 1]`."""
     words: WordRegression | None
     """Ridge regression on words and pairs of words; None where no two texts have one in common."""
     share: float
@@ -89,6 +89,8 @@ class TextRegressor(System):
     """Of the table that it was trained on, where `label` is that of the numbers; None for lists."""
     has_aspects: bool = False
     """Whether each text comes with an aspect that it is asked about."""
+    other_columns: OtherColumns | None = None
+    """Columns that are read beside the text, and how."""
 
     def _set(self, cell: CellChoice, settings: dict[str, Any]) -> None:
         """Keep the cell as it was given: it is made when its units are chosen."""
@@ -109,6 +111,7 @@ class TextRegressor(System):
         text: str | None = None,
         target: str | None = None,
         aspect: str | None = None,
+        columns: Sequence[str] | Mapping[str, Sequence[Any]] | None = None,
         validation_share: float = 0.1,
         test_share: float = 0.1,
         validation: Any = None,
@@ -134,6 +137,8 @@ class TextRegressor(System):
             text: name of the column of texts.
             target: name of the column of numbers.
             aspect: name of a column that says what the text is asked about.
+            columns: names of other columns to read beside the text; with lists, N cells for each by name. A
+                column in which every cell is a number or empty is read as numbers, others as categories.
             validation_share: share of the rows that says when to stop; 0 for all epochs.
             test_share: share of the rows that the report is about; 0 to report on the validation rows.
             validation: a table with the same columns, or `(texts, targets)`, instead of a share.
@@ -163,6 +168,7 @@ class TextRegressor(System):
             text=text,
             target=target,
             aspect=aspect,
+            columns=columns,
             validation=validation,
             test=test,
             validation_share=validation_share,
@@ -215,6 +221,7 @@ class TextRegressor(System):
         self.words, self.share, self.scale = learnt.words, learnt.share, learnt.scale
         self.history, self.columns, self.notes = learnt.history, parts.columns, parts.notes
         self.has_aspects = parts.train.aspects is not None
+        self.other_columns = learnt.columns
         self.trained = True
         self.seconds = learnt.earlier + time.perf_counter() - start
         self.validation_report = (
@@ -240,17 +247,7 @@ class TextRegressor(System):
             ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
         """
         self._check_trained()
-        texts = as_texts("texts", texts)
-        if self.has_aspects != (aspects is not None):
-            raise ArgumentError(
-                "aspects: expected one for each text, got None; the regressor was trained with aspects"
-                if self.has_aspects
-                else "aspects: expected None, the regressor was trained without aspects"
-            )
-        if aspects is not None:
-            aspects = as_texts("aspects", aspects)
-            if len(aspects) != len(texts):
-                raise ArgumentError(f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
+        texts, aspects = texts_and_aspects(texts, aspects, self.has_aspects, "regressor")
         assert self.settings.maxlen is not None
         return encode_texts(
             self.vocabulary,
@@ -261,7 +258,13 @@ class TextRegressor(System):
         )
 
     @public
-    def predict(self, texts: Sequence[str], aspects: Sequence[str] | None = None) -> Floats:
+    def predict(
+        self,
+        texts: Sequence[str],
+        aspects: Sequence[str] | None = None,
+        *,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Floats:
         """Return the number that is estimated for each text, `[N]`, in the unit of the training.
 
         A text without a single word gets the mean of the training. Unknown words are read as such, and a text
@@ -270,23 +273,32 @@ class TextRegressor(System):
         Args:
             texts: N texts.
             aspects: N texts, for a regressor that was trained with aspects.
+            columns: N cells for each of the other columns of the training, by name. A category that is not
+                known, and a missing cell, is read as such.
 
         Raises:
-            ArgumentError: as `encode`.
+            ArgumentError: as `encode`; for columns that are not those of the training, and cells that cannot
+                be read.
         """
-        return self._estimates(texts, aspects)[0]
+        return self._estimates(texts, aspects, columns)[0]
 
     def _estimates(
-        self, texts: Sequence[str], aspects: Sequence[str] | None
+        self,
+        texts: Sequence[str],
+        aspects: Sequence[str] | None,
+        columns: Mapping[str, Sequence[Any]] | None,
     ) -> tuple[Floats, Floats, Floats | None]:
         """Return the estimates, those of the network alone, and those of the linear model."""
         sequences = self.encode(texts, aspects)
+        beside = beside_texts(self.other_columns, columns, len(sequences))
         if not sequences:
             nothing = np.empty(0, np.float64)
             return nothing, nothing, None
         empty = [not text.strip() for text in texts]
-        network = self.scale.restored(outputs_of(self.model, sequences)[:, 0])
-        linear = None if self.words is None else self.scale.restored(self.words.predict(texts, aspects))
+        network = self.scale.restored(outputs_of(self.model, sequences, beside)[:, 0])
+        linear = None
+        if self.words is not None:
+            linear = self.scale.restored(self.words.predict(texts, aspects, beside))
         said = network
         if linear is not None and self.share:
             said = self.share * linear + (1 - self.share) * network
@@ -306,6 +318,7 @@ class TextRegressor(System):
         text: str | None = None,
         target: str | None = None,
         aspect: str | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
@@ -325,6 +338,7 @@ class TextRegressor(System):
             source,
             targets,
             aspects,
+            columns,
             columns=self.columns_of(source, text, target, aspect),
             table=TableFormat(encoding, separator, quoted, header, wrong_rows),
         )
@@ -336,14 +350,16 @@ class TextRegressor(System):
         self, source: Any, text: str | None = None, target: str | None = None, aspect: str | None = None
     ) -> Columns | None:
         """Return the columns of a table, those of the training where none are named; None for lists."""
-        trained = self.columns
-        if trained is None or not isinstance(source, str | os.PathLike):
+        trained, others = self.columns, () if self.other_columns is None else self.other_columns.names
+        if not isinstance(source, str | os.PathLike):
             return named_columns(source, text, target, aspect)
+        if trained is None:
+            return named_columns(source, text, target, aspect, others)
         assert isinstance(trained.label, str)
-        return Columns(text or trained.text, target or trained.label, aspect or trained.aspect)
+        return Columns(text or trained.text, target or trained.label, aspect or trained.aspect, others)
 
     def _measure(self, samples: NumberSamples, part: str, interrupted: bool) -> RegressionReport:
-        said, network, linear = self._estimates(samples.texts, samples.aspects)
+        said, network, linear = self._estimates(samples.texts, samples.aspects, samples.others)
         beside: dict[str, Floats] = {}
         if linear is not None:
             assert self.words is not None
@@ -352,6 +368,9 @@ class TextRegressor(System):
             beside[f"the {name} of the training"] = np.full(len(samples), value)
         if linear is not None and self.settings.word_features:
             beside["the network alone"] = network
+        if self.other_columns is not None:
+            features = self.other_columns.features(samples.others, len(samples))
+            beside["the columns alone"] = self.scale.restored(self.other_columns.alone(features)[:, 0])
         return RegressionReport.measure(samples.targets, said, beside, part=part, interrupted=interrupted)
 
     # Files --------------------------------------------------------------------------------------------------
@@ -371,13 +390,16 @@ class TextRegressor(System):
             "scale": asdict(self.scale),
             "share": self.share,
             "aspects": self.has_aspects,
-            "columns": None if columns is None else [columns.text, columns.label, columns.aspect],
+            "columns": None if columns is None else columns.to_list(),
             "history": self.history,
             "seconds": self.seconds,
             "report": self.report.to_dict(),
             "validation_report": None if checked is None else checked.to_dict(),
             "words": None,
         }
+        if self.other_columns is not None:
+            header["regressor"]["other_columns"], more = self.other_columns.to_file()
+            tensors = {**tensors, **{f"columns/{name}": value for name, value in more.items()}}
         if self.words is not None:
             header["regressor"]["words"], more = self.words.to_file()
             tensors = {**tensors, **{f"words/{name}": value for name, value in more.items()}}
@@ -400,19 +422,19 @@ class TextRegressor(System):
             self.share = _checks.real("share", described["share"], least=0, most=1)
             self.has_aspects = bool(described["aspects"])
             columns = described["columns"]
-            if columns is not None:
-                check_fields(Columns, dict(zip(("text", "label", "aspect"), columns, strict=True)), "columns")
-                columns = Columns(*columns)
-            self.columns = columns
+            self.columns = None if columns is None else Columns.from_list(columns)
+            if (others := described.get("other_columns")) is not None:
+                self.other_columns = OtherColumns.from_file(others, part(file.tensors, "columns/"), 1)
             self.history = check_figures("history", described["history"])
             self.seconds = float(described["seconds"])
             self.report = RegressionReport.from_dict(described["report"])
             checked = described["validation_report"]
             self.validation_report = None if checked is None else RegressionReport.from_dict(checked)
             words = described["words"]
-            self.words = (
-                None if words is None else WordRegression.from_file(words, part(file.tensors, "words/"))
-            )
+            self.words = None
+            if words is not None:
+                beside = 0 if self.other_columns is None else len(self.other_columns)
+                self.words = WordRegression.from_file(words, part(file.tensors, "words/"), beside)
             fault = self._misfit()
             if fault:
                 raise ArgumentError(fault)
@@ -420,18 +442,10 @@ class TextRegressor(System):
     def _misfit(self) -> str:
         """Say what does not fit together; "" where all does."""
         model = self.model
-        stack = model.layers if isinstance(model, Sequential) else []
-        if (
-            not stack
-            or not isinstance(stack[0], Embedding)
-            or not isinstance(stack[-1], Dense)
-            or not model.built
-        ):
-            return "its network does not lead from an Embedding to a Dense layer"
-        if not stack[0].mask_zero:
-            return "its network reads padding, because its Embedding has no mask_zero"
-        if stack[0].input_dim != len(self.vocabulary):
-            return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(self.vocabulary)}"
+        others = self.other_columns
+        fault = network_fault(model, len(self.vocabulary), 0 if others is None else len(others))
+        if fault:
+            return fault
         if model.output_shape != (None, 1):
             return f"its network gives {model.output_shape}, expected one number for each text"
         if self.share and self.words is None:

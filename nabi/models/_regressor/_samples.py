@@ -1,6 +1,5 @@
 """Texts with a number each, from a table or from lists, checked before anything is trained."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,10 +10,11 @@ import numpy.typing as npt
 
 from nabi.data import read_table
 from nabi.errors import ArgumentError
-from nabi.models._classifier._rows import NAMED, Places, as_list, as_text, counted, is_missing
+from nabi.models._classifier._other_columns import as_cells, taken
+from nabi.models._classifier._rows import NAMED, Places, as_list, as_number, as_text, counted, is_missing
 from nabi.models._classifier._samples import UTF8, Columns, TableFormat
 
-__all__ = ["NumberSamples", "as_number", "collect_numbers"]
+__all__ = ["NumberSamples", "as_target", "collect_numbers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,8 @@ class NumberSamples:
     targets: npt.NDArray[np.float64]
     """`[N]`, all finite; empty where there are none."""
     aspects: list[str] | None = None
+    others: dict[str, list[Any]] | None = None
+    """The cells of the other columns that are read beside the text, by name."""
     notes: tuple[str, ...] = ()
     """What a user should know about them, such as rows left out."""
     wrong: str = ""
@@ -46,6 +48,7 @@ class NumberSamples:
             texts=[self.texts[row] for row in rows],
             targets=self.targets[list(rows)],
             aspects=None if self.aspects is None else [self.aspects[row] for row in rows],
+            others=taken(self.others, rows),
         )
 
 
@@ -53,6 +56,7 @@ def collect_numbers(
     source: Any,
     targets: Sequence[Any] | None = None,
     aspects: Sequence[str] | None = None,
+    others: Any = None,
     *,
     columns: Columns | None = None,
     table: TableFormat = UTF8,
@@ -65,6 +69,7 @@ def collect_numbers(
         source: a path, or the texts.
         targets: one number for each text, where `source` is texts.
         aspects: what each text is asked about, where `source` is texts.
+        others: the cells of other columns by name, where `source` is texts.
         columns: of the table, where `source` is a path; `label` is that of the numbers.
         table: how the file is to be read.
 
@@ -87,6 +92,7 @@ def collect_numbers(
         texts, places, joined = found[columns.text], Places(found, table.wrong_rows == "keep"), found.note
         numbers, column = found[columns.label], f" in the column {columns.label!r}"
         about = None if columns.aspect is None else found[columns.aspect]
+        cells = {name: found[name] for name in columns.others} or None
     else:
         if targets is None:
             raise ArgumentError("targets: expected a number for each text, got None")
@@ -96,23 +102,30 @@ def collect_numbers(
         for name, values in (("targets", numbers), ("aspects", about)):
             if values is not None and len(values) != len(texts):
                 raise ArgumentError(f"{name}: expected {len(texts)}, one for each text, got {len(values)}")
+        cells = as_cells(others, len(texts))
     if not texts:
         raise ArgumentError(f"{places.what}: it has no rows")
-    samples = _cleaned(texts, numbers, about, places, column)
+    samples = _cleaned(texts, numbers, about, cells, places, column)
     return replace(samples, notes=(joined, *samples.notes)) if joined else samples
 
 
 def _cleaned(
-    texts: list[Any], numbers: list[Any], aspects: list[Any] | None, places: Places, column: str
+    texts: list[Any],
+    numbers: list[Any],
+    aspects: list[Any] | None,
+    others: dict[str, list[Any]] | None,
+    places: Places,
+    column: str,
 ) -> NumberSamples:
     kept: list[tuple[str, float, str]] = []
+    positions: list[int] = []
     without: dict[str, list[int]] = {}
     for position, value in enumerate(texts):
         if position in places.wrong:
             continue
         try:
             text = as_text(value, "text", places, position)
-            number = as_number(numbers[position], f"{column}, {places.row(position)}")
+            number = as_target(numbers[position], f"{column}, {places.row(position)}")
             about = "" if aspects is None else as_text(aspects[position], "aspect", places, position)
         except ArgumentError as problem:
             if not places.keeps_wrong:
@@ -124,6 +137,7 @@ def _cleaned(
             without.setdefault(missing, []).append(position)
             continue
         kept.append((text, number, about))
+        positions.append(position)
     if not kept:
         if not without:
             raise ArgumentError(places.told)
@@ -139,12 +153,13 @@ def _cleaned(
         kept_texts,
         np.array(kept_numbers, dtype=np.float64),
         None if aspects is None else kept_aspects,
+        taken(others, positions),
         notes=tuple(notes),
         wrong=places.told,
     )
 
 
-def as_number(value: Any, where: str) -> float | None:
+def as_target(value: Any, where: str) -> float | None:
     """Return the number that a cell holds, None where there is none.
 
     Raises:
@@ -154,10 +169,7 @@ def as_number(value: Any, where: str) -> float | None:
         value = value.strip()
     if is_missing(value):
         return None
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if math.isfinite(number) and not (isinstance(value, str) and "_" in value):
+    number = as_number(value)
+    if number is not None:
         return number
     raise ArgumentError(f"target: expected a finite number{where}, got {value!r}")

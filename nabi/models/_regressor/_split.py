@@ -12,7 +12,13 @@ from nabi import _checks
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
 from nabi.models._classifier._samples import Columns, TableFormat, name_columns
-from nabi.models._classifier._split import FEWEST_TEXTS, check_shares, note_repeated, rows_of_texts
+from nabi.models._classifier._split import (
+    FEWEST_TEXTS,
+    check_same_columns,
+    check_shares,
+    note_repeated,
+    rows_of_texts,
+)
 from nabi.models._regressor._samples import NumberSamples, collect_numbers
 
 __all__ = ["NumberParts", "check_numbers", "classes_by_size", "named_columns", "read_number_parts"]
@@ -34,7 +40,9 @@ class NumberParts:
     """Of the table that they are from, where `label` is the column of the numbers; None for lists."""
 
 
-def named_columns(source: Any, text: str | None, target: str | None, aspect: str | None) -> Columns | None:
+def named_columns(
+    source: Any, text: str | None, target: str | None, aspect: str | None, others: Any = None
+) -> Columns | None:
     """Return the columns of a table that are named; None for lists, and for a table without a name.
 
     Raises:
@@ -42,7 +50,7 @@ def named_columns(source: Any, text: str | None, target: str | None, aspect: str
     """
     if not isinstance(source, str | os.PathLike) and target is not None:
         raise ArgumentError(f"target: expected a table to go with a column, got texts and target={target!r}")
-    columns = name_columns(source, text, target, aspect)
+    columns = name_columns(source, text, target, aspect, others)
     if columns is not None and columns.label is None:
         raise ArgumentError("target: expected the name of the column of numbers, got None")
     return columns
@@ -56,6 +64,7 @@ def read_number_parts(
     text: str | None = None,
     target: str | None = None,
     aspect: str | None = None,
+    columns: Any = None,
     validation: Any = None,
     test: Any = None,
     validation_share: float = 0.1,
@@ -70,11 +79,11 @@ def read_number_parts(
 
     `seed` is that of the regressor's settings.
     """
-    columns = named_columns(source, text, target, aspect)
+    named = named_columns(source, text, target, aspect, columns)
     table = TableFormat(encoding, separator, quoted, header)
-    samples = collect_numbers(source, targets, aspects, columns=columns, table=table)
+    samples = collect_numbers(source, targets, aspects, columns, columns=named, table=table)
     held_out = {
-        name: None if one is None else _given(name, one, columns, table)
+        name: None if one is None else _given(name, one, named, table)
         for name, one in (("validation", validation), ("test", test))
     }
     of_validation, of_test = check_shares(
@@ -84,6 +93,7 @@ def read_number_parts(
     for name, part in held_out.items():
         if part is not None:
             notes += [f"{name}: {note}" for note in part.notes]
+            check_same_columns(samples.others, part.others, name)
             if (part.aspects is None) != (samples.aspects is None):
                 raise ArgumentError(
                     f"{name}: expected rows with the same kind of aspects as the training rows"
@@ -93,16 +103,16 @@ def read_number_parts(
     train, stopped = _hold_out(rest, held_out["validation"], of_validation / (1 - of_test), seed)
     for name, part in (("validation", stopped), ("test", tested)):
         notes += note_repeated(name, train.texts, None if part is None else part.texts)
-    return NumberParts(train, stopped, tested, tuple(notes), columns)
+    return NumberParts(train, stopped, tested, tuple(notes), named)
 
 
 def _given(name: str, given: Any, columns: Columns | None, table: TableFormat) -> NumberSamples:
-    """Samples of `validation` or `test`: a table, `(texts, targets)` or `(texts, targets, aspects)`."""
+    """Samples of `validation` or `test`: a table, `(texts, targets)`, with aspects and columns if any."""
     if isinstance(given, str | os.PathLike):
         if columns is None:
             raise ArgumentError(f"{name}: expected (texts, targets) as for the training rows, got a table")
         return collect_numbers(given, columns=columns, table=table)
-    if not isinstance(given, tuple) or len(given) not in (2, 3):
+    if not isinstance(given, tuple) or not 2 <= len(given) <= 4:
         raise ArgumentError(
             f"{name}: expected the path of a table, or (texts, targets), got {_checks.short(given)}"
         )

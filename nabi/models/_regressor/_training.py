@@ -10,15 +10,16 @@ import torch
 
 from nabi import layers
 from nabi.data import Vocabulary
+from nabi.models._baselines._ridge import RidgeRegression
 from nabi.models._classifier._choices import encode_samples, prepare_texts, settings_lines
 from nabi.models._classifier._fitting import fit_codes, minutes_left
 from nabi.models._classifier._kept_run import KeptRun
-from nabi.models._classifier._network import built, outputs_of, reading_layers
+from nabi.models._classifier._network import TextNetwork, built, outputs_of, reading_layers
+from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._regressor._samples import NumberSamples
 from nabi.models._regressor._settings import RegressorSettings
 from nabi.models._regressor._split import NumberParts
 from nabi.models._regressor._words import WordRegression
-from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, make_cell
 from nabi.training import TimeLimit, as_callbacks
 
@@ -62,7 +63,7 @@ class Scale:
 class Learnt:
     """The result of a training."""
 
-    model: Sequential
+    model: TextNetwork
     vocabulary: Vocabulary
     settings: RegressorSettings
     reasons: dict[str, str]
@@ -72,6 +73,8 @@ class Learnt:
     """How much the linear model counts, from 0 to 1; the network counts the rest."""
     history: dict[str, list[float]]
     interrupted: bool
+    columns: OtherColumns | None
+    """That are read beside the text."""
     earlier: float
     """Seconds of training before it was interrupted and went on."""
 
@@ -100,6 +103,11 @@ def train(
     assert held_out is not None
     scale = Scale.of(training.targets)
     targets = scale.standardized(training.targets)
+    columns = None
+    if training.others is not None:
+        columns = OtherColumns.learn(
+            training.others, [part.others for part in (validation, parts.test) if part is not None]
+        )
     settings, reasons, vocabulary, codes = prepare_texts(asked, cell, training, held_out)
     assert settings.units is not None
     assert settings.maxlen is not None
@@ -113,18 +121,28 @@ def train(
         training,
         targets,
         None if validation is None or truth is None else (validation, truth),
+        columns,
         characters=settings.unit != "words",
         seed=settings.seed,
     )
     if verbose != 0 and words is not None:
         print(f"beside the network: {words.described}, learnt in {words.seconds:.1f} s", flush=True)
+    beside = None
+    if columns is not None:
+        own = columns.features(training.others, len(training))
+        linear = RidgeRegression.fit(torch.from_numpy(own), torch.from_numpy(targets))
+        columns = columns.with_linear(linear.weight[:, None], torch.tensor([linear.bias]))
+        beside = own, None if validation is None else features_of(columns, validation)
+        if verbose != 0:
+            print(f"beside the text: {columns.described}", flush=True)
     unseen = None
     if validation is not None:
         unseen = encode_samples(vocabulary, validation, settings, settings.maxlen)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         stack = reading_layers(len(vocabulary), settings, make_cell(cell, settings.units))
-        model = built([*stack, layers.Dense(1, name="number")], "text_regressor")
+        last = layers.Dense(1, name="number")
+        model = built([*stack, last], "text_regressor", 0 if columns is None else len(columns))
         if verbose != 0:
             print(*settings_lines(settings, reasons), sep="\n", flush=True)
         interrupted = fit_codes(
@@ -133,24 +151,38 @@ def train(
             targets[:, None].astype(np.float32),
             settings,
             None if unseen is None or truth is None else (unseen, truth[:, None].astype(np.float32)),
+            beside,
             loss=settings.loss,
             metrics=["mae"],
             verbose=verbose,
             callbacks=heard,
             minutes=minutes_left(limit, earlier),
         )
-    share, why = _share(model, words, settings, unseen, validation, truth)
+    share, why = _share(model, words, columns, settings, unseen, validation, truth)
     if why:
         reasons = {**reasons, "word_features": why}
         if verbose != 0:
             print(*settings_lines(settings, {"word_features": why}), sep="\n", flush=True)
     history = {} if model.history is None else model.history.history
-    return Learnt(model, vocabulary, settings, reasons, scale, words, share, history, interrupted, earlier)
+    return Learnt(
+        model,
+        vocabulary,
+        settings,
+        reasons,
+        scale,
+        words,
+        share,
+        history,
+        interrupted,
+        columns,
+        earlier,
+    )
 
 
 def _share(
-    model: Sequential,
+    model: TextNetwork,
     words: WordRegression | None,
+    columns: OtherColumns | None,
     settings: RegressorSettings,
     codes: Any,
     validation: NumberSamples | None,
@@ -161,8 +193,9 @@ def _share(
         return 0.0, ""
     if validation is None or truth is None:
         return _USUAL_SHARE, f"{words.name}: half, as there are no validation rows to choose by"
-    network = outputs_of(model, codes)[:, 0].astype(np.float64)
-    linear = words.predict(validation.texts, validation.aspects)
+    beside = features_of(columns, validation)
+    network = outputs_of(model, codes, beside)[:, 0].astype(np.float64)
+    linear = words.predict(validation.texts, validation.aspects, beside)
     errors = [float(np.mean((share * linear + (1 - share) * network - truth) ** 2)) for share in _SHARES]
     share = float(_SHARES[int(np.argmin(errors))])
     return share, f"{words.name}: they count {share:.0%}, the network the rest; chosen on the validation rows"

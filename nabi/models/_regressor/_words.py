@@ -13,7 +13,8 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.models._baselines._ridge import RidgeRegression
 from nabi.models._baselines._tfidf import TextFeatures
-from nabi.models._classifier._simple import CALLED, rows_to_read, word_features
+from nabi.models._classifier._other_columns import OtherColumns, features_of
+from nabi.models._classifier._simple import CALLED, joined, rows_to_read, word_features
 from nabi.models._regressor._samples import NumberSamples
 
 __all__ = ["WordRegression"]
@@ -41,6 +42,7 @@ class WordRegression:
         samples: NumberSamples,
         targets: Floats,
         validation: tuple[NumberSamples, Floats] | None,
+        columns: OtherColumns | None = None,
         *,
         characters: bool,
         seed: int,
@@ -51,6 +53,7 @@ class WordRegression:
             samples: to learn from.
             targets: their numbers, standardized `[N]`.
             validation: other samples with their standardized numbers.
+            columns: that count beside the words.
             characters: whether runs of characters are tried beside words.
             seed: of the choice of rows, where there are too many.
 
@@ -63,7 +66,7 @@ class WordRegression:
             samples, targets = samples.take(rows), targets[rows]
         best: tuple[float, TextFeatures, RidgeRegression, float] | None = None
         for features in word_features(samples, 1, characters=characters and validation is not None):
-            found = _choose(features, samples, targets, validation)
+            found = _choose(features, columns, samples, targets, validation)
             if best is None or found[0] < best[0]:
                 best = found
         if best is None:
@@ -74,20 +77,31 @@ class WordRegression:
     @property
     def name(self) -> str:
         """What it is called in tables and sentences."""
-        return CALLED[self.features.vocabulary.unit]
+        return CALLED[self.features.vocabulary.unit] + (", columns" if self._has_columns else "")
+
+    @property
+    def _has_columns(self) -> bool:
+        return len(self.regression.weight) > len(self.features)
 
     @property
     def described(self) -> str:
         """What it is, in a line."""
         return (
-            f"{self.name} weighted by TF-IDF, ridge regression "
+            f"{CALLED[self.features.vocabulary.unit]} weighted by TF-IDF"
+            f"{', with the other columns' if self._has_columns else ''}, ridge regression "
             f"({len(self.features):,} features, penalty {self.penalty:g})"
         )
 
-    def predict(self, texts: Sequence[str], aspects: Sequence[str] | None = None) -> Floats:
-        """Return standardized numbers `[N]`."""
+    def predict(
+        self,
+        texts: Sequence[str],
+        aspects: Sequence[str] | None = None,
+        beside: npt.NDArray[np.float32] | None = None,
+    ) -> Floats:
+        """Return standardized numbers `[N]`; `beside` are features of other columns, if there are some."""
         stripped = [text.strip() for text in texts]
-        return self.regression.predict(self.features(stripped, aspects)).numpy().astype(np.float64)
+        read = joined(self.features(stripped, aspects), beside)
+        return self.regression.predict(read).numpy().astype(np.float64)
 
     # Files --------------------------------------------------------------------------------------------------
 
@@ -100,32 +114,34 @@ class WordRegression:
         )
 
     @classmethod
-    def from_file(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """Make the model that `to_file` described.
+    def from_file(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor], beside: int = 0) -> Self:
+        """Make the model that `to_file` described, of words and of `beside` features of other columns.
 
         Raises:
             ArgumentError, FileFormatError: for something else.
         """
         features = TextFeatures.from_file(described["features"], tensors)
-        weight = tensors["weight"]
-        if tuple(weight.shape) != (len(features),) or weight.dtype != torch.float32:
-            raise ArgumentError(f"weight: expected {len(features)} numbers, one for each feature")
+        weight, width = tensors["weight"], len(features) + beside
+        if tuple(weight.shape) != (width,) or weight.dtype != torch.float32:
+            raise ArgumentError(f"weight: expected {width} numbers, one for each feature")
         return cls(features, RidgeRegression(weight, float(described["bias"])), float(described["penalty"]))
 
 
 def _choose(
     features: TextFeatures,
+    columns: OtherColumns | None,
     samples: NumberSamples,
     targets: Floats,
     validation: tuple[NumberSamples, Floats] | None,
 ) -> tuple[float, TextFeatures, RidgeRegression, float]:
     """Return the squared error of the best penalty, the features, what was learnt, and the penalty."""
-    read, wanted = features(samples.texts, samples.aspects), torch.from_numpy(targets)
+    read = joined(features(samples.texts, samples.aspects), features_of(columns, samples))
+    wanted = torch.from_numpy(targets)
     penalty, model = _PENALTY, RidgeRegression.fit(read, wanted, penalty=_PENALTY)
     if validation is None:
         return 0.0, features, model, penalty
     others, truth = validation
-    unseen = features(others.texts, others.aspects)
+    unseen = joined(features(others.texts, others.aspects), features_of(columns, others))
 
     def error(one: RidgeRegression) -> float:
         return float(np.mean((one.predict(unseen).numpy() - truth) ** 2))

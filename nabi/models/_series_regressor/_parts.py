@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nabi.errors import ArgumentError
 from nabi.models._classifier._split import check_shares
-from nabi.models._regressor._samples import as_number
+from nabi.models._regressor._samples import as_target
 from nabi.models._regressor._split import check_numbers, classes_by_size
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._series._checked import check_channels, check_like
@@ -89,7 +89,7 @@ def numbered(found: Series) -> tuple[SequenceSamples, str]:
         raise ArgumentError(f"targets: expected a number for each series, got none{what}")
     column = "" if found.columns is None else f" in the column {found.columns.label!r}"
     numbers = [
-        as_number(value, f"{column}, {name}") for name, value in zip(found.names, found.labels, strict=True)
+        as_target(value, f"{column}, {name}") for name, value in zip(found.names, found.labels, strict=True)
     ]
     samples = SequenceSamples(found.inputs, [one or 0.0 for one in numbers], found.names, found.groups)
     kept = [row for row, one in enumerate(numbers) if one is not None]

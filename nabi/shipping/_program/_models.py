@@ -92,6 +92,7 @@ def _program(model: Any, name: str | None, passes: Passes | None) -> StepProgram
     elif isinstance(model, models.NoteModel):
         label, entry = "notes", walk.notes(model)
     elif isinstance(model, models.TextClassifier):
+        models.no_columns(model, "exported as a program")
         label, entry = "classifier", walk.model(model.model)
     elif isinstance(model, models.SeriesClassifier):
         label, entry = "series", walk.series(model)

@@ -77,6 +77,22 @@ def test_a_series_regressor(tmp_path: Path) -> None:
     check_own(model, written)
 
 
+def test_texts_with_other_columns_have_a_second_input(tmp_path: Path) -> None:
+    model = TextClassifier(**SMALL)
+    columns = {"price": [1.0, 9.0, None, 3.0] * 4, "kind": ["toy", "book"] * 8}
+    model.fit(
+        ["good film", "bad film", "good day", "bad day"] * 4, ["+", "-"] * 8, columns=columns, verbose=0
+    )
+    written = Written(model, tmp_path / "columns.onnx")
+    assert model.other_columns is not None
+    codes = np.array([[1, 4, 5, 6], [1, 7, 0, 0]])
+    others = model.other_columns.features({"price": [2, None], "kind": ["book", "new"]}, 2)
+    (found,) = written.run(codes=codes, columns=others).values()
+    close(found, model.model([torch.tensor(codes), torch.tensor(others)]))
+    assert [one["name"] for one in beside(written)["columns"]] == ["price", "kind"]
+    check_own(model, written)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_language_model(tmp_path: Path, tied: bool) -> None:
     model = models.LanguageModel(**SMALL, embedding_size=3, window=8, tied=tied, layers=2)

@@ -51,6 +51,19 @@ def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
     return {"vocabulary": vocabulary.to_dict(), "reserved": RESERVED_CODES}
 
 
+def _other_columns(model: Any) -> dict[str, Any]:
+    """Return how the second input is made, of a model that reads other columns beside the text."""
+    others = model.other_columns
+    if others is None:
+        return {}
+    return {
+        "columns": others.to_file()[0],
+        "columns_input": "for each column in order: of numbers (values is null) the standardized number, "
+        f"from -{others.FURTHEST:g} to {others.FURTHEST:g}, and 1 where it is missing; of categories 1 for "
+        "the value of the cell, 0 for others",
+    }
+
+
 def _text_regressor(w: Writing, model: Any, lengths: bool) -> None:
     write_keras_model(w, model.model, lengths)
     scale, decision = model.scale, "the network alone"
@@ -61,6 +74,7 @@ def _text_regressor(w: Writing, model: Any, lengths: bool) -> None:
         "maxlen": model.settings.maxlen,
         "truncating": model.settings.truncating,
         **_vocabulary(model.vocabulary),
+        **_other_columns(model),
         "outputs": f"a standardized number: times {scale.deviation!r}, plus {scale.mean!r}",
         "decision": decision,
     }
@@ -77,6 +91,7 @@ def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
         "maxlen": settings.maxlen,
         "truncating": settings.truncating,
         **_vocabulary(model.vocabulary),
+        **_other_columns(model),
         "labels": list(model.labels.names),
         "several_labels": bool(model.labels.several),
         "outputs": "one probability is that of the second label" if model.model.output_shape[-1] == 1 else "",

@@ -18,10 +18,12 @@ def classifier_page(model: models.TextClassifier, name: str) -> Page:
     The embedding is stored with 16 bits a number, so probabilities differ in the third or fourth digit.
 
     Raises:
-        ArgumentError: if the classifier is not trained, reads aspects, or its cell cannot go step by step.
+        ArgumentError: if the classifier is not trained, reads aspects or other columns, or its cell cannot go
+            step by step.
     """
     if not hasattr(model, "vocabulary"):
         raise ArgumentError("model: the text classifier has not learnt from texts yet; fit it first")
+    models.no_columns(model, "exported as a web page")
     if model.has_aspects:
         raise ArgumentError("model: the text classifier reads aspects, for which its page has no place")
     embedding, _, recurrent, *_, last = model.model.layers
