@@ -10,6 +10,7 @@ import typer
 from nabi.cli._load import CELL_HELP, load_with_cells, series_as_trained
 from nabi.cli._outputs import Overwrite, with_files
 from nabi.cli._rows import RowWriter
+from nabi.cli._texts import HEADER_HELP
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def forecast(
         str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
     ] = None,
     quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
+    header: Annotated[bool, typer.Option(help=HEADER_HELP)] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
@@ -80,7 +82,9 @@ def forecast(
     if file is None:
         found = loaded.series
     else:
-        found = series_as_trained(loaded, file, encoding=encoding, separator=separator, quoted=quotes)
+        found = series_as_trained(
+            loaded, file, encoding=encoding, separator=separator, quoted=quotes, header=header
+        )
         for note in found.notes:
             typer.echo(note, err=True)
     if series:

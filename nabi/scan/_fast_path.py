@@ -312,6 +312,7 @@ class TrainingPass:
             but must not lie elsewhere.
         need_families: for each family whether its gradient is wanted.
         new_finals: whether every step gives final states in memory of their own, for someone to keep.
+        from_zeros: whether all initial states will be zeros, which native code then does not multiply.
     """
 
     def __init__(
@@ -324,6 +325,7 @@ class TrainingPass:
         need_families: tuple[bool, ...],
         *,
         new_finals: bool = False,
+        from_zeros: bool = False,
     ) -> None:
         self.shape = x.shape
         self._readouts, program = program.readouts, program.as_states
@@ -336,8 +338,9 @@ class TrainingPass:
         self._plain = self._rows = Layout(None, None, None).rows(x, options)
         self._masked, self._strides = MaskRows(x.shape[:2], options.reverse), x.stride()
         self._passes = prepare(
-            program, x, states, families, keep=self._kept, need_families=need_families, new_finals=new_finals
-        )
+            program, x, states, families, keep=self._kept, need_families=need_families,
+            new_finals=new_finals, from_zeros=from_zeros,
+        )  # fmt: skip
         self._native = not isinstance(self._passes, TorchPasses)
         # The steps of one sequence are rows as they are.
         self._is_rows = x.shape[0] == 1 and self._plain.place is None

@@ -55,8 +55,8 @@ _ESTIMATE: Fields = {
     "model": _MODEL,
     "texts": _TEXTS,
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
-    "sequences": {"type": "array", "description": "Series [steps, channels]."},
     "columns": _COLUMNS,
+    "sequences": {"type": "array", "description": "Series [steps, channels]."},
 }
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
@@ -257,11 +257,12 @@ def _estimation(
             sequences,
         )
     _only(body, model, "texts", "aspects", "columns")
-    return (
-        ("texts", "aspects" in body),
-        lambda items: [{"number": one} for one in system.predict(**_asked(items)).tolist()],
-        _texts_and_more(body, system, limits),
-    )
+    items = _texts_and_more(body, system, limits)
+
+    def estimate(items: list[Any]) -> list[Any]:
+        return [{"number": one} for one in system.predict(**_asked(items)).tolist()]
+
+    return ("texts", "aspects" in body), estimate, items
 
 
 def _sequences(body: Body, limits: Limits) -> list[Any]:

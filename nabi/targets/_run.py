@@ -338,6 +338,7 @@ def prepare(
     keep: tuple[int, ...],
     need_families: tuple[bool, ...],
     new_finals: bool = False,
+    from_zeros: bool = False,
 ) -> "TrainingPasses | TorchPasses":
     """Settle how a program runs in a training, on the target that can and is fastest.
 
@@ -348,6 +349,7 @@ def prepare(
         keep: the states whose rows are wanted.
         need_families: for each family whether its gradient is wanted.
         new_finals: whether every step gives final states in memory of their own, for someone to keep.
+        from_zeros: whether all initial states will be zeros, which native code then does not multiply.
 
     Returns:
         What runs forward and backward in turn. Native code raises `NativeError` where it cannot be made;
@@ -358,7 +360,7 @@ def prepare(
     if in_place and not program.has_axes and is_native(program, (x, *initial, *families)):
         passes: TrainingPasses = _binder().TrainingPasses(
             program, x.dtype, x.shape[0], x.shape[1], families,
-            keep=keep, need_families=need_families, new_finals=new_finals,
+            keep=keep, need_families=need_families, new_finals=new_finals, from_zeros=from_zeros,
         )  # fmt: skip
         return passes
     return TorchPasses(program, families, keep, need_families)

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
+    from nabi.training._callbacks._afterwards import (
+        Afterwards,
+        Announcing,
+        time_of,
+    )
     from nabi.training._callbacks._base import (
         Callback,
         CallbackList,
@@ -134,6 +139,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.training._callbacks._afterwards": ["Afterwards", "Announcing", "time_of"],
             "nabi.training._callbacks._base": [
                 "Callback",
                 "CallbackList",
@@ -193,6 +199,8 @@ else:
 
 __all__ = [
     "DEFAULT_BATCH_SIZE",
+    "Afterwards",
+    "Announcing",
     "ArrayBatches",
     "BackupAndRestore",
     "BatchCallbacks",
@@ -250,6 +258,7 @@ __all__ = [
     "row_count",
     "set_random_seed",
     "start_figures",
+    "time_of",
     "to_categorical",
     "to_tensor",
     "training_from_file",

@@ -182,9 +182,17 @@ def test_forecast_without_a_file_goes_on_after_the_training(nabi: Any, model: Pa
 
 def test_a_target_of_numbers_is_enough_and_pairs_are_still_pairs(nabi: Any, tmp_path: Path) -> None:
     daily(tmp_path / "days.csv", 40)
-    done = nabi("train", "days.csv", "--target", "y", "--horizon", 3, *SMALL, "--log-dir", "logs")
+    lines = (tmp_path / "days.csv").read_text().splitlines(keepends=True)[1:]
+    (tmp_path / "days.csv").write_text("".join(lines))
+    done = nabi(
+        "train", "days.csv", "--target", 1, "--no-header", "--horizon", 3, *SMALL, "--log-dir", "logs"
+    )
     assert done.status == 0, done.err
     check_logged("logs", "days.json")
+    assert json.loads((tmp_path / "days.json").read_text())["report"]["observations"] == 40
+    ahead = nabi("forecast", "days.nabi", "--file", "days.csv", "--no-header")
+    assert table(ahead.out) == table(nabi("forecast", "days.nabi").out)
+    assert nabi("evaluate", "days.nabi", "days.csv", "--no-header").status == 0
     (tmp_path / "pairs.csv").write_text("english,german\na,b\n")
     done = nabi("train", "pairs.csv", "--target", "german")
     assert done.status == 2

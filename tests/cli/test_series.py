@@ -12,7 +12,7 @@ from ..models.sequences.toy import directions, turns
 from ..models.series.test_model import as_table, as_ts
 from .logged import check_logged
 
-SMALL = ("--units", 6, "--epochs", 12, "--learning-rate", 0.02, "--batch-size", 16)
+SMALL = ("--units", 6, "--epochs", 6, "--learning-rate", 0.02, "--batch-size", 16)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,23 @@ def test_a_table_with_a_label_for_every_step(nabi, folder, monkeypatch) -> None:
     assert list(rows[0]) == ["sequence", "step", "label", "probability"]
     assert len(rows) == sum(len(one) for one in turns(60)[0])
     assert nabi("evaluate", "steps.nabi", "steps.csv", "--label", "class").status == 0
+
+
+def test_a_table_without_a_header(nabi, folder, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    head, *lines = (folder / "steps.csv").read_text().splitlines(keepends=True)
+    names = head.strip().split(",")
+    (tmp_path / "steps.csv").write_text("".join(lines))
+    number = {name: str(names.index(name)) for name in ("series", "at", "c0", "class")}
+    columns = ("--id", number["series"], "--time", number["at"], "--channels", number["c0"])
+    label = ("--label", number["class"], "--label-per-step", "--one-direction")
+    outcome = nabi("train", "steps.csv", "--no-header", *columns, *label, *SMALL, "--epochs", 1)
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = rows_of(nabi("predict", "steps.nabi", "steps.csv", "--no-header").out)
+    assert len(rows) == len(lines)
+    told = nabi("evaluate", "steps.nabi", "steps.csv", "--no-header", "--label", number["class"])
+    assert told.status == 0, told.err
+    assert nabi("predict", "steps.nabi", "steps.csv").status == 2  # its first line is no header
 
 
 def test_wrong_commands_are_refused(nabi, folder, monkeypatch) -> None:

@@ -9,9 +9,13 @@ from torch import Tensor
 
 from nabi import cells
 from nabi.ir.functions import tanh
+from nabi.layers import SimpleRNN
 from nabi.native import NativeError
 from nabi.scan import Layout, Options, TrainingPass, backward_pass, forward_pass
 from nabi.targets import TorchPasses
+from nabi.training._step._recurrent import RecurrentPass
+
+from ..native.machines import needs_native
 
 
 class Deaf(cells.Cell):
@@ -61,7 +65,10 @@ def test_every_batch_gives_what_the_general_way_gives(data: Any) -> None:
     options = Options(reverse=data.draw(st.booleans()), only_finals=data.draw(st.booleans()))
     weights = tuple([torch.randn(family.shape) / 3 for family in program.families])
     zeros = tuple([torch.zeros(batch, width) for width in program.state_widths])
-    made = TrainingPass(program, options, torch.zeros(batch, time, 3), zeros, weights, (True,) * len(weights))
+    made = TrainingPass(
+        program, options, torch.zeros(batch, time, 3), zeros, weights, (True,) * len(weights),
+        from_zeros=data.draw(st.booleans()),
+    )  # fmt: skip
     width = program.state_widths[0]
     for _ in range(4):
         mask, x = drawn_mask(data, batch, time), torch.randn(batch, time, 3)
@@ -83,6 +90,35 @@ def test_every_batch_gives_what_the_general_way_gives(data: Any) -> None:
         dx.fill_(7.0)  # whoever is given it may write to it
         for weight in weights:
             weight.mul_(0.9)
+
+
+@needs_native
+def test_zeros_before_the_first_step_are_not_multiplied() -> None:
+    """Infinite weights of the states show only where something multiplies them by the zeros."""
+    program = cells.SimpleRNN(20).program(3, training=True)
+    weights = [torch.randn(family.shape) for family in program.families]
+    of_states = [one.name for one in program.families].index("W_h")
+    weights[of_states].fill_(torch.inf)
+    zeros, needed = (torch.zeros(6, 20),), (True,) * len(weights)
+    x, mask = torch.randn(6, 7, 3), torch.arange(7) < torch.ones(6, 1)
+    for from_zeros in (False, True):
+        made = TrainingPass(program, Options(), x, zeros, weights, needed, from_zeros=from_zeros)
+        output = made.forward(x, zeros, mask)[0][0]
+        assert bool(output.isfinite().all()) is from_zeros
+
+
+@needs_native
+@pytest.mark.parametrize(("stateful", "finite"), [(False, True), (True, False)])
+def test_a_layer_is_trained_from_zeros_unless_it_keeps_states(stateful: bool, finite: bool) -> None:
+    layer = SimpleRNN(20, stateful=stateful, batch_input_shape=(6, 1, 3))
+    x = torch.randn(6, 1, 3)
+    layer(x)
+    layer.reset_states()
+    with torch.no_grad():
+        layer.recurrent_kernel.fill_(torch.inf)
+    run = RecurrentPass.of(layer, masked=False)
+    assert run is not None
+    assert bool(run.forward(x).isfinite().all()) is finite
 
 
 @pytest.mark.parametrize("fails", ["bind_forward", "bind_backward"])

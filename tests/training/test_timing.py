@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import example, given, settings, strategies as st
 
 from nabi.errors import ArgumentError
-from nabi.training import CallbackList
+from nabi.training import Afterwards, Announcing, Callback, CallbackList
 from nabi.training._loop import _pace
 from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._loop import Loop
@@ -85,9 +86,9 @@ class Clocked(Loop):
         return {}
 
 
-def run(training: Clocked) -> Listed:
+def run(training: Clocked, *callbacks: Callback) -> Listed:
     shown = Listed()
-    training.run(shown, CallbackList([], None, {}))
+    training.run(shown, CallbackList(callbacks, None, {}))
     return shown
 
 
@@ -110,6 +111,46 @@ def test_it_is_said_after_the_first_steps_and_at_the_end(
         "1 epoch took 16 seconds",
     ]
     assert run(Clocked(clock, epochs=1, step=0.01)).lines == []  # too short to be of interest
+
+
+def test_what_follows_the_training_is_told_with_it(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+
+    def rehearse(model: Any) -> float:
+        clock.now += 7.0  # which is no part of any batch
+        torch.rand(3)
+        return float(model)
+
+    before = torch.get_rng_state()
+    written = Afterwards(rehearsal=rehearse)
+    written.learning = 60.0
+    # An epoch has 10 s of steps, and is read in a third of that.
+    reads, nobody = Afterwards(3.0), Afterwards(rehearsal=rehearse)
+    training = Clocked(clock, validation=1.0, patient=True)
+    assert run(training, reads, written, nobody).lines[0] == (
+        "about 1.8 minutes for at most 10 epochs on 2 threads, then about 70 seconds of evaluation; "
+        "it may stop earlier"
+    )
+    assert training.timing.pace.per_batch() == pytest.approx(0.1)
+    assert training.timing.seconds_afterwards == pytest.approx(70.0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+    # What shows progress by itself hears the same lines.
+    class Bar(Announcing):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def say(self, line: str) -> None:
+            self.lines.append(line)
+
+    bar = Bar()
+    assert run(Clocked(clock), bar).lines == bar.lines
+    assert len(bar.lines) == 2
+    # A short training with a long evaluation is announced, too; a short evaluation is not.
+    assert run(Clocked(clock, epochs=3, batches=10), Afterwards(30.0)).lines[:1] == [
+        "about 3 seconds for 3 epochs on 2 threads, then about 10 seconds of evaluation"
+    ]
+    assert "evaluation" not in run(Clocked(clock), Afterwards(0.2)).lines[0]
 
 
 @settings(max_examples=30, deadline=None)

@@ -58,12 +58,14 @@ def _are_close(found: Any, expected: Any) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.rotates(days=3)
 def test_a_language_model_divides_its_streams() -> None:
     expected = _language()
     for found in on_workers(2, _language):
         _are_close(found, expected)
 
 
+@pytest.mark.rotates(days=3)
 def test_a_forecaster_divides_its_rows() -> None:
     expected = _forecaster()
     for found in on_workers(2, _forecaster):

@@ -7,6 +7,7 @@ import typer
 from nabi.cli._figures import give_figures
 from nabi.cli._load import load_with_cells, series_as_trained
 from nabi.cli._predictors._predictor import Said
+from nabi.cli._texts import Reading
 from nabi.cli._uses import suggestion
 from nabi.errors import ArgumentError
 
@@ -20,7 +21,9 @@ class ForecastPredictor:
 
     kind, what = "forecaster", "series to forecast"
     predict_options = _ALWAYS | {"texts"}
-    evaluate_options = _ALWAYS | {"out", "as_json", "overwrite", "picture", "encoding", "separator", "quotes"}
+    evaluate_options = _ALWAYS | {
+        "out", "as_json", "overwrite", "picture", "encoding", "separator", "quotes", "header"
+    }  # fmt: skip
 
     def predict(self, said: Said) -> None:
         """Say which command forecasts."""
@@ -40,8 +43,7 @@ class ForecastPredictor:
         if picture is not None:
             check_suffix(picture)
         model = load_with_cells("Forecaster", said["model"], cells)
-        reading = {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}
-        series = series_as_trained(model, said["file"], **reading)
+        series = series_as_trained(model, said["file"], **Reading.of(said).options())
         for note in series.notes:
             typer.echo(note, err=said["as_json"])
         with on_threads(said["threads"]):

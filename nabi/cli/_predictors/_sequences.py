@@ -11,6 +11,7 @@ from nabi.cli._load import load_with_cells
 from nabi.cli._predictors._predictor import Said
 from nabi.cli._rows import RowWriter, check_rows_file
 from nabi.cli._terminal import make_console
+from nabi.cli._texts import Reading
 from nabi.errors import ArgumentError, FileFormatError, ShapeError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SequencePredictor", "WrongFile", "one_label"]
 
 _ALWAYS = frozenset({"model", "file", "out", "as_json", "overwrite", "cell", "threads"})
-_TABLE = frozenset({"encoding", "separator", "quotes"})
+_TABLE = frozenset({"encoding", "separator", "quotes", "header"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class SequencePredictor:
         kind: of its model files.
         model: the name of its class in `nabi.models`.
         what: it is of, in messages: "series".
-        tables: whether its files may be tables, which `encoding`, `separator` and `quoted` say how to read.
+        tables: whether its files may be tables, which encoding, separator, quotes and header say how
+            to read.
     """
 
     def __init__(self, kind: str, model: str, what: str, *, tables: bool = False) -> None:
@@ -74,7 +76,7 @@ class SequencePredictor:
         """Return how tables are read."""
         if not self._tables:
             return {}
-        return {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}
+        return Reading.of(said).options()
 
     # The commands -------------------------------------------------------------------------------------------
 

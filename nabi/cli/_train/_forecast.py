@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import typer
 
+from nabi.cli._texts import Reading
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given, listed
 from nabi.cli._train._system import Figures, SystemForm
@@ -33,7 +34,7 @@ class ForecastForm(SystemForm):
     )
     settings, model, learnt = ForecastSettings, "Forecaster", "forecasts are"
     beside = ((".png", "the forecast"),)
-    shared = frozenset({"time", "target", "group", "encoding", "separator", "quotes"})
+    shared = frozenset({"time", "target", "group", "encoding", "separator", "quotes", "header"})
     data: ClassVar = {
         "horizon": given(
             int, min=1, help="Steps to forecast.", metavar="STEPS", show_default=str(_HORIZON), panel=_PANEL
@@ -90,6 +91,7 @@ class ForecastForm(SystemForm):
             encoding=said["encoding"],
             separator=said["separator"],
             quoted=said["quotes"],
+            header=said["header"],
         )
         for note in found.notes:
             typer.echo(note)
@@ -137,11 +139,7 @@ def _holds_numbers(said: Said) -> bool:
 
     columns = listed(said["target"])[:1]
     try:
-        table = next(
-            stream_table(
-                said["file"], columns, rows=_SHOWN, encoding=said["encoding"], separator=said["separator"]
-            )
-        )
+        table = next(stream_table(said["file"], columns, rows=_SHOWN, **Reading.of(said).options()))
         for value in table[columns[0]]:
             float(value or "nan")
     except (NabiError, ValueError, TypeError, IndexError):

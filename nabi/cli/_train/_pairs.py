@@ -1,7 +1,7 @@
 """`nabi train` on pairs of texts: a model that translates, or answers."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,6 +20,7 @@ _SHARE, _MOST = 0.1, 1000  # of the pairs for validation and for the test, each,
 _BEAM = 5
 _SHARE_OF_SINGLE_WORDS = 0.9  # of the sources, from which on they are read letter by letter
 _SAMPLES = 5
+_TRIED = 100  # references that say how long translations are
 
 
 class _Parts(NamedTuple):
@@ -78,6 +79,19 @@ class PairsForm(SystemForm):
         """Return where the pairs were, and what was left out."""
         source, target = _column(said["source"]), _column(said["target"])
         return {"file": str(said["file"]), "source": source, "target": target, "notes": data.notes}
+
+    def try_out_takes(self, said: Said, data: _Parts) -> Callable[[Any], float]:
+        """Return what tries some translations, as long as they are to be."""
+        from nabi.training import time_of
+
+        def translate_some(model: Any) -> float:
+            sources, references = data.test
+            few = model.target_vocabulary.encode(references[:_TRIED])
+            # One that learns still knows no end; translations that are written together end with the longest.
+            longest = max(map(len, few))
+            return time_of(lambda some: model.translate(some, beam=_BEAM, maxlen=longest), sources)
+
+        return translate_some
 
     def try_out(
         self, said: Said, model: Any, data: _Parts, beside: Sequence[Path]

@@ -34,7 +34,7 @@ class SeriesForm(SystemForm):
     shared = frozenset(
         {
             "time", "group", "label", "task", "balanced", "validation", "test", "encoding", "separator",
-            "quotes",
+            "quotes", "header",
         }
     )  # fmt: skip
     data: ClassVar = {
@@ -120,5 +120,6 @@ def fit_on_files(said: Said, model: Any, columns: Mapping[str, Any], how: Mappin
         encoding=said["encoding"],
         separator=said["separator"],
         quoted=said["quotes"],
+        header=said["header"],
         **how,
     )

@@ -31,7 +31,7 @@ class SeriesNumbersForm(SystemForm):
     shared = frozenset(
         {
             "id", "channels", "time", "group", "label", "target", "task", "validation", "test", "encoding",
-            "separator", "quotes",
+            "separator", "quotes", "header",
         }
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -118,6 +118,13 @@ class SystemForm(DataForm):
         """Try the trained model; return a text to show after the report, and more figures."""
         return "", {}
 
+    def try_out_takes(self, said: Said, data: Any) -> Callable[[Any], float] | None:
+        """Return what says, with a model that still learns, how many seconds `try_out` takes.
+
+        None where it takes no time to speak of.
+        """
+        return None
+
     def next_command(self, model: Any, path: Path, own: Sequence[str]) -> str:
         """Return what can be done with the model: "It captions pictures with: nabi caption ...".
 
@@ -135,14 +142,15 @@ class SystemForm(DataForm):
 
     def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train on the data, show how good the model is, save it with its figures."""
-        from nabi.training import duration, is_first_worker, on_threads
+        from nabi.training import Afterwards, duration, is_first_worker, on_threads
 
         model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
         begun = time.perf_counter()
         with on_threads(said["threads"]):
-            how = {"checkpoint": checkpoint, "minutes": said["minutes"], "callbacks": logs.callbacks()}
+            heard = [*logs.callbacks(), Afterwards(rehearsal=self.try_out_takes(said, data))]
+            how = {"checkpoint": checkpoint, "minutes": said["minutes"], "callbacks": heard}
             report = self.fit(said, model, data, how)
             if not is_first_worker():
                 return None

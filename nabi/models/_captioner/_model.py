@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from nabi.models._captioner._settings import CaptionSettings
 from nabi.models._captioner._training import Captioned, CaptionReport, CaptionTraining, nats
 from nabi.models._captioner._writing import Caption, CaptionAttention, join, look, write
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining, as_time_limit
+from nabi.training import Afterwards, ResumableTraining, as_time_limit, time_of
 
 __all__ = ["Captioner"]
 
@@ -152,6 +152,15 @@ class Captioner(TaskModel):
         return CaptionTraining(
             self.network, data.train, data.held_out, self.vocabulary, self.settings, checkpoint
         )
+
+    def _report_takes(self, data: _Data, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long the report takes: a validation, and writing captions."""
+        images = data.held_out.images
+
+        def write_some(captioner: Self) -> float:
+            return time_of(lambda some: captioner.caption(some, beam=1, maxlen=self.longest), images)
+
+        return Afterwards(training.validation_share, write_some)
 
     def _make_report(self, data: _Data, training: ResumableTraining) -> CaptionReport:
         """Measure on what was held out."""

@@ -9,7 +9,7 @@ from nabi.data import LengthGroups
 from nabi.models._classifier._choices import Codes
 from nabi.models._classifier._network import TextNetwork
 from nabi.models._classifier._settings import TextNetworkSettings
-from nabi.training import Callback, EarlyStopping, TimeLimit
+from nabi.training import Afterwards, Callback, EarlyStopping, TimeLimit
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,6 +32,7 @@ def fit_codes(
     validation: tuple[Codes, npt.NDArray[Any]] | None,
     beside: tuple[Floats, Floats | None] | None = None,
     *,
+    evaluated: int,
     loss: str,
     metrics: list[str],
     weights: npt.NDArray[Any] | None = None,
@@ -50,6 +51,7 @@ def fit_codes(
         settings: as they were chosen.
         validation: codes and targets of the rows that say when to stop.
         beside: features of other columns, of the texts and of those rows.
+        evaluated: texts that are read after the training, for the estimate of the time.
         loss: as `compile` takes it.
         metrics: likewise.
         weights: of the texts `[N]`.
@@ -65,6 +67,7 @@ def fit_codes(
     groups = LengthGroups(
         codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed, beside=own
     )
+    callbacks = [*callbacks, Afterwards(evaluated / len(codes))]
     held_out = None
     if validation is not None:
         held_out = LengthGroups(*validation, batch_size=settings.batch_size, shuffle=False, beside=others)

@@ -133,6 +133,7 @@ def train(
             settings,
             unseen,
             beside,
+            evaluated=_evaluated(parts, twice=simple is not None and settings.word_features),
             loss="binary_crossentropy" if labels.several else "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             weights=balanced_weights(targets, len(labels.names))[targets] if balanced else None,
@@ -161,6 +162,15 @@ def train(
         columns,
         earlier,
     )
+
+
+def _evaluated(parts: Parts, *, twice: bool) -> int:
+    """Return how many texts the network reads after the training, to decide and to be measured.
+
+    With `twice` it is measured with word features and alone.
+    """
+    validation, test = (0 if part is None else len(part.texts) for part in (parts.validation, parts.test))
+    return validation + (1 + twice) * (validation + test)
 
 
 def _codes(vocabulary: Vocabulary, samples: Samples, settings: TextSettings) -> Codes:

@@ -21,7 +21,7 @@ from nabi.models._language._training import LanguageReport, Training, nats
 from nabi.models._language._words import NextWord, next_words
 from nabi.models._task._task_model import TaskModel
 from nabi.models._task._written_text import Codes, Divided, Joiner, divide, encode, read_texts
-from nabi.training import ResumableTraining, as_time_limit
+from nabi.training import Afterwards, ResumableTraining, as_time_limit
 
 __all__ = ["LanguageModel"]
 
@@ -139,6 +139,10 @@ class LanguageModel(TaskModel):
     def _make_training(self, data: _Data, checkpoint: Path | None) -> Training:
         """Return the training on the codes."""
         return Training(self.network, data.train, data.validation, self.settings, checkpoint)
+
+    def _report_takes(self, data: _Data, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long the report takes: reading both parts that were held out."""
+        return Afterwards((len(data.validation) + len(data.test)) / len(data.train))
 
     def _make_report(self, data: _Data, training: ResumableTraining) -> LanguageReport:
         """Measure on what was held out."""

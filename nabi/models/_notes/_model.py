@@ -18,7 +18,7 @@ from nabi.models._notes._sampling import FrameSampling, compose
 from nabi.models._notes._settings import NoteSettings
 from nabi.models._notes._training import NoteReport, NoteTraining, nats_per_frame
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining, as_time_limit
+from nabi.training import Afterwards, ResumableTraining, as_time_limit
 
 __all__ = ["NoteModel"]
 
@@ -159,6 +159,10 @@ class NoteModel(TaskModel):
         train = data.train
         self.network.expect(torch.cat(train.rolls).float().mean(0), len(train.rolls) / train.frames)
         return NoteTraining(self.network, train, data.validation, self.settings, checkpoint)
+
+    def _report_takes(self, data: _Data, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long the report takes: reading both parts that were held out."""
+        return Afterwards((data.validation.frames + data.test.frames) / data.train.frames)
 
     def _make_report(self, data: _Data, training: ResumableTraining) -> NoteReport:
         """Measure on what was held out."""

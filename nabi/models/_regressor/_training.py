@@ -152,6 +152,8 @@ def train(
             settings,
             None if unseen is None or truth is None else (unseen, truth[:, None].astype(np.float32)),
             beside,
+            # The validation rows once more, to decide how much the linear model counts.
+            evaluated=2 * _count(validation) + _count(parts.test),
             loss=settings.loss,
             metrics=["mae"],
             verbose=verbose,
@@ -177,6 +179,10 @@ def train(
         columns,
         earlier,
     )
+
+
+def _count(samples: NumberSamples | None) -> int:
+    return 0 if samples is None else len(samples.texts)
 
 
 def _share(

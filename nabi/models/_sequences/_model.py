@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ from nabi.models._sequences._training import (
 )
 from nabi.models._task._answers import note_answers
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining, TimeLimit
+from nabi.training import Afterwards, ResumableTraining, TimeLimit, time_of
 
 __all__ = ["SequenceModel", "SequencePrediction"]
 
@@ -231,6 +231,24 @@ class SequenceModel(TaskModel):
     def _features(self, samples: SequenceSamples) -> dict[str, Array]:
         """What the baselines read of the sequences, or of their steps, by name."""
         return stack([self._features_for_baselines(one) for one in samples.inputs], self._answer == "step")
+
+    def _report_takes(self, data: SequenceData, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long the report takes: reading, and searching strings."""
+        judged = data.held_out if data.test is None else data.test
+        count = len(judged)
+        if self._answer != "string":
+            # With a linear model beside the networks, all is read by both and by the networks alone.
+            linear = self._answer == "class" and self.settings.with_linear != "no"
+            return Afterwards((1 + linear) * count / len(data.train))
+
+        def search_some(model: Self) -> float:
+            def search(rows: Sequence[int]) -> None:
+                for one in model._probabilities(judged.take(rows), linear=False):
+                    model._decode(one)
+
+            return time_of(search, range(count))
+
+        return Afterwards(rehearsal=search_some)
 
     def _make_report(self, data: SequenceData, training: ResumableTraining) -> SequenceReport:
         """Decide about the linear model, and measure on the test data, or on what was held out."""

@@ -95,6 +95,7 @@ class SeriesClassifier(SequenceModel):
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
+        header: bool = True,
         checkpoint: str | os.PathLike[str] | None = None,
         minutes: float | None = None,
         verbose: int | str = "auto",
@@ -125,6 +126,7 @@ class SeriesClassifier(SequenceModel):
             encoding: of the files.
             separator: between the columns of .csv files; detected by default.
             quoted: False for .csv files in which a quote is a character like others.
+            header: False for .csv and .xlsx files without one, whose columns are "0", "1", ...
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
@@ -143,7 +145,12 @@ class SeriesClassifier(SequenceModel):
         """
         limit = as_time_limit(minutes)
         columns = named_columns(id, time, channels, group, label=label)
-        reading: dict[str, Any] = {"encoding": encoding, "separator": separator, "quoted": quoted}
+        reading: dict[str, Any] = {
+            "encoding": encoding,
+            "separator": separator,
+            "quoted": quoted,
+            "header": header,
+        }
         per_step = self.asked.label_per_step
         found = read_series(source, labels, groups, columns=columns, per_step=per_step, **reading)
         if found.labels is None:
@@ -233,7 +240,7 @@ class SeriesClassifier(SequenceModel):
 
         Args:
             source: as `fit` takes it; labels in a file are not looked at.
-            **reading: `encoding`, `separator` and `quoted` of a table.
+            **reading: `encoding`, `separator`, `quoted` and `header` of a table.
 
         Raises:
             MissingFileError, FileFormatError, ArgumentError, ShapeError: as `fit`.

@@ -68,6 +68,7 @@ def read_series(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
 ) -> Series:
     """Read series from a file, or take those given.
 
@@ -116,9 +117,14 @@ def read_series(
             None if file.labels is None else list(file.labels),
             file.names,
         )
-    options = {"encoding": encoding, "separator": separator, "quoted": quoted}
+    options: dict[str, Any] = {
+        "encoding": encoding,
+        "separator": separator,
+        "quoted": quoted,
+        "header": header,
+    }
     if columns is None:
-        found = ", ".join(table_columns(path, encoding=encoding, separator=separator, quoted=quoted))
+        found = ", ".join(table_columns(path, **options))
         raise ArgumentError(
             f"id: expected the column that says which rows are one series, got none; {path} has the columns "
             f"{found}"

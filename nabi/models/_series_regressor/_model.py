@@ -99,6 +99,7 @@ class SeriesRegressor(TaskModel):
         encoding: str = "utf-8",
         separator: str | None = None,
         quoted: bool = True,
+        header: bool = True,
         checkpoint: str | os.PathLike[str] | None = None,
         minutes: float | None = None,
         verbose: int | str = "auto",
@@ -130,6 +131,7 @@ class SeriesRegressor(TaskModel):
             encoding: of the files.
             separator: between the columns of .csv files; detected by default.
             quoted: False for .csv files in which a quote is a character like others.
+            header: False for .csv and .xlsx files without one, whose columns are "0", "1", ...
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
@@ -154,7 +156,7 @@ class SeriesRegressor(TaskModel):
             test=test,
             validation_share=validation_share,
             test_share=test_share,
-            reading={"encoding": encoding, "separator": separator, "quoted": quoted},
+            reading={"encoding": encoding, "separator": separator, "quoted": quoted, "header": header},
             seed=self.asked.seed,
         )
         if verbose != 0:
@@ -263,7 +265,7 @@ class SeriesRegressor(TaskModel):
 
         Args:
             source: as `fit` takes it; numbers or labels in a file are not looked at.
-            **reading: `encoding`, `separator` and `quoted` of a table.
+            **reading: `encoding`, `separator`, `quoted` and `header` of a table.
 
         Raises:
             MissingFileError, FileFormatError, ArgumentError, ShapeError: as `fit`.

@@ -27,7 +27,7 @@ from nabi.models._tagger._sentences import Sentences, read_sentences, token_list
 from nabi.models._tagger._settings import TaggerSettings
 from nabi.models._tagger._training import BATCH_TO_READ, TaggerTraining
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining, as_time_limit
+from nabi.training import Afterwards, ResumableTraining, as_time_limit
 
 __all__ = ["TaggedSentence", "Tagger"]
 
@@ -252,6 +252,11 @@ class Tagger(TaskModel):
         number = {name: place for place, name in enumerate(self.labels.names)}
         targets = [np.array([number[tag] for tag in row]) for row in self._plain(sentences.tags)]
         return SequenceSamples(inputs, targets, sentences.names)
+
+    def _report_takes(self, data: TaggerData, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long the report takes: reading the part that it is about."""
+        judged = data.validation if data.test is None else data.test
+        return Afterwards(len(judged) / len(data.train))
 
     def _make_report(self, data: TaggerData, training: ResumableTraining) -> TaggerReport:
         """Measure on the test part, or on the validation part."""

@@ -22,7 +22,14 @@ from nabi.layers import (
 )
 from nabi.models._task._system import System
 from nabi.small_weights import arrays_of
-from nabi.training import CallbackList, ResumableTraining, TimeLimit, as_callbacks, make_display
+from nabi.training import (
+    Afterwards,
+    CallbackList,
+    ResumableTraining,
+    TimeLimit,
+    as_callbacks,
+    make_display,
+)
 
 __all__ = ["TaskModel"]
 
@@ -67,6 +74,10 @@ class TaskModel(System):
     def _make_report(self, data: Any, training: ResumableTraining) -> Any:
         """Return how good the trained model is."""
 
+    def _report_takes(self, data: Any, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long `_make_report` takes; by default as long as a validation."""
+        return Afterwards(training.validation_share)
+
     @abstractmethod
     def _state(self) -> dict[str, Any]:
         """Return what belongs to the model beyond settings, weights and figures, as JSON can hold it."""
@@ -104,7 +115,14 @@ class TaskModel(System):
         training = learnt._make_training(data, place)
         training.limit = limit
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
-        training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
+        heard = CallbackList([*as_callbacks(callbacks), learnt._report_takes(data, training)], self, shown)
+        # What follows the training can be tried with the network as it is by then.
+        learning = copy.copy(learnt)
+        learning.trained = True
+        for callback in heard.callbacks:
+            if isinstance(callback, Afterwards):
+                callback.learning = learning
+        training.run(display, heard)
         vars(self).update(vars(learnt))
         self.history, self.trained = training.position.history, True
         self.report = self._make_report(data, training)

@@ -20,6 +20,7 @@ from rich.progress import (
 
 from nabi.callbacks import Callback
 from nabi.recipes._run._run_folder import RunFolder
+from nabi.training import Announcing
 
 __all__ = ["BatchBar", "EpochBar", "Result", "Run"]
 
@@ -61,7 +62,7 @@ class EpochBar(Callback):
         self._progress.update(self._task, advance=1, loss="" if loss is None else f"loss {float(loss):.5f}")
 
 
-class BatchBar(Callback):
+class BatchBar(Announcing):
     """A callback for long epochs: a progress bar over the batches, and a line after each epoch.
 
     It shows the batches of `predict` as well, under the title.
@@ -107,6 +108,10 @@ class BatchBar(Callback):
         if validated:
             line += f"; validation {', '.join(validated)}"
         self._progress.console.print(f"{line}; {self.seconds[-1]:.1f} s", highlight=False)
+
+    def say(self, line: str) -> None:
+        """Print how long the training takes, above the bar."""
+        self._progress.console.print(line, highlight=False, markup=False)
 
     def on_predict_begin(self, logs: Any = None) -> None:
         """Start a bar."""

@@ -186,7 +186,7 @@ class Loop(ABC):
                 if self.is_resumed:
                     callbacks.call("on_resume", self.position.epoch, {})
                 workers = 1 if self.workers is None else self.workers.count
-                self.timing = Timing(self, self.limit, workers, display)
+                self.timing = Timing(self, self.limit, workers, display, callbacks.callbacks)
                 while not (self.interrupt.asked or self.timing.is_up or self.is_at_its_end()):
                     logs = self._epoch(display, callbacks)
                 self.timing.say_total()

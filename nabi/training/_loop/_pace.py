@@ -86,3 +86,13 @@ class Pace:
         if self._between:
             return sum(self._between[-3:]) / len(self._between[-3:])
         return share * batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
+
+    def per_reading(self, share: float, batches: int) -> float:
+        """Return the seconds in which an epoch's data are read; arguments as `per_validation`."""
+        if self._between and share:
+            return self.per_validation(share, batches) / share
+        return batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
+
+    def leave_out(self) -> None:
+        """Count nothing of what was done since the last batch or epoch."""
+        self._last = time.perf_counter()

@@ -22,6 +22,7 @@ from nabi.training._loop._progress import Display
 from nabi.training._workers._group import Workers, find_workers
 
 if TYPE_CHECKING:
+    from nabi.training._workers._divided import DividedSteps
     from nabi.training._workers._exchange import GradientExchange
 
 __all__ = ["BatchCallbacks", "ResumableTraining", "TrainingSettings"]
@@ -147,6 +148,7 @@ class ResumableTraining(Loop):
         if self._averaging is not None:
             self.averages = [weight.detach().clone() for weight in self.weights]
         self._exchange: GradientExchange | None = None
+        self._divided: DividedSteps | None = None
 
     # What a subclass says -----------------------------------------------------------------------------------
 
@@ -257,16 +259,21 @@ class ResumableTraining(Loop):
         """
         workers = find_workers()
         if workers is not None:
-            self._share_with(workers)
+            self._share_with(workers, bool(callbacks.before_batch or callbacks.after_batch))
         file = self._read_checkpoint()
         if file is not None:
             self._resume(file)
             self.is_resumed = True
         self._written = time.perf_counter()
         self._begun = self._written - self.position.seconds
-        super().run(display, callbacks)
+        try:
+            super().run(display, callbacks)
+        finally:
+            if self._divided is not None:
+                self._divided.leave()
 
-    def _share_with(self, workers: Workers) -> None:
+    def _share_with(self, workers: Workers, is_watched: bool) -> None:
+        from nabi.training._workers._divided import DividedSteps
         from nabi.training._workers._exchange import GradientExchange, embeddings_of
         from nabi.training._workers._same import compare
 
@@ -276,6 +283,7 @@ class ResumableTraining(Loop):
         compare(workers, {**settings, "the data": self.fingerprint, "the network": network})
         workers.take_from_first([*self.network.parameters(), *self.network.buffers(), *self.averages])
         self._exchange = GradientExchange(workers, self.weights, embeddings_of(self.network))
+        self._divided = DividedSteps(self._exchange, self.optimizer, workers.any(is_watched))
 
     def _read_checkpoint(self) -> ModelFile | None:
         """Return the checkpoint that training goes on from; None without one."""
@@ -312,6 +320,7 @@ class ResumableTraining(Loop):
 
     def validation_figures(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
         """Validate, and keep the weights if they are the best so far."""
+        self._join_weights()
         if not self.validates:
             return {}
         position = self.position
@@ -332,6 +341,7 @@ class ResumableTraining(Loop):
 
     def end(self) -> None:
         """Keep where training stands if it is to go on, and leave the network with its best weights."""
+        self._join_weights()
         self.interrupted = self.interrupt.asked and not self.is_at_its_end()
         self.position.seconds = time.perf_counter() - self._begun
         if self._checkpoint is not None:
@@ -343,6 +353,11 @@ class ResumableTraining(Loop):
             self.network.load_state_dict(self.best)
         else:
             self._exchange_averages()
+
+    def _join_weights(self) -> None:
+        """Let every worker have all of the weights, and of what the optimizer keeps, until the next step."""
+        if self._divided is not None:
+            self._divided.join()
 
     def _exchange_averages(self) -> None:
         """Put the averages in the place of the weights, and the weights in theirs; so twice is nothing."""
@@ -367,10 +382,16 @@ class ResumableTraining(Loop):
             self._check_finite("loss", value, rate, lambda: self.loss(batch))
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
+        if self._exchange is None:
+            norm = float(torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm))
+        else:
+            norm = self._exchange.clip(settings.clipnorm)
         # Clipping turns an infinite gradient into weights that are no numbers, which the loss shows too late.
-        self._check_finite("gradient", float(norm), rate, lambda: self._own_loss(batch).backward())
-        self.optimizer.step()
+        self._check_finite("gradient", norm, rate, lambda: self._own_loss(batch).backward())
+        if self._divided is None:
+            self.optimizer.step()
+        else:
+            self._divided.step()
         if self._averaging is not None:
             kept = min(self._averaging, (1 + position.step) / (10 + position.step))
             with torch.no_grad():
@@ -381,6 +402,8 @@ class ResumableTraining(Loop):
 
     def _gradients_of_all(self, batch: Any, rate: float, exchange: "GradientExchange") -> tuple[float, int]:
         """Give each weight the gradient of the whole batch; return its mean loss, and of how many things."""
+        assert self._divided is not None
+        self._divided.begin()
         share = exchange.workers.share(self.row_count(batch))
         self.optimizer.zero_grad(set_to_none=True)
         exchange.asked, exchange.writes = self.interrupt.heard, self._is_time_to_write
@@ -442,6 +465,7 @@ class ResumableTraining(Loop):
         return self.workers is None or self.workers.is_first
 
     def _write(self, path: Path) -> None:
+        self._join_weights()
         extra = self.extra()
         if not self._is_first:
             return

@@ -5,10 +5,13 @@ All trainings have it from their `Loop`.
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 
+from nabi.training._callbacks._afterwards import Afterwards, Announcing
+from nabi.training._callbacks._base import Callback
 from nabi.training._loop._pace import Pace
 from nabi.training._loop._progress import Display, in_words
 from nabi.training._loop._time_limit import TimeLimit
@@ -21,6 +24,8 @@ _SHARE_MEASURED, _LEAST_MEASURED, _MOST_MEASURED, _LATEST = 0.02, 1.0, 12.0, 20.
 _SECONDS_BETWEEN_LOOKS = 0.2
 # What was said is corrected after an epoch if it is wrong by more than a share of the whole.
 _WRONG, _SHORTEST_CORRECTED = 0.25, 20.0
+# What follows is told apart if it takes at least so many seconds, or such a share of the training.
+_SHORTEST_AFTERWARDS, _SHARE_AFTERWARDS = 1.0, 0.02
 
 
 class Timed(Protocol):
@@ -68,10 +73,21 @@ class Timing:
     Attributes:
         is_up: whether the limit ends the training.
         seconds_said: for the whole training, as told last; 0 where nothing was.
+        seconds_afterwards: of the evaluation that follows the training, as told; 0 where nothing was.
     """
 
-    def __init__(self, training: Timed, limit: TimeLimit | None, shared: int, display: Display) -> None:
+    def __init__(
+        self,
+        training: Timed,
+        limit: TimeLimit | None,
+        shared: int,
+        display: Display,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
         self._training, self._limit, self._workers, self._display = training, limit, shared, display
+        self._afterwards = [one for one in callbacks if isinstance(one, Afterwards)]
+        self._announcing = [one for one in callbacks if isinstance(one, Announcing)]
+        self.seconds_afterwards = 0.0
         self.pace = Pace()
         self._before = training.steps_done
         self._is_told = False
@@ -129,7 +145,7 @@ class Timing:
             whole = self.pace.elapsed + left
             if abs(whole - self.seconds_said) > _WRONG * self.seconds_said and left >= _SHORTEST_CORRECTED:
                 self.seconds_said = whole
-                self._display.say(f"now about {in_words(whole)} in all")
+                self._say(f"now about {in_words(whole)} in all{self._then()}")
 
     def say_total(self) -> None:
         """Say how long the training took."""
@@ -142,7 +158,7 @@ class Timing:
             parts[0] += ", as long as was given"
         if training.best_epoch is not None:
             parts.append(f"the weights are those of epoch {training.best_epoch}, the best in validation")
-        self._display.say("; ".join(parts))
+        self._say("; ".join(parts))
 
     def seconds_left(self) -> float | None:
         """Return how long it takes to the end, None where that cannot be said yet."""
@@ -182,7 +198,8 @@ class Timing:
         if self.pace.measured < enough and elapsed < _LATEST:
             return
         self._is_told = True
-        if whole < _SHORTEST:
+        self.seconds_afterwards = self._measure_afterwards()
+        if whole + self.seconds_afterwards < _SHORTEST:
             return
         self.seconds_said = whole
         training, planned = self._training, self.epochs
@@ -195,7 +212,29 @@ class Timing:
         else:
             what = _number(training.epochs, "epoch")
         most, end = ("at most ", "; it may stop earlier") if training.may_stop_earlier else ("", "")
-        self._display.say(f"about {in_words(whole)} for {most}{what} on {where}{end}")
+        self._say(f"about {in_words(whole)} for {most}{what} on {where}{self._then()}{end}")
+
+    def _measure_afterwards(self) -> float:
+        """Return the seconds of what follows the training."""
+        if not self._afterwards:
+            return 0.0
+        training = self._training
+        reading = self.pace.per_reading(training.validation_share, training.batches_per_epoch or 0)
+        found = sum(one.seconds(reading) for one in self._afterwards)
+        self.pace.leave_out()
+        return found
+
+    def _say(self, line: str) -> None:
+        self._display.say(line)
+        for one in self._announcing:
+            one.say(line)
+
+    def _then(self) -> str:
+        """Return the end of a line about the training: what follows it."""
+        seconds = self.seconds_afterwards
+        if seconds < max(_SHORTEST_AFTERWARDS, _SHARE_AFTERWARDS * self.seconds_said):
+            return ""
+        return f", then about {in_words(seconds)} of evaluation"
 
 
 def _number(count: float, what: str) -> str:

@@ -171,6 +171,7 @@ class RecurrentPass(Pass):
         self._run = run = TrainingPass(
             self._program, self._options, x, self._zeros, self._families, self._gradients.needed,
             new_finals=self._stateful,
+            from_zeros=not self._stateful and self._program.starts_with_zeros,
         )  # fmt: skip
         return run
 

@@ -92,6 +92,6 @@ def rows_read(gradient: Tensor, codes: Tensor | None) -> Tensor:
         codes: the rows, in any order and number.
     """
     if codes is None:
-        return (gradient != 0).any(1).to(torch.uint8)
+        return (gradient.abs().amax(1) != 0).to(torch.uint8)  # `any` of booleans takes ten times as long
     read = torch.zeros(len(gradient), dtype=torch.uint8, device=gradient.device)
     return read.index_fill_(0, codes.reshape(-1).long(), 1)

@@ -5,6 +5,7 @@ the others in buckets, from the last layer to the first as the backward pass fin
 goes on, or on one machine through memory that all workers see.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,6 +72,7 @@ class GradientExchange:
         self.asked = self.stopping = self.writes = False
         self._buckets, self._meeting = _buckets(workers, self.weights, set(map(id, tables)))
         self._bucket_of = {id(weight): bucket for bucket in self._buckets for weight in bucket.weights}
+        self._large = [bucket for bucket in self._buckets if isinstance(bucket, LargeInMemory)]
         self._next = 0
         self._factor = 0.0
         self._pieces: Pieces | None = None
@@ -188,12 +190,36 @@ class GradientExchange:
         Until `join`, large weights lie in memory that all workers see, so none may change them but `update`,
         and what the optimizer keeps of them is this worker's piece alone.
         """
-        large = [bucket for bucket in self._buckets if isinstance(bucket, LargeInMemory)]
-        if self._pieces is not None or not large:
+        if self._pieces is not None or not self._large:
             return False
         self._meet()
-        self._pieces = Pieces.of(self.workers, optimizer, large, self.weights)
+        self._pieces = Pieces.of(self.workers, optimizer, self._large, self.weights)
         return self._pieces is not None
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each worker updates a piece of the large weights."""
+        return self._pieces is not None
+
+    def clip(self, limit: float) -> float:
+        """Scale the gradients of `finish` down to a norm of all together; return what it was before.
+
+        All workers ask for it. Where weights are divided, each scales the gradients of its pieces, and all
+        those of small weights.
+        """
+        if self._pieces is None:
+            return float(torch.nn.utils.clip_grad_norm_(self.weights, limit))
+        pieces = [bucket.gradient for bucket in self._large if bucket.gradient is not None]
+        own = math.fsum(float(torch.linalg.vector_norm(one)) ** 2 for one in pieces)
+        large = {id(bucket.weights[0]) for bucket in self._large}
+        small = [one.grad for one in self.weights if id(one) not in large and one.grad is not None]
+        told = [own, *[0.0] * (_FLAGS + len(self.weights) - 1)]  # a meeting is for so many
+        norms = torch._foreach_norm(small) if small else ()
+        norm = math.sqrt(self._sums(told)[0] + math.fsum(float(one) ** 2 for one in norms))
+        factor = limit / (norm + 1e-6)  # as torch has it
+        if factor < 1:
+            torch._foreach_mul_([*pieces, *small], factor)
+        return norm
 
     def update(self, optimizer: "Optimizer") -> None:
         """Make a step of the optimizer, with the gradients of `finish`."""

@@ -65,18 +65,6 @@ def test_a_text_regressor(tmp_path: Path) -> None:
     assert "ridge regression on words counts" in beside(written)["decision"]
 
 
-def test_a_series_regressor(tmp_path: Path) -> None:
-    model = models.SeriesRegressor(**SMALL, networks=2, convolutions=(3,))
-    lines = [RANDOM.normal(size=(7, 2)).astype(np.float32) for _ in range(20)]
-    model.fit(lines, [500 + 100 * float(one.mean()) for one in lines], verbose=0)
-    x, lengths = np.stack(lines[:3]), np.array([7, 3, 1], np.int32)
-    wanted = model.network.numbers(torch.from_numpy(x), torch.from_numpy(lengths).long())
-    written = Written(model, tmp_path / "lines.onnx", lengths=True)
-    close(written.run(input=x, lengths=lengths)["estimate"][:, 0], wanted)
-    assert repr(model.scale.deviation) in beside(written)["outputs"]
-    check_own(model, written)
-
-
 def test_texts_with_other_columns_have_a_second_input(tmp_path: Path) -> None:
     model = TextClassifier(**SMALL)
     columns = {"price": [1.0, 9.0, None, 3.0] * 4, "kind": ["toy", "book"] * 8}
@@ -90,6 +78,18 @@ def test_texts_with_other_columns_have_a_second_input(tmp_path: Path) -> None:
     (found,) = written.run(codes=codes, columns=others).values()
     close(found, model.model([torch.tensor(codes), torch.tensor(others)]))
     assert [one["name"] for one in beside(written)["columns"]] == ["price", "kind"]
+    check_own(model, written)
+
+
+def test_a_series_regressor(tmp_path: Path) -> None:
+    model = models.SeriesRegressor(**SMALL, networks=2, convolutions=(3,))
+    lines = [RANDOM.normal(size=(7, 2)).astype(np.float32) for _ in range(20)]
+    model.fit(lines, [500 + 100 * float(one.mean()) for one in lines], verbose=0)
+    x, lengths = np.stack(lines[:3]), np.array([7, 3, 1], np.int32)
+    wanted = model.network.numbers(torch.from_numpy(x), torch.from_numpy(lengths).long())
+    written = Written(model, tmp_path / "lines.onnx", lengths=True)
+    close(written.run(input=x, lengths=lengths)["estimate"][:, 0], wanted)
+    assert repr(model.scale.deviation) in beside(written)["outputs"]
     check_own(model, written)
 
 

@@ -118,6 +118,7 @@ class TrainingPasses:
         keep: the states whose values at every step are wanted.
         need_families: for each family whether its gradient is wanted.
         new_finals: whether every step gives final states in memory of their own, for someone to keep.
+        from_zeros: whether all initial states will be zeros, which the first step then does not multiply.
     """
 
     def __init__(
@@ -131,8 +132,10 @@ class TrainingPasses:
         keep: tuple[int, ...],
         need_families: tuple[bool, ...],
         new_finals: bool,
+        from_zeros: bool,
     ) -> None:
         self._program, self._dtype, self._keep, self._new_finals = program, dtype, keep, new_finals
+        self._from_zeros = from_zeros
         self._families, self._columns_first, self._lines = readable(program, families, dtype)
         self._batch, self._count, self._widths = batch, batch * steps, program.state_widths
         self._all_gradients: list[Tensor] = []
@@ -163,6 +166,7 @@ class TrainingPasses:
         """The arguments that stay in both directions: what is saved for the way back, and weights."""
         place = bound.compiled.place
         fixed = {at: record[1] + offset for at, offset in bound.memory.record}
+        fixed[bound.compiled.zeros_at] = int(self._from_zeros)
         for i, (family, line) in enumerate(zip(self._families, self._lines, strict=True)):
             fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), line
         return fixed

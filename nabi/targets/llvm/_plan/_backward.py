@@ -68,7 +68,7 @@ class BackwardKernel:
             self.keep, self.given, self.zeros, self.cuts, self.columns_first, self.need_input,
             self.need_weights, self.few_rows, self.in_place,
         )  # fmt: skip
-        return (self.name, self.program.key, self.dtype, *map(str, options))
+        return (self.name, type(self).__name__, self.program.key, self.dtype, *map(str, options))
 
     @cached_property
     def values(self) -> Values:

@@ -64,7 +64,7 @@ class ForwardKernel:
             self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place,
             self.is_packed, self.weight_type,
         )  # fmt: skip
-        return (self.name, self.program.key, self.dtype, *map(str, options))
+        return (self.name, type(self).__name__, self.program.key, self.dtype, *map(str, options))
 
     @cached_property
     def values(self) -> Values:

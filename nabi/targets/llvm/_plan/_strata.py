@@ -149,16 +149,14 @@ class Strata:
         """Tell whether a step is faster like this than step by step, or as fast and waits less for threads.
 
         Without a loop there is nothing to gain, and a loop without any product takes up to a third longer:
-        values are stored for it that a step computes where it needs them. Products with the input alone are
-        as fast for the many rows of one step as for those of a chunk, and their sums need not be stored for
-        the loop, which takes up to a tenth of the time.
+        values are stored for it that a step computes where it needs them. That holds for products, too, once
+        a step has rows enough for them: what the loop stores and loads again then costs more than it saves.
 
         Args:
             few_rows: whether a step has fewer rows than an ideal register tile.
         """
-        products = [node for node in self.program.plan.nodes if node.operation == "linear"]
-        of_states = any(node.arguments[1].reads_state for node in products)
-        return bool(self.loop and products) and (few_rows or of_states)
+        has_products = any(node.operation == "linear" for node in self.program.plan.nodes)
+        return few_rows and has_products and bool(self.loop)
 
     def forward(self, save: bool) -> tuple[Schedule, Schedule, Schedule]:
         """Schedule what is computed before, within and after the loop; with `save`, saved values too."""
