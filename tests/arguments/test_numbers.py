@@ -232,6 +232,7 @@ def test_numbers_of_numpy_elsewhere() -> None:
         nabi.Captioner,
         nabi.NoteModel,
         nabi.SeriesClassifier,
+        nabi.SeriesRegressor,
         nabi.ClipClassifier,
         nabi.TextClassifier,
     ],

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,5 +121,4 @@ def _divided(
 ) -> tuple[SequenceSamples, SequenceSamples]:
     """Hold out a share, in which small and large numbers have their share; of whole groups, if there are."""
     alike = classes_by_size(numbers_of(samples))
-    train, held_out = samples.divided(share, seed, alike=alike, called=called)
-    return train, replace(held_out, skipped=())
+    return samples.divided(share, seed, alike=alike, called=called)
