@@ -40,6 +40,11 @@ def test_the_columns_are_learnt_and_read_from_then_on(nabi, label, added) -> Non
     assert "new.csv, row 2: expected a finite number in the column 'price', got 'dear'" in done.err
     done = nabi("evaluate", "rows.nabi", "rows.csv")
     assert (done.status, "the columns alone" in done.out) == (0, True)
+    rows = Path("rows.csv").read_text().splitlines()
+    Path("wrong.csv").write_text("\n".join([*rows, "a good story,+,4.2,dear,cd"]))
+    done = nabi("evaluate", "rows.nabi", "wrong.csv")
+    assert done.status == 0
+    assert "expected a finite number in the column 'price', got 'dear' for row 49 of wrong.csv" in done.err
     done = nabi("predict", "rows.nabi", "a good story")
     assert (done.status, done.out) == (2, "")
     assert "TEXT: expected a table with the column of the texts and price, kind, as `--file" in done.err

@@ -456,6 +456,7 @@ class TextClassifier(System):
             columns=named,
             label_separator=self.settings.label_separator,
             table=TableFormat(encoding, separator, quoted, header, wrong_rows),
+            known=self.other_columns,
         )
         if samples.wrong:
             warnings.warn(samples.wrong, TableWarning, stacklevel=3)

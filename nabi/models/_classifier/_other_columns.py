@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.models._classifier._rows import as_list, as_number, is_missing
+from nabi.models._classifier._rows import Places, as_list, as_number, is_missing
 
 __all__ = ["Cells", "OtherColumns", "as_cells", "beside_texts", "features_of", "no_columns", "taken"]
 
@@ -166,6 +166,18 @@ class OtherColumns:
             for place, cell in enumerate(cells[one.name]):
                 if fault := one.fault(cell):
                     yield place, fault
+
+    def check(self, cells: Cells, places: Places) -> None:
+        """Look at cells of the rows of a table: rows with one that cannot be read are wrong ones.
+
+        Raises:
+            ArgumentError: for such a cell, with its row, where wrong rows are not passed over.
+        """
+        for place, fault in self.faults(cells):
+            what = f"columns: {fault} for {places.row(place)}"
+            if not places.keeps_wrong:
+                raise ArgumentError(what)
+            places.wrong.setdefault(place, what)
 
     def with_linear(self, weight: Tensor, bias: Tensor) -> Self:
         """Return them with what a linear model has learnt from their features alone."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 from nabi import _checks
 from nabi.data import Table, folder_files, read_table
 from nabi.errors import ArgumentError, UnknownNameError, unknown_name
-from nabi.models._classifier._other_columns import as_cells, taken
+from nabi.models._classifier._other_columns import OtherColumns, as_cells, taken
 from nabi.models._classifier._rows import NAMED, Places, as_list, as_text, counted, is_missing
 from nabi.models._task._described import check_fields
 
@@ -180,6 +180,7 @@ def collect_samples(
     columns: Columns | None = None,
     label_separator: str | None = None,
     table: TableFormat = UTF8,
+    known: OtherColumns | None = None,
 ) -> Samples:
     """Read samples from a table, or take them from lists.
 
@@ -194,6 +195,7 @@ def collect_samples(
         columns: of the table, where `source` is a path.
         label_separator: what stands between several labels in a text.
         table: how the file is to be read.
+        known: what is known of the other columns of a table from the training, to check their cells by.
 
     Raises:
         MissingFileError, FileFormatError: as `nabi.data.read_table`.
@@ -219,6 +221,8 @@ def collect_samples(
         joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
         cells = {name: found[name] for name in columns.others} or None
+        if cells is not None and known is not None:
+            known.check(cells, places)
     else:
         texts, places, joined = as_list("texts", source), Places(), ""
         own = None if labels is None else as_list("labels", labels)

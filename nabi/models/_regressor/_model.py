@@ -341,6 +341,7 @@ class TextRegressor(System):
             columns,
             columns=self.columns_of(source, text, target, aspect),
             table=TableFormat(encoding, separator, quoted, header, wrong_rows),
+            known=self.other_columns,
         )
         if samples.wrong:
             warnings.warn(samples.wrong, TableWarning, stacklevel=3)

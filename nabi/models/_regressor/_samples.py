@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nabi.data import read_table
 from nabi.errors import ArgumentError
-from nabi.models._classifier._other_columns import as_cells, taken
+from nabi.models._classifier._other_columns import OtherColumns, as_cells, taken
 from nabi.models._classifier._rows import NAMED, Places, as_list, as_number, as_text, counted, is_missing
 from nabi.models._classifier._samples import UTF8, Columns, TableFormat
 
@@ -60,6 +60,7 @@ def collect_numbers(
     *,
     columns: Columns | None = None,
     table: TableFormat = UTF8,
+    known: OtherColumns | None = None,
 ) -> NumberSamples:
     """Read samples from a table, or take them from lists.
 
@@ -72,6 +73,7 @@ def collect_numbers(
         others: the cells of other columns by name, where `source` is texts.
         columns: of the table, where `source` is a path; `label` is that of the numbers.
         table: how the file is to be read.
+        known: what is known of the other columns of a table from the training, to check their cells by.
 
     Raises:
         MissingFileError, FileFormatError: as `nabi.data.read_table`.
@@ -93,6 +95,8 @@ def collect_numbers(
         numbers, column = found[columns.label], f" in the column {columns.label!r}"
         about = None if columns.aspect is None else found[columns.aspect]
         cells = {name: found[name] for name in columns.others} or None
+        if cells is not None and known is not None:
+            known.check(cells, places)
     else:
         if targets is None:
             raise ArgumentError("targets: expected a number for each text, got None")
