@@ -52,6 +52,8 @@ def in_words_of_options(message: str, names: Mapping[str, str], line: Sequence[s
     start = _START.match(message)
     if start is not None:
         said = [names.get(name) or known.get(name) for name in start["names"].split(", ")]
+        if said[1:] == [] and said[0] not in line and start["names"] == "columns":
+            said = [None]  # those of a table, which other options name
         if all(said):
             message = f"{', '.join(map(str, said))}: {message[start.end() :]}"
         elif len(said) == 1:

@@ -28,7 +28,7 @@ class Gate:
         method = getattr(owner, name)
 
         def gated(model, *arguments, **named):
-            self.given.append(arguments[0])
+            self.given.append(arguments[0] if arguments else named["texts"])
             self.begun.set()
             assert self.go.wait(60)
             return method(model, *arguments, **named)

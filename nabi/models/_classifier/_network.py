@@ -1,7 +1,7 @@
 """The network of a text classifier: from codes to probabilities of labels."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,10 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.data import LengthGroups
 from nabi.models._classifier._settings import TextNetworkSettings, TextSettings
-from nabi.models._functional import Functional
 from nabi.models._sequential import Sequential
+
+if TYPE_CHECKING:
+    from nabi.models._functional import Functional
 
 __all__ = [
     "TextNetwork",
@@ -27,7 +29,7 @@ __all__ = [
 _BATCH_SIZE = 64  # of predictions
 _MOST_JOINED_UNITS = 64
 
-TextNetwork = Sequential | Functional
+TextNetwork: TypeAlias = "Sequential | Functional"
 """Of codes alone, or of codes and the features of other columns."""
 
 
@@ -87,7 +89,17 @@ def built(stack: list[layers.Layer], name: str, beside: int = 0) -> TextNetwork:
     both = layers.Concatenate(name="joined")([found, others])
     units = min(int(both.shape[-1]), _MOST_JOINED_UNITS)
     both = layers.Dense(units, activation="relu", name="joined_features")(both)
-    return Functional([codes, others], last(both), name=name)
+    network: TextNetwork = _kind(beside)([codes, others], last(both), name=name)
+    return network
+
+
+def _kind(beside: int) -> Any:
+    """Return the class of a network; that of two inputs is loaded for those who have other columns."""
+    if not beside:
+        return Sequential
+    from nabi.models._functional import Functional
+
+    return Functional
 
 
 def outputs_of(
@@ -130,7 +142,7 @@ def network_fault(model: Any, codes: int, beside: int) -> str:
         codes: of the vocabulary.
         beside: features of other columns that it has to read.
     """
-    kind = Functional if beside else Sequential
+    kind = _kind(beside)
     stack = (
         [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
         if isinstance(model, kind)

@@ -49,9 +49,8 @@ class Columns:
     def __post_init__(self) -> None:
         names = [name for name in self.names if name is not None]
         if len(set(names)) < len(names):
-            raise ArgumentError(
-                f"text, label, aspect, columns: expected different columns, got {', '.join(names)}"
-            )
+            given = "text, label, aspect" + (", columns" if self.others else "")
+            raise ArgumentError(f"{given}: expected different columns, got {', '.join(names)}")
 
     @property
     def names(self) -> list[str]:
