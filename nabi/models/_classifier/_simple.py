@@ -1,9 +1,9 @@
 """The simple model beside a text classifier: logistic regression on words and pairs of words."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,10 @@ from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 
-__all__ = ["CALLED", "SimpleModel", "joined", "rows_to_read", "word_features"]
+__all__ = ["CALLED", "SimpleModel", "best_penalty", "joined", "rows_to_read", "word_features"]
 
 Floats = npt.NDArray[np.float32]
+M = TypeVar("M")
 
 # Each fit begins with what the last has learnt. The penalty falls as long as the validation rows gain by it;
 # where they lose at once, it rises. What is chosen is then learnt to the smaller tolerance.
@@ -177,6 +178,36 @@ def word_features(samples: Texts, outputs: int, *, characters: bool) -> Iterator
             continue
 
 
+def best_penalty(
+    fit: Callable[[float, M | None], M],
+    rate: Callable[[M], Any],
+    usual: float,
+    falling: Sequence[float],
+    rising: Sequence[float],
+) -> tuple[float, M]:
+    """Return the penalty of a linear model that is best on other rows, and the model.
+
+    Args:
+        fit: learns with a penalty, beginning with what another model has learnt.
+        rate: says how good a model is; more is better.
+        usual: the penalty that is tried first.
+        falling: smaller ones, tried one after the other as long as the rows gain by it.
+        rising: larger ones, where the first smaller one loses.
+    """
+    penalty, model = usual, fit(usual, None)
+    good = rate(model)
+    for tried in (falling, rising):
+        for other in tried:
+            changed = fit(other, model)
+            rated = rate(changed)
+            if rated <= good:
+                break
+            penalty, model, good = other, changed, rated
+        if penalty != usual:
+            break
+    return penalty, model
+
+
 def joined(words: Tensor, beside: Floats | None) -> Tensor:
     """Return sparse features of words `[N, F]` with those of other columns after them."""
     if beside is None:
@@ -220,16 +251,8 @@ def _choose(
         logits = model.logits(unseen).numpy()
         return rate_rows(logits, truth, several).main, -loss_of(logits, truth, several)
 
-    penalty, model = _PENALTY, fit(_PENALTY, _TOLERANCE_OF_CHOICE)
-    good = rate(model)
-    for tried in (_FALLING, _RISING):
-        for other in tried:
-            changed = fit(other, _TOLERANCE_OF_CHOICE, model)
-            rated = rate(changed)
-            if rated <= good:
-                break
-            penalty, model, good = other, changed, rated
-        if penalty != _PENALTY:
-            break
+    penalty, model = best_penalty(
+        lambda tried, start: fit(tried, _TOLERANCE_OF_CHOICE, start), rate, _PENALTY, _FALLING, _RISING
+    )
     model = fit(penalty, _TOLERANCE, model)
     return rate(model), features, model, penalty

@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError
 from nabi.models._baselines._ridge import RidgeRegression
 from nabi.models._baselines._tfidf import TextFeatures
 from nabi.models._classifier._other_columns import OtherColumns, features_of
-from nabi.models._classifier._simple import CALLED, joined, rows_to_read, word_features
+from nabi.models._classifier._simple import CALLED, best_penalty, joined, rows_to_read, word_features
 from nabi.models._regressor._samples import NumberSamples
 
 __all__ = ["WordRegression"]
@@ -137,23 +137,17 @@ def _choose(
     """Return the squared error of the best penalty, the features, what was learnt, and the penalty."""
     read = joined(features(samples.texts, samples.aspects), features_of(columns, samples))
     wanted = torch.from_numpy(targets)
-    penalty, model = _PENALTY, RidgeRegression.fit(read, wanted, penalty=_PENALTY)
+
+    def fit(penalty: float, start: RidgeRegression | None = None) -> RidgeRegression:
+        return RidgeRegression.fit(read, wanted, penalty=penalty, start=start)
+
     if validation is None:
-        return 0.0, features, model, penalty
+        return 0.0, features, fit(_PENALTY), _PENALTY
     others, truth = validation
     unseen = joined(features(others.texts, others.aspects), features_of(columns, others))
 
     def error(one: RidgeRegression) -> float:
         return float(np.mean((one.predict(unseen).numpy() - truth) ** 2))
 
-    least = error(model)
-    for tried in (_FALLING, _RISING):
-        for other in tried:
-            changed = RidgeRegression.fit(read, wanted, penalty=other, start=model)
-            rated = error(changed)
-            if rated >= least:
-                break
-            penalty, model, least = other, changed, rated
-        if penalty != _PENALTY:
-            break
-    return least, features, model, penalty
+    penalty, model = best_penalty(fit, lambda one: -error(one), _PENALTY, _FALLING, _RISING)
+    return error(model), features, model, penalty
