@@ -61,12 +61,15 @@ def read_by_page(model: Any, sessions: Any) -> dict[str, Any]:
         model: that is served.
         sessions: of the model, or None.
     """
+    of_texts = kinds.TextClassifier | kinds.TextRegressor
     return {
         "song": is_song(model),
-        "texts": isinstance(model, kinds.TextClassifier | kinds.Tagger | kinds.DNAClassifier),
+        "texts": isinstance(model, of_texts | kinds.Tagger | kinds.DNAClassifier),
         # Words of a text can be left out, and each label has a probability.
         "moves": isinstance(model, kinds.TextClassifier),
-        "aspects": isinstance(model, kinds.TextClassifier) and bool(model.has_aspects),
+        "aspects": isinstance(model, of_texts) and bool(model.has_aspects),
+        # What it reads beside a text has no field there.
+        "columns": isinstance(model, of_texts) and model.other_columns is not None,
         "clips": isinstance(model, kinds.ClipClassifier),
         "input": None if sessions is None else sessions.input_width,
         "codes": 0 if sessions is None else sessions.codes,

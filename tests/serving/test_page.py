@@ -26,8 +26,16 @@ def page(saved: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> It
         ]
     )
     song.save(folder / "song.nabi")
-    server = Server({**saved.files, "song": folder / "song.nabi"})
-    yield SimpleNamespace(server=server, song=song)
+    stars = nabi.TextRegressor(units=4, embedding_size=4, epochs=1)
+    rows = ["good film", "bad film", "good day", "bad day"] * 4
+    stars.fit(rows, [5, 1, 4.5, 1.5] * 4, verbose=0)
+    stars.save(folder / "stars.nabi")
+    deals = nabi.TextClassifier(units=4, embedding_size=4, epochs=1)
+    deals.fit(rows, ["+", "-"] * 8, columns={"price": [1.0, 9.0, 5.0, 3.0] * 4}, verbose=0)
+    deals.save(folder / "deals.nabi")
+    more = {name: folder / f"{name}.nabi" for name in ("song", "stars", "deals")}
+    server = Server({**saved.files, **more})
+    yield SimpleNamespace(server=server, song=song, stars=stars)
     _, errors = server.end()
     assert "Traceback" not in errors
 
@@ -68,6 +76,15 @@ def test_models_are_tried(page, saved, tmp_path) -> None:
         said = browser.value("document.getElementById('said').textContent")
         assert said == f"{expected.label} ({expected.probability:.0%})".replace("%", " %")
         assert browser.value("document.querySelectorAll('#words mark').length") == 3
+
+        chosen(browser, page, "stars")
+        browser.value("document.getElementById('given').focus()")
+        browser.type("a good day")
+        browser.wait("document.body.dataset.shown === 'a good day'")
+        said = float(browser.value("document.getElementById('said').textContent"))
+        assert said == pytest.approx(page.stars.predict(["a good day"])[0], rel=1e-3)
+        chosen(browser, page, "deals")
+        assert "This page cannot make" in browser.value("document.getElementById('said').textContent")
 
         chosen(browser, page, "lines")
         browser.value("document.getElementById('given').value = 'hello'")

@@ -6,7 +6,7 @@ const TEXTS = {
     about: "The models behind this address. Choose one and try it; nothing is sent to anywhere else.",
     key: "API key", connect: "Connect", model: "Model", given: "Text", steps: "Steps", hint: "Type or paste here",
     aspect: "What it is asked about", horizon: "Steps to forecast", courage: "Courage:", file: "A WAV file",
-    classify: "Classify", translate: "Translate", forecast: "Forecast", write: "Write on", stop: "Stop",
+    classify: "Classify", estimate: "Estimate", translate: "Translate", forecast: "Forecast", write: "Write on", stop: "Stop",
     recognise: "Listen", step: "Read", begin: "Begin anew", infer: "Compute",
     numbersHint: "One step a line, {0} numbers each, as: {1}", codesHint: "Codes from 0 to {0}, separated by blanks",
     seriesHint: "One step a line, a number for each channel, as: 0.1 0.2",
@@ -24,7 +24,7 @@ const TEXTS = {
     about: "이 주소에서 답하는 모델들입니다. 하나를 골라 써 보세요. 입력한 것은 다른 곳으로 보내지 않습니다.",
     key: "API 키", connect: "연결", model: "모델", given: "글", steps: "단계", hint: "여기에 쓰거나 붙여 넣으세요",
     aspect: "무엇에 대해 물을까요", horizon: "예측할 구간", courage: "대담함:", file: "WAV 파일",
-    classify: "분류하기", translate: "번역하기", forecast: "예측하기", write: "이어 쓰기", stop: "멈추기",
+    classify: "분류하기", estimate: "추정하기", translate: "번역하기", forecast: "예측하기", write: "이어 쓰기", stop: "멈추기",
     recognise: "듣기", step: "읽기", begin: "새로 시작", infer: "계산하기",
     numbersHint: "한 줄에 한 단계, 숫자 {0}개씩. 보기: {1}", codesHint: "0부터 {0}까지의 코드를 빈칸으로 나누어 쓰세요",
     seriesHint: "한 줄에 한 단계, 채널마다 숫자 하나. 보기: 0.1 0.2",
@@ -100,6 +100,8 @@ function use(one) {
   if (one.tasks.includes("translate")) return "translate";
   if (one.tasks.includes("forecast")) return "forecast";
   if (one.tasks.includes("recognise")) return "recognise";
+  if (reads.columns) return null;
+  if (one.tasks.includes("estimate")) return reads.texts ? "estimate" : "measure";
   if (one.tasks.includes("classify")) return reads.clips ? null : reads.texts ? "classify" : "series";
   if (one.sessions) return "step";
   return one.inputs.length === 1 && one.inputs[0].shape.length > 1 ? "infer" : null;
@@ -135,7 +137,7 @@ function label() {
   if (model === null) return;
   byId("kind").textContent = model.platform.replace("nabi_", "");
   if (what === null) byId("said").textContent = say("only", "/openapi.json");
-  const words = { series: "classify" };
+  const words = { series: "classify", measure: "estimate" };
   if (what !== null && what !== "song") byId("ask").textContent = say(running ? "stop" : (words[what] ?? what));
   byId("again").textContent = say("begin");
   let hint = say("hint");
@@ -144,9 +146,9 @@ function label() {
   else if (what === "step" || what === "infer") {
     const width = input ?? model.inputs[0].shape.at(-1);
     hint = say("numbersHint", width, Array.from({ length: width }, (_, at) => (at + 1) / 10).slice(0, 6).join(" "));
-  } else if (what === "series") hint = say("seriesHint");
+  } else if (what === "series" || what === "measure") hint = say("seriesHint");
   byId("given").placeholder = hint;
-  const numbers = ["step", "infer", "series"].includes(what);
+  const numbers = ["step", "infer", "series", "measure"].includes(what);
   document.querySelector('label[for="given"]').textContent = say(numbers ? "steps" : "given");
   shown();
 }
@@ -198,6 +200,18 @@ async function classify() {
     byId("why").textContent = without.length ? say("why", best) : "";
   };
   shown();
+  document.body.dataset.shown = text;
+}
+
+// The number of a text.
+async function estimate() {
+  const text = byId("given").value;
+  if (text.trim() === "") return;
+  const body = { model: model.name, texts: [text] };
+  if (model.page.aspects) body.aspects = [byId("aspect").value];
+  const { results } = await told("/estimate", body);
+  if (byId("given").value !== text) return;
+  byId("said").textContent = results[0].number.toPrecision(4);
   document.body.dataset.shown = text;
 }
 
@@ -280,6 +294,11 @@ async function series() {
   const { results } = await told("/classify", { model: model.name, sequences: [rows()] });
   shown = () => showLabel(results[0]);
   shown();
+}
+
+async function measure() {
+  const { results } = await told("/estimate", { model: model.name, sequences: [rows()] });
+  byId("said").textContent = results[0].number.toPrecision(4);
 }
 
 async function infer() {
@@ -454,7 +473,7 @@ function stop() {
   label();
 }
 
-const actions = { classify, translate, write, forecast, recognise, series, infer, step };
+const actions = { classify, estimate, measure, translate, write, forecast, recognise, series, infer, step };
 let typing = null;
 byId("ask").addEventListener("click", () => (running ? stop() : tried(actions[what])));
 byId("again").addEventListener("click", () =>
@@ -473,7 +492,7 @@ byId("begin").addEventListener("click", () =>
 );
 byId("given").addEventListener("input", () => {
   clearTimeout(typing);
-  if (what === "classify") typing = setTimeout(() => tried(classify), PAUSE);
+  if (what === "classify" || what === "estimate") typing = setTimeout(() => tried(actions[what]), PAUSE);
 });
 byId("model").addEventListener("change", () => tried(choose));
 byId("keys").addEventListener("submit", (event) => {
