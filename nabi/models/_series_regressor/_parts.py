@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi.errors import ArgumentError
-from nabi.models._classifier._split import check_shares
+from nabi.models._classifier._held_out import check_shares
 from nabi.models._regressor._samples import as_target
 from nabi.models._regressor._split import check_numbers, classes_by_size
 from nabi.models._sequences._samples import SequenceSamples
