@@ -39,7 +39,7 @@ class PairsForm(SystemForm):
 
     name, short = "pairs of texts: sentences and translations, questions and answers", "pairs"
     usage = "nabi train FILE --source COLUMN --target COLUMN"
-    what = "FILE: a table as above; a number from 0 is a column of a table without a header, as --no-header says"
+    what = "FILE: a table as above; with --no-header, columns are numbers from 0"
     settings, model, learnt = TranslatorSettings, "Translator", "pairs are"
     shared = frozenset({"target", "validation", "test", "encoding", "separator", "quotes", "header"})
     data: ClassVar = {
