@@ -177,11 +177,13 @@ def _measuring(
         models.ClipClassifier,
         models.SoundClassifier,
         models.DNAClassifier,
+        models.DNARegressor,
     )
     predictor = other_predictor(path) if isinstance(loaded, of_sequences) else None
     if isinstance(predictor, SequencePredictor):
         said = {
             "label": [label] if label else None,
+            "text": None,
             "encoding": reading.encoding,
             "separator": reading.separator,
             "quotes": reading.quoted,

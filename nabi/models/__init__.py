@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from nabi.models._clips._settings import ClipSettings as ClipSettings
     from nabi.models._dna._front import DNAFront as DNAFront
     from nabi.models._dna._model import DNAClassifier
-    from nabi.models._dna._settings import DNASettings as DNASettings
+    from nabi.models._dna._regressor import DNARegressor
+    from nabi.models._dna._settings import (
+        DNANumberSettings as DNANumberSettings,
+        DNASettings as DNASettings,
+    )
     from nabi.models._forecaster._backtest import Backtest
     from nabi.models._forecaster._filters import METHODS as METHODS
     from nabi.models._forecaster._forecasts import Forecast, Observation
@@ -120,7 +124,8 @@ else:
             "nabi.models._clips._settings": ["ClipSettings"],
             "nabi.models._dna._front": ["DNAFront"],
             "nabi.models._dna._model": ["DNAClassifier"],
-            "nabi.models._dna._settings": ["DNASettings"],
+            "nabi.models._dna._regressor": ["DNARegressor"],
+            "nabi.models._dna._settings": ["DNANumberSettings", "DNASettings"],
             "nabi.models._forecaster._backtest": ["Backtest"],
             "nabi.models._forecaster._filters": ["METHODS"],
             "nabi.models._forecaster._forecasts": ["Forecast", "Observation"],
@@ -185,6 +190,7 @@ __all__ = [
     "Captioner",
     "ClipClassifier",
     "DNAClassifier",
+    "DNARegressor",
     "Forecast",
     "ForecastReading",
     "ForecastReport",

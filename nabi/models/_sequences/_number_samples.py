@@ -60,7 +60,8 @@ def with_numbers(
         raise ArgumentError(f"target: all {len(numbers):,} {things} are without a number{column}")
     left_out = [name for name, one in zip(samples.names, numbers, strict=True) if one is None]
     shown = ", ".join(left_out[:_NAMED]) + (", …" if len(left_out) > _NAMED else "")
-    return found.take(kept), f"{len(left_out):,} {things} without a number{column} left out: {shown}"
+    what = things if len(left_out) > 1 else things.removesuffix("s") if things != "series" else things
+    return found.take(kept), f"{len(left_out):,} {what} without a number{column} left out: {shown}"
 
 
 def numbers_of(samples: SequenceSamples) -> npt.NDArray[np.float64]:
