@@ -132,9 +132,10 @@ class DNARegressor(NumberModel):
             if one is not None:
                 given[name], note = _given(name, one)
                 notes.append(note and f"{name}: {note}")
-        data = divide_numbers(samples, given, shares, settings.seed, "sequences", notes)
         if settings.positions == "yes":
-            check_positions(_length_of(data), *_parts(data))
+            every = [one for one in (samples, *given.values()) if one is not None]
+            check_positions(common_length(*every), *every)
+        data = divide_numbers(samples, given, shares, settings.seed, "sequences", notes)
         if verbose != 0:
             for note in data.notes:
                 print(note)
@@ -145,7 +146,8 @@ class DNARegressor(NumberModel):
 
     def _take(self, data: NumberData) -> None:
         """Take the common length, if there is one."""
-        self._length = _length_of(data)
+        parts = [one for one in (data.train, data.validation, data.test) if one is not None]
+        self._length = common_length(*parts)
 
     def _make_front(self) -> DNAFront:
         """Return a front for bases or words."""
@@ -241,11 +243,3 @@ def _listed(name: str, values: Any) -> list[Any]:
     if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
         raise ArgumentError(f"{name}: expected a list of numbers, got {_checks.short(values)}")
     return list(values)
-
-
-def _parts(data: NumberData) -> list[SequenceSamples]:
-    return [one for one in (data.train, data.validation, data.test) if one is not None]
-
-
-def _length_of(data: NumberData) -> int | None:
-    return common_length(*_parts(data))
