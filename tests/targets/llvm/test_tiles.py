@@ -7,9 +7,9 @@ import pytest
 
 from nabi import cells
 from nabi.ir import Program
+from nabi.targets.llvm import listing
 from nabi.targets.llvm._plan._operand_groups import places_of, segments_of
 from nabi.targets.llvm._plan._saved_values import values_of
-from nabi.targets.llvm import listing
 from nabi.targets.llvm._plan._tiles import (
     Columns,
     Places,

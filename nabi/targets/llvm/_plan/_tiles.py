@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
-__all__ = ["Columns", "Places", "Tile", "choose_tile", "dot_tile", "row_steps", "rows_of_segment", "side_by_side"]
+__all__ = [
+    "Columns",
+    "Places",
+    "Tile",
+    "choose_tile",
+    "dot_tile",
+    "row_steps",
+    "rows_of_segment",
+    "side_by_side",
+]
 
 
 class Places(NamedTuple):
