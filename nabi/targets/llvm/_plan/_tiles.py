@@ -7,15 +7,8 @@ if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
 __all__ = [
-    "Columns",
-    "Places",
-    "Tile",
-    "choose_tile",
-    "dot_tile",
-    "row_steps",
-    "rows_of_segment",
-    "side_by_side",
-]
+    "Columns", "Places", "Tile", "choose_tile", "dot_tile", "row_steps", "rows_of_segment", "side_by_side",
+]  # fmt: skip
 
 
 class Places(NamedTuple):
