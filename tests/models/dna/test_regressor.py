@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi import DNARegressor
 from nabi.data import reverse_complement
@@ -28,7 +28,7 @@ def made(count: int, lengths: tuple[int, int] = (20, 40)) -> tuple[list[str], li
 
 @pytest.fixture(scope="module")
 def model() -> DNARegressor:
-    found = DNARegressor(**SMALL | {"epochs": 12, "learning_rate": 0.02}, with_linear="no")
+    found = DNARegressor(**SMALL | {"epochs": 6, "learning_rate": 0.03}, with_linear="no")
     found.fit(*made(150), validation=made(30), test=made(60), verbose=0)
     return found
 
@@ -53,6 +53,7 @@ def test_a_file_keeps_every_bit(model: DNARegressor, tmp_path: Path) -> None:
     assert loaded.predict([]).shape == (0,)
 
 
+@settings(max_examples=30)
 @given(st.text("ACGTN", min_size=1, max_size=30))
 def test_where_the_strand_means_nothing_both_give_the_same(both: DNARegressor, sequence: str) -> None:
     one, other = both.predict([sequence, reverse_complement(sequence)])
@@ -101,6 +102,6 @@ def test_sequences_without_a_number_are_left_out_and_named() -> None:
     ],
 )
 def test_what_is_wrong_is_said(arguments: Any, options: Any, message: str) -> None:
-    settings = options.pop("settings", {})
+    chosen = options.pop("settings", {})
     with pytest.raises(ArgumentError, match=message):
-        DNARegressor(**SMALL, **settings).fit(*arguments, **options, verbose=0)
+        DNARegressor(**SMALL, **chosen).fit(*arguments, **options, verbose=0)
