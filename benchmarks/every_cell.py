@@ -63,8 +63,8 @@ Known = dict[tuple[str, int], dict[str, Any]]
 INTRODUCTION = f"""# The speed of every cell
 
 Forward and backward over {BATCH} sequences of {STEPS} steps, as many inputs as units, float32, on one
-thread, with torch {{torch}}. Processor time; medians of {{rounds}} or more rounds. The tables are of different
-machines, which their headings name: compare ratios, not times.
+thread, with torch {{torch}}. Processor time; medians of {{rounds}} or more rounds. The tables are of
+different machines, which their headings name: compare ratios, not times.
 
 - **GRU** is the time relative to nabi's GRU of the same size.
 - **work** is the multiply-adds of a step's matrix products relative to those of the GRU. Element-wise work,
