@@ -35,6 +35,7 @@ from nabi.native._pool import Pool
 __all__ = [
     "COUNTER_STRIDE",
     "exchange",
+    "is_for_one",
     "lose",
     "pays",
     "processors",
@@ -141,6 +142,11 @@ def threads_for(work: float) -> int:
     if work < _WORTH_A_SECOND or _forked or (_losses.until and time.monotonic() < _losses.until):
         return 1
     return min(int(torch.get_num_threads()), processors())
+
+
+def is_for_one(work: float) -> bool:
+    """Tell whether so little work is always done by one thread; see `threads_for`."""
+    return work < _WORTH_A_SECOND
 
 
 def pays(nanoseconds: float, barriers: int, threads: int, exchanged: float = 0.0) -> bool:

@@ -141,8 +141,10 @@ class FullBatches:
         # To prepare takes as long as it saves: what comes once, as batches of ever new lengths, is only run.
         key = id(program), x.shape, x.stride(), x.dtype, states is None, with_gradients
         if key == self._last:
-            call.alike = likeness((x, *(states or ()), *families))
-            self._ready[with_gradients] = call if call.alike is not None else None
+            alike = likeness((x, *(states or ()), *families))
+            if alike is not None:
+                call.alike, call.passes = alike, call.passes.own()
+                self._ready[with_gradients] = call
         self._last = key
         return call.run(x, states, families, weights)
 
@@ -201,13 +203,14 @@ class _Call:
         lines: how far the lines of each weight lie apart.
         save: whether torch records it.
         count: the number of states given to start from, 0 for zeros.
+        total: the number of tensors: the input, these states and the weights.
         turns: whether time and batch change places between what is given and what kernels read.
         time_major, stacked: the layouts of batches and states.
         alike: whether tensors are like those that it was made for; None where that is not asked.
     """
 
     __slots__ = (
-        "alike", "count", "lines", "passes", "program", "save", "stacked", "time_major", "turns",
+        "alike", "count", "lines", "passes", "program", "save", "stacked", "time_major", "total", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -224,6 +227,7 @@ class _Call:
         self.program, self.passes, self.lines, self.save, self.count = program, passes, lines, save, count
         self.turns, self.time_major, self.stacked = turns, time_major, stacked
         self.alike: Likeness | None = None
+        self.total = 1 + count + len(program.families)
 
     def run(
         self, x: Tensor, states: Sequence[Tensor] | None, families: Sequence[Tensor], weights: list[int]
@@ -238,16 +242,19 @@ class _Call:
         self, x: Tensor, states: Sequence[Tensor] | None, families: Sequence[Tensor]
     ) -> Found | None:
         """Run, where torch watches nothing; None, with nothing done, if these tensors are not alike."""
-        given = () if states is None else tuple(states)
+        tensors = (x, *families) if states is None else (x, *states, *families)
         assert self.alike is not None
-        if len(given) != self.count or not self.alike(x, *given, *families):
+        if len(tensors) != self.total or not self.alike(*tensors):
             return None
         if self.save and torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
             return None
-        addresses = [*map(to_read, (x, *given, *families))]
+        addresses = [*map(to_read, tensors)]
         if 0 in addresses:
             return None  # memory has been given up
-        return self.run(x, states, families, addresses[1 + len(given) :])
+        if self.save:
+            output, *last = _apply(self, *tensors)
+            return output, tuple(last)
+        return self.run_unrecorded(x, states, addresses[1 + self.count :])
 
     def run_unrecorded(self, x: Tensor, states: Sequence[Tensor] | None, weights: list[int]) -> Found:
         """Run without a backward pass."""
@@ -302,7 +309,7 @@ class PreparedBatch:
             return None
         passes, weights, lines = found
         turns = shape[0] > 1 and shape[1] > 1
-        return cls(families, _Call(program, passes, lines, False, 0, turns, False, False), weights)
+        return cls(families, _Call(program, passes.own(), lines, False, 0, turns, False, False), weights)
 
     def run(self, x: Tensor) -> Found:
         """Run from zero states; return the output `[B, T, units]` and the final states, in new memory.
