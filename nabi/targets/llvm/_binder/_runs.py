@@ -37,14 +37,14 @@ def run_forward(
     program: Program,
     rows: Rows,
     x: Tensor,
-    initial: tuple[Tensor, ...],
+    initial: tuple[Tensor, ...] | None,
     families: Sequence[Tensor],
     noises: Sequence[Tensor],
     *,
     keep: tuple[int, ...],
     save: bool,
 ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
-    """Run a program over packed rows; see the eager kernel. Noises come as rows."""
+    """Run a program over packed rows; see the eager kernel. Noises come as rows, and no states are zeros."""
     families, columns_first, lines = readable(program, families, x.dtype)
     bound = bound_forward(
         program, x.dtype, columns_first, keep, save, rows.zero is not None, rows.batch, rows.count,
