@@ -299,7 +299,7 @@ class Forward(Bound):
             record for the backward pass, None if there will be none.
         """
         compiled, dtype = self.compiled, self.dtype
-        x = x.contiguous()
+        x = x if x.is_contiguous() else _threads.contiguous(x)
         if x.numel() != self._x_size or x.dtype is not dtype:
             expect("x", x, (self.count, compiled.kernel.program.row_size), dtype)
         if light is None:
@@ -425,7 +425,7 @@ class Backward(Bound):
         for i, at in compiled.given_at:
             cotangent = cotangents[i]
             assert cotangent is not None
-            alive.append(cotangent := cotangent.contiguous())
+            alive.append(cotangent := _threads.contiguous(cotangent))
             width = kernel.program.state_widths[i]
             if cotangent.numel() != self.count * width or cotangent.dtype is not dtype:
                 expect("cotangent of a state", cotangent, (self.count, width), dtype)
@@ -440,7 +440,7 @@ class Backward(Bound):
             block[compiled.initial_gradient_at[i]] = address
             address = 0
             if cotangent is not None:
-                alive.append(cotangent := cotangent.contiguous())
+                alive.append(cotangent := _threads.contiguous(cotangent))
                 if cotangent.numel() != self._sizes[i] or cotangent.dtype is not dtype:
                     width = kernel.program.state_widths[i]
                     expect("cotangent of a final state", cotangent, (self.batch, width), dtype)
