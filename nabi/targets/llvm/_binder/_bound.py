@@ -157,7 +157,8 @@ class Bound:
     @property
     def is_light(self) -> bool:
         """Whether one thread always runs it, in so little working memory that blocks can have their own."""
-        return _threads.is_for_one(self.work) and self.memory.working_layout.size <= _OWN_MEMORY
+        is_for_one = _threads.is_for_one(self.work) and _threads.threads_for(self.work) == 1
+        return is_for_one and self.memory.working_layout.size <= _OWN_MEMORY
 
     def _light_block(self, rows: Rows, spare: list[Any]) -> Any:
         """Return a block with working memory of its own."""
