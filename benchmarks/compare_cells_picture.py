@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy import format_float_positional
 
 from nabi.comparison import Task
 from nabi.drawing import write_figure
@@ -19,12 +21,36 @@ GROUPS = {
 }
 """Colours, and the families of the catalogue that have them."""
 
+RIGHT, LEFT, ABOVE, BELOW = (6, -3, "left"), (-6, -3, "right"), (0, 7, "center"), (0, -13, "center")
 LABELS = {
-    "simple-rnn": (0, 8, "center"),
-    "lstm": (6, -3, "left"),
-    "gru": (6, -3, "left"),
+    "echo-state": ABOVE,
+    "simple-rnn": ABOVE,
+    "lru": ABOVE,
+    "s5": ABOVE,
+    "s4d": ABOVE,
+    "fast-weights": ABOVE,
+    "ltc": BELOW,
+    "typed-rnn": LEFT,
+    "min-gru": (6, -2, "left"),
+    "light-ru": LEFT,
+    "minimal-rnn": BELOW,
+    "mi-gru": RIGHT,
+    "gru": LEFT,
+    "lstm": RIGHT,
+    "slstm": BELOW,
+    "rum": BELOW,
+    "layer-norm-lstm": RIGHT,
+    "hyper-lstm": RIGHT,
+    "aaren": RIGHT,
+    "matrix-lstm": LEFT,
+    "retnet": ABOVE,
+    "rwkv-7": (2, 5, "left"),
+    "mamba-2": RIGHT,
+    "mamba": RIGHT,
+    "shm": RIGHT,
+    "kda": LEFT,
 }
-"""Cells with a name beside their dot: how many points it is moved to the right and up, and its alignment."""
+"""Cells with a name beside their dot: how many points to the right and up it stands, and its alignment."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +95,15 @@ def draw(dots: Sequence[Dot], task: Task, path: Path) -> None:
             [dot.milliseconds for dot in own],
             [dot.figure for dot in own],
             s=26,
-            facecolors=["none" if dot.elsewhere else colour for dot in own],
+            facecolors=["white" if dot.elsewhere else colour for dot in own],
             edgecolors=colour,
             linewidths=0.9,
             alpha=0.75,
             label=name,
             zorder=2,
         )
+    if any(dot.elsewhere for dot in dots):
+        axes.scatter([], [], s=26, facecolors="white", edgecolors="#333333", label="timed on another machine")
     for dot in dots:
         if dot.name in LABELS:
             right, up, alignment = LABELS[dot.name]
@@ -88,6 +116,11 @@ def draw(dots: Sequence[Dot], task: Task, path: Path) -> None:
                 fontsize=8,
                 zorder=3,
             )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: format_float_positional(value, trim="-")))
+        axis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.set_ylim(top=2 * task.baseline)
     axes.set(xlabel="milliseconds a step", ylabel=f"{task.measure.name}, test")
     axes.grid(color="#e4e4e4", linewidth=0.6)
     axes.set_axisbelow(True)
