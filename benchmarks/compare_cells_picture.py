@@ -45,7 +45,7 @@ LABELS = {
     "matrix-lstm": LEFT,
     "retnet": ABOVE,
     "rwkv-7": (2, 5, "left"),
-    "mamba-2": RIGHT,
+    "mamba-2": (3, 5, "left"),
     "mamba": RIGHT,
     "shm": RIGHT,
     "kda": LEFT,
