@@ -28,7 +28,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return runs
 
 
-def test_what_is_trained_is_kept_and_not_trained_again(trained: list[tuple[str, str]], tmp_path: Path) -> None:
+def test_what_is_trained_is_kept_and_not_trained_again(
+    trained: list[tuple[str, str]], tmp_path: Path
+) -> None:
     path = tmp_path / "cells.jsonl"
     train(["gru-d", "gru"], path)
     assert len(trained) == 4
