@@ -17,7 +17,7 @@ def one_hot(answers: np.ndarray, classes: int) -> np.ndarray:
 
 
 @given(strategies.integers(2, 30), SEEDS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_adding_marks_one_number_in_each_half(length: int, seed: int) -> None:
     x, y = find_task("adding", length=length).batches("training", 7, seed)
     assert x.shape == (7, length, 2)
@@ -29,7 +29,7 @@ def test_adding_marks_one_number_in_each_half(length: int, seed: int) -> None:
 
 
 @given(strategies.integers(1, 30), SEEDS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_copy_asks_for_what_was_stored(length: int, seed: int) -> None:
     task = find_task("copy", length=length)
     x, y = task.batches("training", 7, seed)
@@ -43,7 +43,7 @@ def test_copy_asks_for_what_was_stored(length: int, seed: int) -> None:
 
 
 @given(strategies.integers(2, 30), SEEDS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_parity_turns_over_at_every_one(length: int, seed: int) -> None:
     x, y = find_task("parity", length=length).batches("training", 7, seed)
     before = np.concatenate([np.zeros((7, 1)), y[:, :-1]], 1)
@@ -51,7 +51,7 @@ def test_parity_turns_over_at_every_one(length: int, seed: int) -> None:
 
 
 @given(strategies.integers(2, 12), SEEDS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_recall_asks_for_the_value_of_a_key(length: int, seed: int) -> None:
     task = find_task("recall", length=length)
     x, y = task.batches("training", 7, seed)
