@@ -149,7 +149,7 @@ KINDS = (
     kind("labels of texts", packed("text/nsmc_sample.csv.xz"), "--text text --label label --units 32 --embedding-size 64 --epochs 4"),
     kind("numbers of texts", packed("text/nsmc_sample.csv.xz"), "--text text --target label --units 32 --embedding-size 64 --epochs 4"),
     kind("tags", tagged, "--units 64 --embedding-size 64 --epochs 2"),
-    kind("pairs", packed("translation/tatoeba_eng_kor.tsv"), "--no-header --source 0 --target 1 --units 128 --embedding-size 64 --epochs 10"),
+    kind("pairs", packed("translation/tatoeba_eng_kor.tsv"), "--no-quotes --source 0 --target 1 --units 96 --embedding-size 64 --epochs 6"),
     kind("text to write", packed("text/tiny_shakespeare.txt"), "--units 160 --window 64 --epochs 3"),
     kind("labels of series", packed("series/JapaneseVowels_TRAIN.ts"), "--epochs 700"),
     kind("numbers of series", with_numbers, "--id id --time step --target number --epochs 15"),

@@ -261,9 +261,18 @@ class Compiled:
             metric.reset_state()
 
     def sums(self) -> list[Any]:
-        """Return what the loss and the metrics have counted since the last reset, for `take_sums`."""
+        """Return what the loss and the metrics have counted since the last reset, for `take_sums`.
+
+        None for a metric that keeps it elsewhere than in states made by `add_weight`.
+        """
         losses = self.loss.means if isinstance(self.loss, Losses) else []
-        return [one.sums() for one in (self.mean_loss, *losses, *self.metrics)]
+        found: list[Any] = [one.sums() for one in (self.mean_loss, *losses)]
+        for metric in self.metrics:
+            try:
+                found.append(metric.sums() if hasattr(metric, "sums") else None)
+            except ArgumentError:
+                found.append(None)
+        return found
 
     def take_sums(self, sums: Sequence[Any]) -> None:
         """Go on counting from there."""
@@ -277,7 +286,8 @@ class Compiled:
 
     def _take_kept_sums(self) -> None:
         for metric, sums in zip(self.metrics, self._kept_sums, strict=False):
-            metric.take_sums([sums])  # type: ignore[attr-defined]
+            if sums is not None:
+                metric.take_sums([sums])  # type: ignore[attr-defined]
         self._kept_sums = []
 
     def figures(self, prefix: str = "") -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_what_follows_the_training_is_told_with_it(clock: Clock, monkeypatch: py
     reads, nobody = Afterwards(3.0), Afterwards(rehearsal=rehearse)
     training = Clocked(clock, validation=1.0, patient=True)
     assert run(training, reads, written, nobody).lines[0] == (
-        "about 1.8 minutes for at most 10 epochs on 2 threads, then about 70 seconds of evaluation; "
+        "about 2 minutes for at most 10 epochs on 2 threads, then about 70 seconds of evaluation; "
         "it may stop earlier"
     )
     assert training.timing.pace.per_batch() == pytest.approx(0.1)

@@ -15,6 +15,7 @@ from nabi.cli._train._given import Given
 from nabi.cli._train._logs import Logs, Trained
 from nabi.cli._train._options import option_names
 from nabi.cli._train._outputs import (
+    SECONDS_TO_DRAW,
     make_model,
     say_where_it_goes_on,
     write_figures,
@@ -148,7 +149,9 @@ class SystemForm(DataForm):
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
         with on_threads(said["threads"]):
-            heard = [*logs.callbacks(), clock, Afterwards(rehearsal=self.try_out_takes(said, data))]
+            takes = self.try_out_takes(said, data)
+            drawn = SECONDS_TO_DRAW if any(one == ".png" for one, _ in self.beside) else 0.0
+            heard = [*logs.callbacks(), clock, Afterwards(rehearsal=takes, seconds=drawn)]
             how = {"checkpoint": checkpoint, "minutes": said["minutes"], "callbacks": heard}
             report = self.fit(said, model, data, how)
             if not is_first_worker():

@@ -13,7 +13,7 @@ from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said
 from nabi.cli._train._logs import Logs, Trained
-from nabi.cli._train._outputs import say_where_it_goes_on, write_figures
+from nabi.cli._train._outputs import SECONDS_TO_DRAW, say_where_it_goes_on, write_figures
 from nabi.cli._train._system import DataForm
 from nabi.cli._uses import quoted, suggestion
 from nabi.errors import ArgumentError, NotFiniteError
@@ -275,6 +275,8 @@ def _train_all(
 
     Each has an even share of the time.
     """
+    from nabi.training import Afterwards
+
     outcomes: list[_Outcome] = []
     share = None if minutes is None else minutes / len(cells)
     for (cell, model), checkpoint in zip(cells, checkpoints, strict=True):
@@ -282,7 +284,8 @@ def _train_all(
             console.print(f"\n{plain(cell)}", style="bold", highlight=False)
         say_where_it_goes_on(checkpoint)
         try:
-            logging = [*logs.callbacks(cell if len(cells) > 1 else None), clock]
+            drawn = Afterwards(seconds=SECONDS_TO_DRAW / len(cells))
+            logging = [*logs.callbacks(cell if len(cells) > 1 else None), clock, drawn]
             report = model.fit_parts(parts, checkpoint=checkpoint, minutes=share, callbacks=logging)
         except NotFiniteError as problem:
             if len(cells) == 1:

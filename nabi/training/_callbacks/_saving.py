@@ -121,7 +121,8 @@ class BackupAndRestore(Callback):
         seconds: None, or a time between two writes: then the file is also written within an epoch, after the
             first batch by which so much time has passed since the last write, and by Ctrl-C. The run goes on
             with the next batch. The order of the epoch is drawn again for that, so data must be arrays, or
-            have an order of their own as above.
+            have an order of their own as above. (A metric of your own must count in states that `add_weight`
+            makes; else its figure of that epoch is of the later batches.)
 
     Raises:
         ArgumentError: for `seconds` with an iterator, which cannot begin its epoch again.

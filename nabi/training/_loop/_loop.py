@@ -406,7 +406,7 @@ class _Fit(Loop):
             self.epoch_part.begin()
 
     def keep_checkpoint(self) -> None:
-        # Several workers write where all have ended an epoch, or end: the clock of one says nothing to others.
+        # Several workers write where an epoch or the training ends: the clock of one says nothing to others.
         if not self._backups_within or self._together is not None or not self._is_within_epoch:
             return
         for backup in self._backups_within:
@@ -432,7 +432,7 @@ class _Fit(Loop):
         self._start()
         if first:
             self.epoch_part.go_on()
-        batches = islice(self._data.epoch(), first, None)
+        batches: Iterator[Batch] = islice(self._data.epoch(), first, None)
         if self._together is not None:
             batches = self._together.in_step(batches)
         if self._prepare is None or (batch := next(batches, None)) is None:

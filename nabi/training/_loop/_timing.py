@@ -21,7 +21,7 @@ __all__ = ["Rounds", "Timed", "Timing"]
 
 _SHORTEST = 5.0  # seconds; of a shorter training nothing is said
 # An estimate is made from a part of the training, within limits, or from what there was until the latest.
-_SHARE_MEASURED, _LEAST_MEASURED, _MOST_MEASURED, _LATEST = 0.02, 1.0, 12.0, 20.0
+_SHARE_MEASURED, _LEAST_MEASURED, _MOST_MEASURED, _LATEST = 0.02, 2.0, 12.0, 20.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 # What was said is corrected after an epoch if it is wrong by more than a share of the whole.
 _WRONG, _SHORTEST_CORRECTED = 0.25, 20.0
@@ -210,6 +210,7 @@ class Timing:
             return
         self._is_told = True
         self.seconds_afterwards = self._measure_afterwards()
+        whole = self.pace.elapsed + left
         if whole + self.seconds_afterwards < _SHORTEST:
             return
         self.seconds_said = whole
@@ -248,6 +249,17 @@ class Timing:
         return f", then about {in_words(seconds)} of evaluation"
 
 
+class _Said(Display):
+    """Shows lines by a function."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def say(self, line: str) -> None:
+        """Show it."""
+        self._say(line)
+
+
 class Rounds:
     """Says how long it takes to do something so many times, as a training says it of its epochs.
 
@@ -269,9 +281,7 @@ class Rounds:
         self.epochs = self.steps = count
         self.position = Position(epoch=before)
         self.steps_done = before
-        display = Display()
-        display.say = say  # type: ignore[method-assign]
-        self._timing = Timing(self, None, 1, display, unit=unit)
+        self._timing = Timing(self, None, 1, _Said(say), unit=unit)
         # What a round takes is known after the first.
         self._timing.pace.batch(0)
 
