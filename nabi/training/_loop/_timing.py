@@ -23,8 +23,8 @@ _SHORTEST = 5.0  # seconds; of a shorter training nothing is said
 # An estimate is made from a part of the training, within limits, or from what there was until the latest.
 _SHARE_MEASURED, _LEAST_MEASURED, _MOST_MEASURED, _LATEST = 0.02, 2.0, 12.0, 20.0
 _SECONDS_BETWEEN_LOOKS = 0.2
-# What was said is corrected after an epoch if it is wrong by more than a share of the whole.
-_WRONG, _SHORTEST_CORRECTED = 0.25, 20.0
+# What was said is corrected, after an epoch or within a long one, if it is wrong by more than a share of it.
+_WRONG, _SHORTEST_CORRECTED, _SECONDS_BETWEEN_CORRECTIONS = 0.25, 20.0, 15.0
 # What follows is told apart if it takes at least so many seconds, or such a share of the training.
 _SHORTEST_AFTERWARDS, _SHARE_AFTERWARDS = 1.0, 0.02
 
@@ -143,6 +143,8 @@ class Timing:
         if not self._is_told and time.perf_counter() - self._looked >= _SECONDS_BETWEEN_LOOKS:
             self._looked = time.perf_counter()
             self._tell()
+        elif self.seconds_said and time.perf_counter() - self._looked >= _SECONDS_BETWEEN_CORRECTIONS:
+            self._correct()
 
     def after_epoch(self) -> None:
         """An epoch and its validation are done: is there time for more?"""
@@ -151,8 +153,13 @@ class Timing:
         if limit is not None and not self.is_up:
             needed = (self.pace.per_batch() or 0.0) + self._per_validation()
             self.is_up = bool(self._training.from_first(limit.left <= needed))
+        if self.seconds_said:
+            self._correct()
+
+    def _correct(self) -> None:
+        self._looked = time.perf_counter()
         left = self.seconds_left()
-        if self.seconds_said and left:
+        if left:
             whole = self.pace.elapsed + left
             if abs(whole - self.seconds_said) > _WRONG * self.seconds_said and left >= _SHORTEST_CORRECTED:
                 self.seconds_said = whole
