@@ -30,10 +30,12 @@ from nabi.native._code._cache import compiled
 from nabi.native._code._compiler import symbols
 from nabi.native._code._machine import host
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
+from nabi.native._other_programs import seconds_of_others
 from nabi.native._pool import Pool
 
 __all__ = [
     "COUNTER_STRIDE",
+    "contiguous",
     "exchange",
     "lose",
     "pays",
@@ -54,8 +56,8 @@ _WORTH_A_SECOND = 1.0e6
 
 _LONG_WAIT = 350_000
 """Nanoseconds of waiting for another thread from which it counts as lost, if they are also a third of the
-caller's own part. Waking a thread takes less, and the time for which another program keeps a processor is
-some milliseconds."""
+part of the one that waited. Waking a thread takes less, and the time for which another program keeps a
+processor is some milliseconds."""
 
 _CHECK, _MUCH = 20e-9, 0.2
 """Seconds that a check at a barrier takes at least, and the part of a run that may be lost in long waits."""
@@ -63,6 +65,13 @@ _CHECK, _MUCH = 20e-9, 0.2
 _SHORTEST_REST, _LONGEST_REST, _RUNS_OF_REST = 0.02, 1.0, 8
 """Seconds for which one thread works alone after losses: twice as long when they come back soon, and then
 never shorter than so many runs of the kind that met them."""
+
+_REST_TO_MEASURE, _BUSY = 0.1, 0.3
+"""Seconds of a rest after which it can be told whether other programs still compute; and how much of a
+processor's time makes one missing."""
+
+_COPIED_BY_ONE = 1 << 15
+"""Elements that torch copies with one thread: the grain of its loops."""
 
 _SOON = 0.05
 """Seconds within which two losses are no accident; or within four runs."""
@@ -138,9 +147,23 @@ def threads_for(work: float) -> int:
     Args:
         work: an estimate of its multiply-adds.
     """
-    if work < _WORTH_A_SECOND or _forked or (_losses.until and time.monotonic() < _losses.until):
+    if work < _WORTH_A_SECOND or _forked or (_losses.until and _works_alone()):
         return 1
     return min(int(torch.get_num_threads()), processors())
+
+
+def contiguous(tensor: torch.Tensor) -> torch.Tensor:
+    """Return `tensor.contiguous()`, copied by one thread while one works alone.
+
+    torch divides a copy among its threads, and would wait for the one that has lost its processor.
+    """
+    if not _losses.until or tensor.is_contiguous() or not _works_alone():
+        return tensor.contiguous()
+    lines = max(1, _COPIED_BY_ONE * tensor.shape[0] // tensor.numel())
+    found = torch.empty_like(tensor, memory_format=torch.contiguous_format)
+    for start in range(0, tensor.shape[0], lines):
+        found[start : start + lines] = tensor[start : start + lines]
+    return found
 
 
 def pays(nanoseconds: float, barriers: int, threads: int, exchanged: float = 0.0) -> bool:
@@ -169,14 +192,45 @@ def exchange(rows: int, row_bytes: int) -> float:
 
 
 class _Losses:
-    """When the last loss was, until when one thread works alone, and for how long it does, in seconds."""
+    """When the last loss was, until when one thread works alone, and for how long it does, in seconds.
+
+    Also what other programs had used when the rest began; None if it will not be asked, or is not known.
+    """
 
     last = -1e9
     until = 0.0
     rest = 0.0
+    used_by_others: float | None = None
 
 
 _losses = _Losses()
+
+
+def _works_alone() -> bool:
+    """Tell whether one thread works alone because of losses; go on so while other programs still compute.
+
+    To try with all threads again would lose two more runs. It is tried if nobody asked for long: what others
+    did meanwhile says little about now. If they hardly computed, the losses were an accident.
+    """
+    now = time.monotonic()
+    if now < _losses.until:
+        return True
+    before, _losses.used_by_others = _losses.used_by_others, None
+    if before is None or now > _losses.until + _losses.rest:
+        return False
+    used = seconds_of_others()
+    if used is None:
+        return False
+    if used - before < _BUSY * (now - (_losses.until - _losses.rest)):
+        _losses.rest = _SHORTEST_REST
+        return False
+    _begin_rest(min(2 * _losses.rest, _LONGEST_REST), now)
+    return True
+
+
+def _begin_rest(rest: float, now: float) -> None:
+    _losses.rest, _losses.until, _losses.last = rest, now + rest, -1e9
+    _losses.used_by_others = seconds_of_others() if rest >= _REST_TO_MEASURE else None
 
 
 def report(checks: int, seconds: float) -> None:
@@ -207,10 +261,10 @@ def lose(seconds: float) -> None:
     # Two more runs were needed to find out that a processor is still missing, and may last longer than rests.
     again = now < _losses.until + 4 * max(_losses.rest, seconds)
     if again:
-        rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds)
+        rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds, _REST_TO_MEASURE)
     else:
         rest = max(_SHORTEST_REST, 2 * seconds)
-    _losses.rest, _losses.until, _losses.last = rest, now + rest, -1e9
+    _begin_rest(rest, now)
 
 
 @cache
@@ -273,7 +327,8 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 def _code(clock: str) -> str:
     """Return the code that runs a kernel in a team and asks how long its first thread waited for the others.
 
-    Every thread of the team gets its number and calls the kernel; the first one then notes the time.
+    Every thread of the team gets its number and calls the kernel; the first and the last one then note the
+    time. If the first one has lost its processor, it waits for nobody, but ends long after the last one.
     """
     return f"""
         declare i32 @omp_get_thread_num() nounwind
@@ -291,6 +346,14 @@ def _code(clock: str) -> str:
           ret i64 %all
         }}
 
+        define internal i1 @is_lost(i64 %waited, i64 %own) nounwind {{
+          %is_long = icmp sgt i64 %waited, {_LONG_WAIT}
+          %thrice = mul i64 %waited, 3
+          %is_much = icmp sgt i64 %thrice, %own
+          %result = and i1 %is_long, %is_much
+          ret i1 %result
+        }}
+
         define internal void @entry(ptr %data) nounwind {{
           %kernel = load ptr, ptr %data, align 8
           %second = getelementptr i64, ptr %data, i64 1
@@ -300,34 +363,44 @@ def _code(clock: str) -> str:
           %thread = sext i32 %number to i64
           %threads = sext i32 %count to i64
           call void %kernel(ptr %arguments, i64 %thread, i64 %threads)
+          %before = sub i32 %count, 1
           %is_first = icmp eq i32 %number, 0
-          br i1 %is_first, label %note, label %out
+          %is_last = icmp eq i32 %number, %before
+          %notes = or i1 %is_first, %is_last
+          br i1 %notes, label %note, label %out
         note:
           %end = call i64 @now()
-          %third = getelementptr i64, ptr %data, i64 2
-          store i64 %end, ptr %third, align 8
+          %place = select i1 %is_first, i64 2, i64 3
+          %at = getelementptr i64, ptr %data, i64 %place
+          store i64 %end, ptr %at, align 8
           br label %out
         out:
           ret void
         }}
 
         define i64 @nabi_team(ptr %parallel, ptr %kernel, ptr %arguments, i64 %threads) nounwind {{
-          %data = alloca [3 x i64], align 8
+          %data = alloca [4 x i64], align 8
           %second = getelementptr i64, ptr %data, i64 1
           %third = getelementptr i64, ptr %data, i64 2
+          %fourth = getelementptr i64, ptr %data, i64 3
           store ptr %kernel, ptr %data, align 8
           store ptr %arguments, ptr %second, align 8
           %start = call i64 @now()
+          store i64 %start, ptr %fourth, align 8
           %count = trunc i64 %threads to i32
           call void %parallel(ptr @entry, ptr %data, i32 %count, i32 0)
           %end = call i64 @now()
           %own_end = load i64, ptr %third, align 8
           %own = sub i64 %own_end, %start
           %waited = sub i64 %end, %own_end
-          %is_long = icmp sgt i64 %waited, {_LONG_WAIT}
-          %thrice = mul i64 %waited, 3
-          %is_much = icmp sgt i64 %thrice, %own
-          %is_lost = and i1 %is_long, %is_much
+          %waited_long = call i1 @is_lost(i64 %waited, i64 %own)
+          %last_end = load i64, ptr %fourth, align 8
+          %of_last = sub i64 %last_end, %start
+          %is_known = icmp sgt i64 %of_last, 0
+          %late = sub i64 %own_end, %last_end
+          %is_late = call i1 @is_lost(i64 %late, i64 %of_last)
+          %came_late = and i1 %is_known, %is_late
+          %is_lost = or i1 %waited_long, %came_late
           %result = zext i1 %is_lost to i64
           ret i64 %result
         }}

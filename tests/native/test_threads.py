@@ -1,17 +1,21 @@
 """Kernels are run by all threads that come, whoever calls them, and nothing hangs."""
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from unittest import mock
 
 import pytest
 import torch
+from hypothesis import given, strategies as st
 
 from nabi.native import threads as _threads
+from nabi.native._other_programs import seconds_of_others
 from nabi.native._pool import Pool
 from nabi.native.threads import run, threads_for
 
@@ -325,6 +329,7 @@ def clock(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(_threads.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(_threads, "_losses", _threads._Losses())
+    monkeypatch.setattr(_threads, "seconds_of_others", lambda: None)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(_threads, "processors", lambda: 2)
     return now
@@ -357,6 +362,62 @@ def test_after_two_losses_one_thread_works_alone_for_a_while_and_longer_if_they_
     _threads.lose(0.001)
     clock[0] += 0.03
     assert threads_for(1e9) == 2  # the machine was quiet for long
+
+
+def _lose_twice(clock, times):
+    """Lose two runs in quick succession, so many times; one thread works alone after the last."""
+    for _ in range(times):
+        while threads_for(1e9) == 1:
+            clock[0] += 0.001
+        _threads.lose(0.001)
+        _threads.lose(0.001)
+
+
+def test_one_thread_works_alone_while_another_program_computes(clock, monkeypatch):
+    stop = clock[0] + 20.0
+    monkeypatch.setattr(_threads, "seconds_of_others", lambda: min(clock[0], stop))
+    _lose_twice(clock, 2)
+    while clock[0] < stop:
+        assert threads_for(1e9) == 1
+        clock[0] += 0.01
+    while threads_for(1e9) == 1:
+        clock[0] += 0.01
+    assert clock[0] < stop + 2.0
+    # What lost it again was an accident then: the next rest is a short one.
+    _lose_twice(clock, 1)
+    clock[0] += 0.2
+    assert threads_for(1e9) == 2
+
+
+def test_what_others_did_while_nothing_ran_says_nothing(clock, monkeypatch):
+    monkeypatch.setattr(_threads, "seconds_of_others", lambda: clock[0])
+    _lose_twice(clock, 2)
+    clock[0] += 5.0
+    assert threads_for(1e9) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux says what others use")
+def test_seconds_of_others_are_those_of_another_process():
+    burn = "import time; print(flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", burn], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        began = time.monotonic()
+        before = seconds_of_others()
+        time.sleep(0.4)
+        used, passed = seconds_of_others() - before, time.monotonic() - began
+        other.kill()
+    assert used > 0.3 * passed
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.data())
+def test_a_copy_by_one_thread_is_the_same(shape, data):
+    order = data.draw(st.permutations(range(len(shape))))
+    tensor = torch.arange(math.prod(shape)).reshape(shape).permute(order)
+    with mock.patch.object(_threads, "_COPIED_BY_ONE", 100), mock.patch.object(_threads, "_losses") as losses:
+        losses.until = time.monotonic() + 60
+        found = _threads.contiguous(tensor)
+    assert found.is_contiguous()
+    assert torch.equal(found, tensor)
 
 
 def test_long_runs_work_alone_for_many_runs_and_not_only_for_one(clock):

@@ -1,14 +1,23 @@
 """The size of register tiles."""
 
-from itertools import permutations
+import re
+from itertools import pairwise, permutations
 
 import pytest
 
 from nabi import cells
 from nabi.ir import Program
+from nabi.targets.llvm import listing
 from nabi.targets.llvm._plan._operand_groups import places_of, segments_of
 from nabi.targets.llvm._plan._saved_values import values_of
-from nabi.targets.llvm._plan._tiles import Columns, Places, Tile, choose_tile, side_by_side
+from nabi.targets.llvm._plan._tiles import (
+    Columns,
+    Places,
+    Tile,
+    choose_tile,
+    rows_of_segment,
+    side_by_side,
+)
 
 
 @pytest.mark.parametrize("few_rows", [False, True])
@@ -20,6 +29,36 @@ def test_a_tile_and_what_it_reads_fit_the_registers(registers: int, lanes: int, 
             tile = choose_tile(accumulators, registers, few_rows=few_rows, width=width, lanes=lanes)
             assert tile.rows * (accumulators * tile.vectors + 1) + 1 <= registers
             assert tile.rows >= 1
+
+
+@pytest.mark.parametrize(("registers", "lanes"), [(32, 16), (16, 8), (32, 4), (16, 4)])
+def test_more_rows_of_some_sums_fit_the_registers(registers: int, lanes: int) -> None:
+    """Then a vector of weights for each sum and a number of one row are beside them."""
+    for accumulators in range(2, registers // 2):
+        tile = choose_tile(accumulators, registers, few_rows=False, width=64, lanes=lanes)
+        sums = accumulators * tile.vectors
+        for columns in range(1, sums + 1):
+            rows = rows_of_segment(tile.rows, sums, columns)
+            assert rows >= tile.rows
+            if rows > tile.rows:
+                assert rows * columns + min(rows, columns) + 1 <= registers
+
+
+@pytest.mark.parametrize("inputs", [32, 256])
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_sums_stay_in_registers(name: str, inputs: int) -> None:
+    """Not the sums alone: with AVX2, a GRU's candidate has two, of which each operand gives one."""
+    program = cells.get(name)(units=32).program(input_size=inputs)
+    code = listing(program, "asm", machine="x86_64-linux-avx2")
+    products = 0
+    # From one label to the next: a loop is what jumps back to its start.
+    for (label, _), (_, body) in pairwise(re.findall(r"^(\.\w+):|((?:^[^.\n].*\n|^\n)+)", code, re.M)):
+        loop = re.match(rf"[\s\S]*?\bj\w+\s+{re.escape(label)}$", body, re.M) if label else None
+        if loop is None or loop[0].count("vfmadd") < 12 or "vdiv" in loop[0]:
+            continue
+        products += 1
+        assert not re.search(r"\(%rsp\S*, %ymm|%ymm\d+, \S*\(%rsp", loop[0]), loop[0]
+    assert products >= 2
 
 
 def _lines(width: int) -> list[Places]:

@@ -294,7 +294,7 @@ class Forward(Bound):
             record for the backward pass, None if there will be none.
         """
         compiled, dtype = self.compiled, self.dtype
-        x = x.contiguous()
+        x = _threads.contiguous(x)
         if x.numel() != self._x_size or x.dtype is not dtype:
             expect("x", x, (self.count, compiled.kernel.program.row_size), dtype)
         block, spare, threads = self._block(rows)
@@ -413,7 +413,7 @@ class Backward(Bound):
         for i, at in compiled.given_at:
             cotangent = cotangents[i]
             assert cotangent is not None
-            alive.append(cotangent := cotangent.contiguous())
+            alive.append(cotangent := _threads.contiguous(cotangent))
             width = kernel.program.state_widths[i]
             if cotangent.numel() != self.count * width or cotangent.dtype is not dtype:
                 expect("cotangent of a state", cotangent, (self.count, width), dtype)
@@ -428,7 +428,7 @@ class Backward(Bound):
             block[compiled.initial_gradient_at[i]] = address
             address = 0
             if cotangent is not None:
-                alive.append(cotangent := cotangent.contiguous())
+                alive.append(cotangent := _threads.contiguous(cotangent))
                 if cotangent.numel() != self._sizes[i] or cotangent.dtype is not dtype:
                     width = kernel.program.state_widths[i]
                     expect("cotangent of a final state", cotangent, (self.batch, width), dtype)

@@ -79,7 +79,7 @@ class _Filled:
             return
         address = 0
         if tensor is not None:
-            self._read[at] = values = tensor.contiguous()
+            self._read[at] = values = _threads.contiguous(tensor)
             if values.numel() != rows * width or values.dtype is not self._bound.dtype:
                 expect(name, values, (rows, width), self._bound.dtype)
             address = to_read(values)
@@ -193,7 +193,7 @@ class TrainingPasses:
         assert filled is not None
         block = filled.block
         # Whoever gives the input may have given the tensor other memory since the last step.
-        self._x = x = x.contiguous()
+        self._x = x = _threads.contiguous(x)
         if x.numel() != rows.count * self._program.row_size or x.dtype is not self._dtype:
             expect("x", x, (rows.count, self._program.row_size), self._dtype)
         block[filled.x_at] = to_read(x)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
-__all__ = ["Columns", "Places", "Tile", "choose_tile", "dot_tile", "row_steps", "side_by_side"]
+__all__ = [
+    "Columns", "Places", "Tile", "choose_tile", "dot_tile", "row_steps", "rows_of_segment", "side_by_side",
+]  # fmt: skip
 
 
 class Places(NamedTuple):
@@ -216,6 +218,23 @@ def _time(rows: int, vectors: int) -> float:
     number of every row.
     """
     return max(vectors, (rows + vectors) / rows)
+
+
+def rows_of_segment(rows: int, sums: int, columns: int) -> int:
+    """Return how many rows are multiplied at a time by an operand that gives only some of a tile's sums.
+
+    The registers of the other sums hold more rows. Where tiles have four rows or more, the multipliers are
+    busy without them.
+
+    Args:
+        rows: rows of the tile.
+        sums: vectors of sums of a row of the tile.
+        columns: vectors of sums that the operand gives.
+
+    >>> rows_of_segment(3, 4, 3), rows_of_segment(3, 4, 4), rows_of_segment(6, 4, 3)
+    (4, 3, 6)
+    """
+    return rows if rows >= 4 else max(rows, min(8, rows * sums // columns))
 
 
 def row_steps(rows: int) -> list[int]:

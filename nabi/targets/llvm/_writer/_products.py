@@ -15,7 +15,7 @@ from nabi.native.kernel_function import smaller
 from nabi.native.vectors import Loop, Vectors, index, loop_over, only_if
 from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment
-from nabi.targets.llvm._plan._tiles import row_steps
+from nabi.targets.llvm._plan._tiles import row_steps, rows_of_segment
 
 __all__ = ["LONGEST_CHAIN", "PIECE", "Aside", "Panel", "RowAddress", "accumulate", "row_tiles"]
 
@@ -111,6 +111,7 @@ def accumulate(
     w = v if w is None else w
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and not scales and all(len(segment.operands) == 1 for segment, _, _ in segments):
+        last = {target: n for n, (segment, _, _) in enumerate(segments) for target in segment.targets}
         for row, count in row_tiles(v, rows, row_steps(tile_rows)):
             block = _Block(v, w, count, vectors, accumulators)
             if resume:
@@ -120,7 +121,10 @@ def accumulate(
                     block.put_aside(aside, _lines(v, scratch, row, count))
                 add = partial(block.multiply_all, segment, operand, weights, row)
                 block.sums = only_if(v.builder, flag, block.sums, add)
-            block.store(_lines(v, scratch, row, count))
+                # What is complete leaves its registers: the next loop needs them.
+                done = [target for target in segment.targets if last[target] == number]
+                block.store(_lines(v, scratch, row, count), done)
+            block.store(_lines(v, scratch, row, count), set(range(accumulators)) - set(last))
         return
     if not resume:
         with loop_over(v.builder, *rows) as row:
@@ -134,10 +138,13 @@ def accumulate(
                 block.put_aside(aside, [scratch(row)])
                 block.store([scratch(row)])
         with nullcontext() if flag is None else v.builder.if_then(flag):
+            columns = len(segment.targets) * vectors
+            most = rows_of_segment(tile_rows, size, columns)
+            steps = row_steps(most) if most == tile_rows else [most, *row_steps(tile_rows)]
             for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
-                for row, count in row_tiles(v, rows, row_steps(tile_rows)):
+                for row, count in row_tiles(v, rows, steps):
                     block = _Block(v, w, count, vectors, accumulators)
-                    ahead = _ahead(v, w, piece, row, rows, tile_rows) if far else None
+                    ahead = _ahead(v, w, piece, row, rows, most) if far else None
                     block.multiply(segment, piece, row, ahead)
                     factors = scales[number] if scales else None
                     block.add_to(_lines(v, scratch, row, count), segment.targets, factors)
@@ -298,11 +305,16 @@ class _Block:
             self.v.load(address, place * self.v.lanes) for address in addresses for place in range(size)
         ]
 
-    def store(self, addresses: Sequence[Any]) -> None:
-        """Store the sums."""
+    def store(self, addresses: Sequence[Any], targets: Iterable[int] | None = None) -> None:
+        """Store the sums, all or those of some accumulators."""
         v, size = self.v, self.accumulators * self.vectors
+        places = [
+            target * self.vectors + n
+            for target in (range(self.accumulators) if targets is None else targets)
+            for n in range(self.vectors)
+        ]
         for r, address in enumerate(addresses):
-            for place in range(size):
+            for place in places:
                 v.store(self.sums[r * size + place], address, place * v.lanes)
 
     def put_aside(self, aside: Aside, addresses: Sequence[Any]) -> None:
@@ -375,11 +387,23 @@ class _Block:
             self._turn(segment, rows, k, weights, k * line)
 
     def _turn(self, segment: Segment, rows: Sequence[Any], k: int, weights: Any, at: int) -> None:
-        v = self.v
+        v, columns = self.v, len(segment.targets) * self.vectors
+        # The fewer of both stay in registers, while each of the others is used up.
+        if columns < len(rows):
+            loaded = [self.w.load(weights, at + column * v.lanes) for column in range(columns)]
+            for r, row in enumerate(rows):
+                value = v.broadcast(row, k)
+                for column, weight in enumerate(loaded):
+                    self._add(segment, r, column, value, weight)
+            return
         values = [v.broadcast(row, k) for row in rows]
-        for j, target in enumerate(segment.targets):
-            for n in range(self.vectors):
-                weight = self.w.load(weights, at + (j * self.vectors + n) * v.lanes)
-                for r, value in enumerate(values):
-                    place = (r * self.accumulators + target) * self.vectors + n
-                    self.sums[place] = v.fma(value, weight, self.sums[place])
+        for column in range(columns):
+            weight = self.w.load(weights, at + column * v.lanes)
+            for r, value in enumerate(values):
+                self._add(segment, r, column, value, weight)
+
+    def _add(self, segment: Segment, r: int, column: int, value: Any, weight: Any) -> None:
+        """Add a product to the sum of a row and a vector of weights."""
+        j, n = divmod(column, self.vectors)
+        place = (r * self.accumulators + segment.targets[j]) * self.vectors + n
+        self.sums[place] = self.v.fma(value, weight, self.sums[place])
