@@ -212,9 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", action="append", help="kind of data, such as speech; may be repeated")
     parser.add_argument("--data", type=Path, help="folder to keep what is made of the data sets in")
-    parser.add_argument(
-        "--results", type=Path, help="JSON file of figures, to which these are added"
-    )
+    parser.add_argument("--results", type=Path, help="JSON file of figures, to which these are added")
     parser.add_argument("--show", action="store_true", help="show what the trainings print")
     parser.add_argument("--prepare", action="store_true", help="only make the data")
     parser.add_argument("--page", action="store_true", help="put the table into docs/your-own-texts.md")
