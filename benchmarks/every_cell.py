@@ -63,7 +63,8 @@ Known = dict[tuple[str, int], dict[str, Any]]
 INTRODUCTION = f"""# The speed of every cell
 
 Forward and backward over {BATCH} sequences of {STEPS} steps, as many inputs as units, float32, on one
-thread of {{machine}}, with torch {{torch}}. Processor time; medians of {{rounds}} or more rounds.
+thread, with torch {{torch}}. Processor time; medians of {{rounds}} or more rounds. The tables are of
+different machines, which their headings name: compare ratios, not times.
 
 - **GRU** is the time relative to nabi's GRU of the same size.
 - **work** is the multiply-adds of a step's matrix products relative to those of the GRU. Element-wise work,
@@ -225,8 +226,8 @@ def vector_bits() -> int:
 def machine() -> str:
     for text in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if text.startswith("model name"):
-            return text.partition(":")[2].strip()
-    return "this machine"
+            return f"{text.partition(':')[2].strip()} ({host().cpu})"
+    return f"this machine ({host().cpu})"
 
 
 def load(path: Path) -> dict[Key, dict[str, Any]]:
@@ -267,10 +268,11 @@ def write_page(path: Path, known: dict[Key, dict[str, Any]]) -> None:
         raise SystemExit("nothing has been measured yet: python -m benchmarks.every_cell")
     one = next(iter(known.values()))
     rounds = min(len(found["milliseconds"]["cell"]) for found in known.values())
-    text = INTRODUCTION.format(machine=one["machine"], torch=one["torch"].split("+")[0], rounds=rounds)
+    text = INTRODUCTION.format(torch=one["torch"].split("+")[0], rounds=rounds)
     for bits in sorted({key[2] for key in known}, reverse=True):
         own = {key[:2]: found for key, found in known.items() if key[2] == bits}
-        text += f"\n## With vectors of {bits} bits\n\n{summary(own)}\n"
+        machines = " and ".join(sorted({found["machine"] for found in own.values()}))
+        text += f"\n## Vectors of {bits} bits: {machines}\n\n{summary(own)}\n"
         for family, title in cells.families().items():
             text += table(family, title, own)
     with write_atomically(path, "w") as file:

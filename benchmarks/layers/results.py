@@ -6,6 +6,7 @@ machines. A file belongs to one set of settings; numbers are kept with five digi
 
 import json
 import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def open_results(path: Path, settings: dict[str, Any], *, anew: bool = False) ->
             told = "; ".join(f"{key} was {found['settings'].get(key)}, is {settings[key]}" for key in other)
             raise SystemExit(f"{path} has results of other settings: {told}. --anew replaces them")
         return found
-    return {"settings": settings, "points": {}}
+    return {"settings": settings, "date": time.strftime("%Y-%m-%d"), "points": {}}
 
 
 def save(path: Path, results: Results) -> None:

@@ -45,7 +45,7 @@ def described(runs: Sequence[Results]) -> str:
         lines.append(
             f"- **{title(results)}**: nabi is the fastest{not_counted} at {counts}. "
             f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, {versions}; "
-            f"{settings['rounds']} rounds{drawn}."
+            f"{settings['rounds']} rounds{drawn}; measured on {results['date']}."
         )
     return "\n".join(lines)
 

@@ -177,14 +177,17 @@ def _measuring(
         models.ClipClassifier,
         models.SoundClassifier,
         models.DNAClassifier,
+        models.DNARegressor,
     )
     predictor = other_predictor(path) if isinstance(loaded, of_sequences) else None
     if isinstance(predictor, SequencePredictor):
         said = {
             "label": [label] if label else None,
+            "text": None,
             "encoding": reading.encoding,
             "separator": reading.separator,
             "quotes": reading.quoted,
+            "header": reading.header,
         }
         return lambda: predictor.report(loaded, file, said)
     if isinstance(loaded, models.TextClassifier):
@@ -208,9 +211,7 @@ def _measuring(
             file.parent,
             file,
             size=loaded.settings.image_size,
-            encoding=reading.encoding,
-            separator=reading.separator,
-            quoted=reading.quoted,
+            **reading.options(),
         )
         return lambda: loaded.evaluate(read.images, read.captions)
     if isinstance(loaded, models.SpeechRecognizer):
@@ -225,9 +226,7 @@ def _measuring(
         # As `nabi evaluate` takes them: two columns have names, of more the first two are read by number.
         by_name = reading.header and len(names) == 2
         columns: tuple[Any, Any] = (names[0], names[1]) if by_name else (0, 1)
-        pairs = read_pairs(
-            file, *columns, encoding=reading.encoding, separator=reading.separator, quoted=reading.quoted
-        )
+        pairs = read_pairs(file, *columns, **options)
         return lambda: loaded.evaluate(pairs.sources, pairs.targets)
     kind = type(loaded).__name__
     raise ArgumentError(f"--file: expected a model that a file can measure, got a {kind}; leave it out")

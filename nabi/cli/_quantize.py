@@ -16,7 +16,7 @@ from nabi.errors import ArgumentError
 __all__ = ["quantize"]
 
 _MEASURED = (
-    "TextClassifier", "SeriesClassifier", "DNAClassifier", "ClipClassifier", "SoundClassifier", "Forecaster",
+    "TextClassifier", "SeriesClassifier", "ClipClassifier", "SoundClassifier", "Forecaster",
     "LanguageModel", "NoteModel", "SeriesRegressor", "Tagger", "TextRegressor",
 )  # fmt: skip
 """Models whose data are one file or folder."""

@@ -15,6 +15,7 @@ _USES = {
     "captioner": ("captions pictures", "caption", "IMAGE"),
     "clip classifier": ("labels clips", "predict", "CLIP"),
     "DNA classifier": ("labels DNA", "predict", "FILE"),
+    "DNA regressor": ("estimates a number for a sequence of DNA", "predict", "FILE"),
     "forecaster": ("forecasts", "forecast", ""),
     "language model": ("writes on", "write", '--start "..."'),
     "note model": ("composes", "compose", ""),

@@ -235,6 +235,7 @@ if TYPE_CHECKING:
         TaggedTokens,
         read_tagged,
     )
+    from nabi.data._ts_content import is_typescript as is_typescript
 else:
     # A program loads the kinds of data that it has, and files are read before torch would be there.
     __getattr__, __dir__ = loaded_when_asked(
@@ -447,6 +448,7 @@ else:
                 "folder_files",
                 "read_text_folder",
             ],
+            "nabi.data._ts_content": ["is_typescript"],
             "nabi.data._text_source": [
                 "source_lines",
             ],

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from nabi import _checks
 from nabi._public import public
 from nabi.data._text_files import decoded, known_encoding
+from nabi.data._ts_content import BEGINNING, begins_like_source
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 
 __all__ = ["TEXT_ENDINGS", "FileOfText", "FolderFiles", "TextFolder", "folder_files", "read_text_folder"]
@@ -29,6 +30,7 @@ _SOURCES = (
     ".ml", ".lisp", ".el", ".clj", ".sh", ".bat", ".sql", ".html", ".htm", ".css", ".f", ".f90", ".pas",
     ".asm", ".v", ".vhd",
 )  # fmt: skip
+_SERIES_OR_SOURCE = ".ts"
 TEXT_ENDINGS = (*_PROSE, *_SOURCES)
 """What the names of texts in a folder end in; those without any ending, such as LICENSE, are texts, too."""
 _LARGEST = 100 << 20  # bytes of a text
@@ -91,12 +93,20 @@ class FolderFiles:
         found = self._in_archive() if self._is_archive else self._in_folder()
         self.names: list[str] = []
         self.others: Counter[str] = Counter()
+        perhaps: list[str] = []
         for name in found:
             ending = PurePosixPath(name).suffix.lower()
             if ending in TEXT_ENDINGS or not ending:
                 self.names.append(name)
             else:
                 self.others[ending] += 1
+                if ending == _SERIES_OR_SOURCE:
+                    perhaps.append(name)
+        if perhaps:
+            with self._reader() as read:
+                source = [name for name in perhaps if begins_like_source(read(name, BEGINNING)[0])]
+            self.names += source
+            self.others -= Counter({_SERIES_OR_SOURCE: len(source)})
         self.names.sort(key=_place)
 
     @property
@@ -176,29 +186,29 @@ class FolderFiles:
     # Reading -----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _reader(self) -> Iterator[Callable[[str], tuple[bytes, str]]]:
-        """Give what reads a file: its content, and what is wrong with it."""
+    def _reader(self) -> Iterator[Callable[..., tuple[bytes, str]]]:
+        """Give what reads a file, or its first bytes: its content, and what is wrong with it."""
         if not self._is_archive:
             yield self._read_file
             return
         with _unpacking(self.path), zipfile.ZipFile(self.path) as archive:
-            yield lambda name: self._read_member(archive, name)
+            yield lambda name, most=_LARGEST + 1: self._read_member(archive, name, most)
 
-    def _read_file(self, name: str) -> tuple[bytes, str]:
+    def _read_file(self, name: str, most: int = _LARGEST + 1) -> tuple[bytes, str]:
         try:
             with (self.path / name).open("rb") as file:
-                return _limited(file.read(_LARGEST + 1))
+                return _limited(file.read(most))
         except OSError as problem:
             return b"", f"it cannot be read: {problem.strerror or errno.errorcode.get(problem.errno or 0)}"
 
-    def _read_member(self, archive: zipfile.ZipFile, name: str) -> tuple[bytes, str]:
+    def _read_member(self, archive: zipfile.ZipFile, name: str, most: int) -> tuple[bytes, str]:
         member = archive.getinfo(self._members[name])
         if member.flag_bits & _PASSWORD:
             return b"", "it has a password"
         try:
             with archive.open(member) as file:
                 # The size that the archive states may be wrong on purpose; what comes is counted.
-                return _limited(file.read(_LARGEST + 1))
+                return _limited(file.read(most))
         except NotImplementedError as problem:
             return b"", f"it cannot be unpacked here ({problem})"
         except (zipfile.BadZipFile, EOFError, OSError, lzma.LZMAError, zlib.error) as problem:
@@ -269,10 +279,11 @@ def folder_files(path: str | os.PathLike[str]) -> FolderFiles | None:
 def read_text_folder(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> TextFolder:
     """Read the texts of a folder and its subfolders, or of a `.zip` file, one text per file.
 
-    Texts are files that end in .txt, .text, .md, .rst or .tex, source files (.py, .c, .java, ...) and files
-    without an ending, such as LICENSE. They come in the order of their paths, numbers in names by their
-    value: `chapter 2.txt` before `chapter 10.txt`. Hidden files and folders are passed over. Left out and
-    named in `skipped` are files with other endings, larger than 100 MB, binary or not in the encoding.
+    Texts are files that end in .txt, .text, .md, .rst or .tex, source files (.py, .c, .java, ...; .ts unless
+    it holds series) and files without an ending, such as LICENSE. They come in the order of
+    their paths, numbers in names by their value: `chapter 2.txt` before `chapter 10.txt`. Hidden files and
+    folders are passed over. Left out and named in `skipped` are files with other endings, larger than 100 MB,
+    binary or not in the encoding.
 
     Nothing of a `.zip` file is written to a disk. If all is in one folder of the archive, paths begin below
     it.

@@ -14,6 +14,8 @@ READERS = {
     "clip classifier training": "checkpoint= of nabi.ClipClassifier.fit",
     "DNA classifier": "nabi.DNAClassifier.load",
     "DNA classifier training": "checkpoint= of nabi.DNAClassifier.fit",
+    "DNA regressor": "nabi.DNARegressor.load",
+    "DNA regressor training": "checkpoint= of nabi.DNARegressor.fit",
     "forecast state": "nabi.Forecaster.load_state",
     "forecaster": "nabi.Forecaster.load",
     "forecaster training": "checkpoint= of nabi.Forecaster.fit",

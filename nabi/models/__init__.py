@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from nabi.models._captioner._settings import CaptionSettings as CaptionSettings
     from nabi.models._captioner._training import CaptionReport
     from nabi.models._captioner._writing import Caption, CaptionAttention
+    from nabi.models._classifier._columns import (
+        Columns as Columns,
+        TableFormat as TableFormat,
+        name_columns as name_columns,
+    )
+    from nabi.models._classifier._held_out import HeldOut as HeldOut
     from nabi.models._classifier._model import Prediction, TextClassifier
     from nabi.models._classifier._other_columns import (
         OtherColumns as OtherColumns,
@@ -26,7 +32,11 @@ if TYPE_CHECKING:
     from nabi.models._clips._settings import ClipSettings as ClipSettings
     from nabi.models._dna._front import DNAFront as DNAFront
     from nabi.models._dna._model import DNAClassifier
-    from nabi.models._dna._settings import DNASettings as DNASettings
+    from nabi.models._dna._regressor import DNARegressor
+    from nabi.models._dna._settings import (
+        DNANumberSettings as DNANumberSettings,
+        DNASettings as DNASettings,
+    )
     from nabi.models._forecaster._backtest import Backtest
     from nabi.models._forecaster._filters import METHODS as METHODS
     from nabi.models._forecaster._forecasts import Forecast, Observation
@@ -62,7 +72,10 @@ if TYPE_CHECKING:
     from nabi.models._regressor._model import TextRegressor
     from nabi.models._regressor._report import NumberFigures, RegressionReport
     from nabi.models._regressor._settings import RegressorSettings as RegressorSettings
-    from nabi.models._regressor._split import read_number_parts as read_number_parts
+    from nabi.models._regressor._split import (
+        named_columns as named_columns,
+        read_number_parts as read_number_parts,
+    )
     from nabi.models._sequences._fronts import SeriesFront as SeriesFront
     from nabi.models._sequences._model import SequencePrediction
     from nabi.models._sequences._report import SequenceReport
@@ -111,7 +124,8 @@ else:
             "nabi.models._clips._settings": ["ClipSettings"],
             "nabi.models._dna._front": ["DNAFront"],
             "nabi.models._dna._model": ["DNAClassifier"],
-            "nabi.models._dna._settings": ["DNASettings"],
+            "nabi.models._dna._regressor": ["DNARegressor"],
+            "nabi.models._dna._settings": ["DNANumberSettings", "DNASettings"],
             "nabi.models._forecaster._backtest": ["Backtest"],
             "nabi.models._forecaster._filters": ["METHODS"],
             "nabi.models._forecaster._forecasts": ["Forecast", "Observation"],
@@ -129,6 +143,8 @@ else:
             "nabi.models._networks._decoder_steps": ["NEVER_WRITTEN"],
             "nabi.models._networks._watching": ["LayerCall", "watched_layers"],
             "nabi.models._notes._model": ["NoteModel"],
+            "nabi.models._classifier._columns": ["Columns", "TableFormat", "name_columns"],
+            "nabi.models._classifier._held_out": ["HeldOut"],
             "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
             "nabi.models._notes._settings": ["NoteSettings"],
             "nabi.models._notes._training": ["NoteReport"],
@@ -140,7 +156,7 @@ else:
             "nabi.models._regressor._model": ["TextRegressor"],
             "nabi.models._regressor._report": ["NumberFigures", "RegressionReport"],
             "nabi.models._regressor._settings": ["RegressorSettings"],
-            "nabi.models._regressor._split": ["read_number_parts"],
+            "nabi.models._regressor._split": ["named_columns", "read_number_parts"],
             "nabi.models._sequences._fronts": ["SeriesFront"],
             "nabi.models._predictor._predictor": ["predictor"],
             "nabi.models._sequences._model": ["SequencePrediction"],
@@ -174,6 +190,7 @@ __all__ = [
     "Captioner",
     "ClipClassifier",
     "DNAClassifier",
+    "DNARegressor",
     "Forecast",
     "ForecastReading",
     "ForecastReport",

@@ -29,7 +29,7 @@ TASKS: Mapping[str, tuple[type, ...]] = {
         models.SoundClassifier,
         models.Tagger,
     ),
-    "estimate": (models.TextRegressor, models.SeriesRegressor),
+    "estimate": (models.TextRegressor, models.SeriesRegressor, models.DNARegressor),
     "recognise": (models.SoundClassifier, models.SpeechRecognizer),
     "write": (models.LanguageModel,),
     "translate": (models.Translator,),

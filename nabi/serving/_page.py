@@ -64,7 +64,7 @@ def read_by_page(model: Any, sessions: Any) -> dict[str, Any]:
     of_texts = kinds.TextClassifier | kinds.TextRegressor
     return {
         "song": is_song(model),
-        "texts": isinstance(model, of_texts | kinds.Tagger | kinds.DNAClassifier),
+        "texts": isinstance(model, of_texts | kinds.Tagger | kinds.DNAClassifier | kinds.DNARegressor),
         # Words of a text can be left out, and each label has a probability.
         "moves": isinstance(model, kinds.TextClassifier),
         "aspects": isinstance(model, of_texts) and bool(model.has_aspects),

@@ -53,11 +53,12 @@ _CLASSIFY: Fields = {
 _CLASSIFY_SAID = "Labels, or tags of tokens, with their probabilities; the body may also be one WAV file."
 _ESTIMATE: Fields = {
     "model": _MODEL,
-    "texts": _TEXTS,
+    "texts": {**_TEXTS, "description": "Texts, or sequences of DNA."},
     "aspects": {**_TEXTS, "description": "What each text is asked about, if the model was trained so."},
     "columns": _COLUMNS,
     "sequences": {"type": "array", "description": "Series [steps, channels]."},
 }
+_ESTIMATE_SAID = "A number for each text, series or sequence of DNA."
 _RECOGNISE: Fields = {"model": _MODEL, **_RECORDINGS}
 _TRANSLATE: Fields = {
     "model": _MODEL,
@@ -186,7 +187,7 @@ def task_endpoints(models: Models) -> list[Endpoint]:
 
     offered = {
         "classify": Endpoint("POST", "/classify", classify, _CLASSIFY_SAID, _CLASSIFY),
-        "estimate": Endpoint("POST", "/estimate", estimate, "A number for each text or series.", _ESTIMATE),
+        "estimate": Endpoint("POST", "/estimate", estimate, _ESTIMATE_SAID, _ESTIMATE),
         "recognise": Endpoint(
             "POST", "/recognise", recognise, "What is heard; the body may also be one WAV file.", _RECOGNISE
         ),
@@ -255,6 +256,13 @@ def _estimation(
             ("sequences", sequences[0].shape[1:]),
             lambda items: [{"number": one} for one in system.predict(items).tolist()],
             sequences,
+        )
+    if isinstance(system, kinds.DNARegressor):
+        _only(body, model, "texts")
+        return (
+            "texts",
+            lambda items: [{"number": one} for one in system.predict(items).tolist()],
+            body.texts("texts"),
         )
     _only(body, model, "texts", "aspects", "columns")
     items = _texts_and_more(body, system, limits)

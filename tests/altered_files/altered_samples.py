@@ -12,9 +12,11 @@ import nabi
 from nabi import (
     Captioner,
     ClipClassifier,
+    DNARegressor,
     LanguageModel,
     NoteModel,
     SeriesClassifier,
+    SeriesRegressor,
     Tagger,
     Translator,
     layers,
@@ -199,6 +201,20 @@ _SERIES, _SERIES_TRAINING = _task(
     lambda one: (one.evaluate([np.ones((2, 2))] * 2, ["a", "b"]), str(one.report)),
 )
 
+_SERIES_NUMBERS, _SERIES_NUMBERS_TRAINING = _task(
+    lambda: SeriesRegressor(units=3, epochs=1, batch_size=2, networks=2, convolutions=(2,)),
+    ([np.ones((3, 2)) * row for row in range(10)], list(range(10))),
+    {"validation_share": 0},
+    lambda one: (one.predict([np.ones((2, 2))]), str(one.report)),
+)
+
+_DNA_NUMBERS, _DNA_NUMBERS_TRAINING = _task(
+    lambda: DNARegressor(units=3, epochs=1, batch_size=2, words="bases", convolutions=(2,)),
+    (["ACGTA", "CCGTA", "GGGTA", "TCGAA", "ACCCC"] * 2, list(range(10))),
+    {"validation_share": 0, "test_share": 0.4},
+    lambda one: (one.predict(["ACGTT"]), str(one.report)),
+)
+
 _TAGGER, _TAGGER_TRAINING = _task(
     lambda: Tagger(characters=2, character_size=3, batch_size=2, **_SMALL),
     ([["a", "Cat"], ["it"]] * 3, [["O", "B-X"], ["O"]] * 3),
@@ -236,6 +252,8 @@ SAMPLES: dict[str, Sample] = {
     "translator": _TRANSLATOR,
     "captioner": _CAPTIONER,
     "series classifier": _SERIES,
+    "series regressor": _SERIES_NUMBERS,
+    "DNA regressor": _DNA_NUMBERS,
     "clip classifier": _CLIPS,
     "tagger": _TAGGER,
     "language model training": _LANGUAGE_TRAINING,
@@ -244,6 +262,8 @@ SAMPLES: dict[str, Sample] = {
     "translator training": _TRANSLATOR_TRAINING,
     "captioner training": _CAPTIONER_TRAINING,
     "series classifier training": _SERIES_TRAINING,
+    "series regressor training": _SERIES_NUMBERS_TRAINING,
+    "DNA regressor training": _DNA_NUMBERS_TRAINING,
     "clip classifier training": _CLIPS_TRAINING,
     "tagger training": _TAGGER_TRAINING,
 }

@@ -233,6 +233,7 @@ def test_numbers_of_numpy_elsewhere() -> None:
         nabi.NoteModel,
         nabi.SeriesClassifier,
         nabi.SeriesRegressor,
+        nabi.DNARegressor,
         nabi.ClipClassifier,
         nabi.TextClassifier,
     ],

@@ -131,7 +131,8 @@ def test_what_is_wrong_is_one_line(model, folder, nabi, tmp_path) -> None:
         ),
         (("train", tmp_path / "none.fasta", "--label-from", "name"), "there is no file"),
         (("predict", model, bad), "line 4: expected the bases"),
-        (("predict", model, bad, "--text", "x"), "--text: it means nothing for a model of DNA"),
+        (("predict", model, bad, "--text", "x"), "--text: expected it with a table"),
+        (("predict", model, bad, "--aspect", "x"), "--aspect: it means nothing for a model of DNA"),
         (("evaluate", model, bad, "--label", "header"), None),
         (("evaluate", model, folder / "genes.csv", "--label", "kid"), "did you mean 'kind'"),
     ]:

@@ -79,6 +79,9 @@ def test_translations_and_what_is_right_or_wrong(nabi, folder):
     Path("without.tsv").write_text("x\tone\t1\n")
     done = nabi("evaluate", folder / "pairs.nabi", "without.tsv", "--source", 1, "--target", 2, "--json")
     assert json.loads(done.out)["exact"] == 1
+    Path("two.tsv").write_text("one\t1\ntwo\t2\n")
+    done = nabi("evaluate", folder / "pairs.nabi", "two.tsv", "--no-header", "--json")
+    assert (json.loads(done.out)["pairs"], json.loads(done.out)["exact"]) == (2, 1)
     refused = nabi("evaluate", folder / "pairs.nabi", "more.csv", "--target", "number")
     assert refused.status == 2
     assert "--source: expected the name of a column, or its number without a header, got none" in refused.err
@@ -95,6 +98,10 @@ def test_captions_in_the_spelling_of_the_model(nabi, folder):
     assert "b.png is not an image" in done.err
     figures = json.loads(done.out)
     assert (figures["captions"], figures["left_out"]) == (2, 1)
+    Path("bare.csv").write_text("A WALL,a.png\na wall,a.png\n")
+    columns = ("--no-header", "--image", 1, "--caption", 0)
+    bare = nabi("evaluate", folder / "pictures.nabi", "bare.csv", "--folder", "pictures", *columns, "--json")
+    assert json.loads(bare.out)["captions"] == 2
     captioner = models.Captioner.load(folder / "pictures.nabi")
     assert captioner.spelled(["A WALL"]) == captioner.spelled(["a wall"])
     said = captioner.caption(["pictures/a.png"], beam=5)[0].text

@@ -114,6 +114,18 @@ def dna() -> Made:
     return Made(model, "ACCGGTTAACC", "held.fasta", (FIGURES, "Result", "What it read"))
 
 
+def numbers_of_dna() -> Made:
+    found = [one for one, _ in genes(40)]
+    numbers = [one.count("G") for one in found]
+    lines = [
+        f">s{row} {number}\n{one}\n" for row, (one, number) in enumerate(zip(found, numbers, strict=True))
+    ]
+    Path("held.fasta").write_text("".join(lines))
+    model = models.DNARegressor(**TINY)
+    model.fit(found, numbers, verbose=0)
+    return Made(model, "ACCGGTTAACC", "held.fasta", (FIGURES, "What it estimates", "Result"))
+
+
 def tags() -> Made:
     Path("held.conll").write_text(as_conll(*sentences(8, 1)))
     model = models.Tagger(embedding_size=4, characters=4, **TINY)
@@ -171,8 +183,8 @@ def network() -> Made:
 
 
 KINDS: list[Callable[[], Made]] = [
-    text, language, series, numbers_of_series, sound, speech, clips, dna, tags, forecaster, notes, translator,
-    captioner, captioner_without_attention, network,
+    text, language, series, numbers_of_series, sound, speech, clips, dna, numbers_of_dna, tags, forecaster,
+    notes, translator, captioner, captioner_without_attention, network,
 ]  # fmt: skip
 
 

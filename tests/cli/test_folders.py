@@ -69,6 +69,16 @@ def test_a_folder_is_a_text_to_go_on_with(nabi, texts) -> None:
     assert nats == model.evaluate("whole.txt")
 
 
+def test_typescript_is_a_text_and_no_series(nabi, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("app.ts").write_text("@Component({})\nexport class App { title = 'nabi'; }\n" * 40)
+    done = nabi("train", "app.ts", "--epochs", 1, "--units", 3, "--embedding-size", 3)
+    assert (done.status, done.err) == (0, "")
+    assert "It writes on with: nabi write app.nabi" in done.out
+    Path("broken.ts").write_text("1,2,3:low\n")
+    assert "line 1: expected a line with @ or @data" in nabi("train", "broken.ts").err
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

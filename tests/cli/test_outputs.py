@@ -31,6 +31,7 @@ WORDS = {"show": "lstm", "run": "hello", "bench": "lstm", "compare": "gru"}
 TRAINED = {
     "tags": ["table.conll"],
     "DNA": ["table.fasta", "--label-from", "name"],
+    "numbers of DNA": ["table.fasta", "--target", "header"],
     "series": ["table.csv", "--id", "t", "--label", "l"],
     "numbers of series": ["table.csv", "--id", "t", "--target", "n"],
     "forecasts": ["table.csv", "--time", "t", "--target", "l"],

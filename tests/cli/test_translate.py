@@ -56,7 +56,7 @@ def model(tmp_path_factory):
 
 def test_pairs_become_a_model_with_its_figures(nabi):
     write_pairs(Path("pairs.tsv"), [*PAIRS, ("no answer", " ")])
-    outcome = nabi("train", "pairs.tsv", *COLUMNS, *SMALL)
+    outcome = nabi("train", "pairs.tsv", "--no-header", *COLUMNS, *SMALL)
     assert (outcome.status, outcome.err) == (0, "")
     assert "note: pairs.tsv: 1 pair with an empty side is left out: row 81" in outcome.out
     assert "64 pairs to train on, 8 to stop by, 8 to test on" in outcome.out
@@ -119,6 +119,10 @@ def test_no_source_is_in_two_parts(nabi):
         (["--source", "0", "--target", "7"], "target: expected a column 0 to 2 of pairs.tsv, got 7"),
         (["--source", "0", "--target", "de"], "expected two names, or two numbers"),
         (["--source", "en", "--target", "de"], "'en' is not known"),
+        (
+            ["--source", "en", "--target", "de", "--no-header"],
+            "source: expected the number of a column, as the table has no header, got 'en'",
+        ),
         ([*COLUMNS, "--text", "0", "--label", "1"], "--source: it means nothing for a table of texts"),
         ([*COLUMNS, "--pooling", "max"], "--pooling: it means nothing for pairs of texts"),
         ([*COLUMNS, "--cell", "lstn"], "did you mean 'lstm'"),

@@ -51,6 +51,7 @@ def results():
     sizes = {"shape": [64, 100, 128, 256]}
     seed = release_seed()
     found = {
+        "date": "2026-11-30",
         "settings": {
             "threads": 2,
             "isa": "native",

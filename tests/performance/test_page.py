@@ -1,5 +1,7 @@
 """What is written from the results."""
 
+import time
+
 import pytest
 
 from benchmarks.layers import page
@@ -180,7 +182,8 @@ def test_results_of_every_machine_are_kept_in_files_of_their_own(results, capped
 
 def test_results_of_other_settings_are_not_replaced_unasked(results, tmp_path):
     path = tmp_path / "results.json"
-    assert open_results(path, results["settings"]) == {"settings": results["settings"], "points": {}}
+    new = open_results(path, results["settings"])
+    assert new == {"settings": results["settings"], "date": time.strftime("%Y-%m-%d"), "points": {}}
     save(path, results)
     assert open_results(path, results["settings"])["points"].keys() == results["points"].keys()
     with pytest.raises(SystemExit, match="rounds was 9, is 5"):

@@ -27,6 +27,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     bases = ["".join(draw.choice(list("ACGT"), 12 + n % 4)) for n in range(16)]
     genes = nabi.DNAClassifier(units=4, epochs=1, seed=0)
     genes.fit(bases, labels, verbose=0)
+    yields = nabi.DNARegressor(units=4, epochs=1)
+    yields.fit(bases, [one.count("G") for one in bases], verbose=0)
     names = nabi.Tagger(units=4, embedding_size=4, epochs=1)
     names.fit([["Ann", "sat"], ["it", "rained"]] * 8, [["B-PER", "O"], ["O", "O"]] * 8, verbose=0)
     noises = [draw.normal(size=4000).astype(np.float32) * (0.1 if n % 2 else 0.01) for n in range(16)]
@@ -44,7 +46,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     deals.fit(["good film", "bad film"] * 8, labels, columns=columns, verbose=0)
     made = {
         "series": series, "genes": genes, "sounds": sounds, "clips": clips, "names": names, "stars": stars,
-        "deals": deals, "heights": heights,
+        "deals": deals, "heights": heights, "yields": yields,
     }  # fmt: skip
     files: dict[str, Path] = {name: folder / f"{name}.nabi" for name in made}
     for name, model in made.items():
@@ -175,6 +177,9 @@ def test_numbers_of_series_are_those_of_the_model(answers: TestClient, models: S
     assert found.status_code == 200, found.text
     said = [one["number"] for one in found.json()["results"]]
     assert said == pytest.approx(models.heights.predict(models.waves[:5]).tolist())
+    found = answers.post("/estimate", json={"model": "yields", "texts": models.bases[:3]}).json()["results"]
+    said = [one["number"] for one in found]
+    assert said == pytest.approx(models.yields.predict(models.bases[:3]).tolist(), rel=1e-5)
     refused = answers.post("/estimate", json={"model": "heights", "texts": ["good"]})
     assert (refused.status_code, "sequences: a SeriesRegressor reads" in refused.text) == (400, True)
     refused = answers.post("/estimate", json={"model": "heights", "sequences": [[]]})

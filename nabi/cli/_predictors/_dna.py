@@ -3,40 +3,41 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nabi.cli._predictors._numbers import named_target
 from nabi.cli._predictors._predictor import Said
 from nabi.cli._predictors._sequences import SequencePredictor
+from nabi.cli._predictors._series_numbers import write_numbers
+from nabi.cli._texts import Reading
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from nabi.models import SequencePrediction, SequenceReport
+    from nabi.data import DNASequences
+    from nabi.models import RegressionReport, SequencePrediction, SequenceReport
 
-__all__ = ["DNAPredictor"]
+__all__ = ["DNANumberPredictor", "DNAPredictor"]
 
-_TABLE = frozenset({"encoding", "separator"})
+# --text names the column of the sequences.
+_TABLE = frozenset({"text", "encoding", "separator", "quotes", "header"})
 
 
 class DNAPredictor(SequencePredictor):
     """A model whose files are FASTA, FASTQ, or tables with a column of sequences."""
 
-    def __init__(self) -> None:
-        super().__init__("DNA classifier", "DNAClassifier", "DNA")
+    def __init__(self, kind: str = "DNA classifier", model: str = "DNAClassifier", what: str = "DNA") -> None:
+        super().__init__(kind, model, what)
         self.predict_options |= _TABLE
         self.evaluate_options |= _TABLE
 
     def predictions(self, model: Any, files: list[Path], said: Said) -> "list[SequencePrediction]":
         """Return what the model says of the sequences in files."""
-        from nabi.data import read_dna
-
         found = []
         for file in files:
-            read = read_dna(file, encoding=said["encoding"], separator=said["separator"])
+            read = _read(file, said)
             found += model.predict(read.sequences, names=read.names)
         return found
 
     def report(self, model: Any, file: Path, said: Said) -> "SequenceReport":
         """Return how good the model is on a file; `--label` says where the labels are."""
-        from nabi.data import read_dna
-
         labels = said["label"] or ["header"]
         if len(labels) > 1:
             raise ArgumentError(
@@ -46,8 +47,46 @@ class DNAPredictor(SequencePredictor):
         asked = {"base_labels" if model.settings.per_base else "label_from": labels[0]}
         if model.settings.per_base and not said["label"]:
             raise ArgumentError("--label: expected a file or a column with the labels of the bases, got none")
-        read = read_dna(file, **asked, encoding=said["encoding"], separator=said["separator"])
+        read = _read(file, said, **asked)
         found: SequenceReport = model.evaluate(
             read.sequences, read.base_labels if model.settings.per_base else read.labels, names=read.places
         )
         return found
+
+
+class DNANumberPredictor(DNAPredictor):
+    """A `DNARegressor`: a number for each sequence, in the column "number"."""
+
+    added = "number"
+
+    def __init__(self) -> None:
+        super().__init__("DNA regressor", "DNARegressor", "DNA with numbers")
+        self.predict_options -= {"top"}
+        self.evaluate_options |= {"target"}
+
+    def predictions(self, model: Any, files: list[Path], said: Said) -> list[Any]:
+        """Return the name of each sequence in the files, and its number."""
+        found: list[Any] = []
+        for file in files:
+            read = _read(file, said)
+            numbers = model.predict(read.sequences, names=read.places).tolist()
+            found += zip(read.names, numbers, strict=True)
+        return found
+
+    def report(self, model: Any, file: Path, said: Said) -> Any:
+        """Return how far the estimates are from the numbers of a file; `--target` says where they are."""
+        read = _read(file, said, number_from=named_target(said) or "header")
+        found: RegressionReport = model.evaluate(read.sequences, read.numbers, names=read.places)
+        return found
+
+    def write(self, found: list[Any], said: Said) -> None:
+        """Write a row for each sequence."""
+        write_numbers(found, said)
+
+
+def _read(file: Path, said: Said, **places: Any) -> "DNASequences":
+    from nabi.data import is_dna_file, read_dna
+
+    if said["text"] is not None and is_dna_file(file):
+        raise ArgumentError(f"--text: expected it with a table that has such a column, got {file}")
+    return read_dna(file, sequence=said["text"], **places, **Reading.of(said).options())

@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError
 if TYPE_CHECKING:
     from nabi.models import TextRegressor
 
-__all__ = ["NumberPredictor", "number_field"]
+__all__ = ["NumberPredictor", "named_target", "number_field"]
 
 _ALWAYS = frozenset(
     {"model", "file", "text", "aspect", "out", "as_json", "encoding", "separator", "quotes", "header",
@@ -59,9 +59,7 @@ class NumberPredictor:
         from nabi.drawing import check_suffix
         from nabi.training import on_threads
 
-        labels = said["label"] or []
-        if len(labels) > 1 or (labels and said["target"] is not None):
-            raise ArgumentError("--label: expected one column of numbers, got several")
+        target = named_target(said)
         if said["picture"] is not None:
             check_suffix(said["picture"])
         model = self._load(said)
@@ -69,7 +67,7 @@ class NumberPredictor:
             report = model.evaluate(
                 said["file"],
                 text=said["text"],
-                target=labels[0] if labels else said["target"],
+                target=target,
                 aspect=said["aspect"],
                 encoding=said["encoding"],
                 separator=said["separator"],
@@ -86,6 +84,19 @@ class NumberPredictor:
     def _load(self, said: Said) -> "TextRegressor":
         found: TextRegressor = load_with_cells("TextRegressor", said["model"], said["cell"] or ())
         return found
+
+
+def named_target(said: Said) -> str | None:
+    """Return where the right numbers are, which --label names too; None for none.
+
+    Raises:
+        ArgumentError: for several.
+    """
+    labels = said["label"] or []
+    target: str | None = said.get("target")
+    if len(labels) > 1 or (labels and target is not None):
+        raise ArgumentError("--label: expected one column of numbers, got several")
+    return labels[0] if labels else target
 
 
 def number_field(value: float | None, as_json: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from nabi.cli._predictors._clips import ClipPredictor
-from nabi.cli._predictors._dna import DNAPredictor
+from nabi.cli._predictors._dna import DNANumberPredictor, DNAPredictor
 from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._numbers import NumberPredictor
 from nabi.cli._predictors._predictor import Evaluator, Predictor, Said
@@ -23,6 +23,7 @@ PREDICTORS: tuple[Predictor, ...] = (
     SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
     ClipPredictor(),
     DNAPredictor(),
+    DNANumberPredictor(),
     ForecastPredictor(),
     NumberPredictor(),
     SeriesNumberPredictor(),

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nabi.cli._predictors._numbers import number_field
+from nabi.cli._predictors._numbers import named_target, number_field
 from nabi.cli._predictors._predictor import Said
-from nabi.cli._predictors._sequences import SequencePredictor, WrongFile, one_label
+from nabi.cli._predictors._sequences import SequencePredictor, WrongFile
 from nabi.cli._rows import RowWriter
-from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.models import RegressionReport
 
-__all__ = ["SeriesNumberPredictor"]
+__all__ = ["SeriesNumberPredictor", "write_numbers"]
 
 
 class SeriesNumberPredictor(SequencePredictor):
@@ -33,21 +32,21 @@ class SeriesNumberPredictor(SequencePredictor):
 
     def report(self, model: Any, file: Path, said: Said) -> Any:
         """Return how far the estimates are from the numbers of a file."""
-        label = one_label(said)
-        if label is not None and said.get("target") is not None:
-            raise ArgumentError("--label: expected one column of numbers, got --target too")
-        found: RegressionReport = model.evaluate(
-            file, target=said.get("target") if label is None else label, **self.reading(said)
-        )
+        found: RegressionReport = model.evaluate(file, target=named_target(said), **self.reading(said))
         return found
 
     def write(self, found: list[Any], said: Said) -> None:
         """Write a row for each series."""
-        with RowWriter(said["out"], said["as_json"]) as writer:
-            for one in found:
-                if isinstance(one, WrongFile):
-                    problem = one.problem if writer.as_json else ""
-                    writer.write({"sequence": one.name}, number_field(None, writer.as_json), problem)
-                else:
-                    name, number = one
-                    writer.write({"sequence": name}, number_field(number, writer.as_json))
+        write_numbers(found, said)
+
+
+def write_numbers(found: list[Any], said: Said) -> None:
+    """Write a row for each sequence: its name and its number, or a `WrongFile`."""
+    with RowWriter(said["out"], said["as_json"]) as writer:
+        for one in found:
+            if isinstance(one, WrongFile):
+                problem = one.problem if writer.as_json else ""
+                writer.write({"sequence": one.name}, number_field(None, writer.as_json), problem)
+            else:
+                name, number = one
+                writer.write({"sequence": name}, number_field(number, writer.as_json))

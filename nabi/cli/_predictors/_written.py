@@ -12,6 +12,7 @@ from nabi.cli._figures import give_figures
 from nabi.cli._load import load_with_cells
 from nabi.cli._predictors._predictor import Said
 from nabi.cli._terminal import make_console
+from nabi.cli._texts import Reading
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["WRITERS"]
 
 _ALWAYS = frozenset({"model", "file", "out", "as_json", "overwrite", "cell", "threads"})
-_TABLE = frozenset({"encoding", "separator", "quotes"})
+_TABLE = frozenset({"encoding", "separator", "quotes", "header"})
 
 
 class _Measured(NamedTuple):
@@ -85,7 +86,7 @@ class _Translators(_Writer):
         from nabi.data import read_pairs
         from nabi.recipes import score
 
-        reading = {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}
+        reading = Reading.of(said).options()
         source, target = _pair_of_columns(said, reading)
         pairs = read_pairs(said["file"], source, target, **reading, wrong_rows="keep")
         _name_bad(f"{pairs.path}, ", pairs.wrong, len(pairs) + len(pairs.left_out) + len(pairs.wrong))
@@ -116,9 +117,7 @@ class _Captioners(_Writer):
             size=model.settings.image_size,
             image=said["image"],
             caption=said["caption"],
-            encoding=said["encoding"],
-            separator=said["separator"],
-            quoted=said["quotes"],
+            **Reading.of(said).options(),
         )
         _name_bad("", read.skipped, len(read.captions) + len(read.skipped))
         written = [one.text for one in model.caption(read.images, beam=said["beam"])]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nabi.cli._texts import Reading
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._outputs import say_what_is_left_out
@@ -28,7 +29,7 @@ class CaptionsForm(SystemForm):
     )
     settings, model, learnt = CaptionSettings, "Captioner", "captions are"
     beside = ((".png", "some pictures"),)
-    shared = frozenset({"encoding", "separator", "quotes"})
+    shared = frozenset({"encoding", "separator", "quotes", "header"})
     data: ClassVar = {
         "captions": given(
             Path,
@@ -71,9 +72,7 @@ class CaptionsForm(SystemForm):
             size=model.settings.image_size,
             image=said["image"],
             caption=said["caption"],
-            encoding=said["encoding"],
-            separator=said["separator"],
-            quoted=said["quotes"],
+            **Reading.of(said).options(),
         )
         say_what_is_left_out(found.skipped, len(found.captions), "rows")
         samples = CaptionSamples(found.images, found.captions, found.skipped)

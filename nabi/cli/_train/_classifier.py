@@ -73,7 +73,7 @@ class LabelsForm(TextsForm):
 
     def read(self, said: Said, seed: int) -> tuple[Any, list[str]]:
         """Read texts and labels."""
-        from nabi.models import read_text_parts
+        from nabi.models import name_columns, read_text_parts
 
         if not is_of_labelled_texts(said):
             if said["label_from"] is not None:
@@ -82,20 +82,12 @@ class LabelsForm(TextsForm):
                     "goes with a folder that has a subfolder of texts for each label"
                 )
             check_columns(said, "label")
+        file, others = said["file"], listed(said["columns"]) or None
         parts = read_text_parts(
-            said["file"],
-            text=said["text"],
-            label=said["label"] or None,
-            aspect=said["aspect"],
-            columns=listed(said["columns"]) or None,
-            validation=said["validation"],
-            test=said["test"],
-            encoding=said["encoding"],
-            separator=said["separator"],
-            quoted=said["quotes"],
-            header=said["header"],
+            file,
+            columns=name_columns(file, said["text"], said["label"] or None, said["aspect"], others),
             label_separator=said["label_separator"],
-            seed=seed,
+            **self.reading(said, seed),
         )
         return parts, [*parts.notes, *taken_as_labels(said)]
 

@@ -67,14 +67,15 @@ def one_target(said: Said) -> str | None:
     return labels[0] if labels else target
 
 
-def why_numbers(said: Said) -> str:
-    """Return why the column of labels is one of numbers, in a note; empty if it is not."""
-    found = _numbers_of(said)
-    if found is None:
+def why_numbers(said: Said, called: str = "label") -> str:
+    """Return why the column of labels is one of numbers, in a note; empty if it is not.
+
+    `called` is the argument that names the column.
+    """
+    found = _numbers_of(said, called)
+    if found is None or found.counts_rows:
         return ""
-    column = said["label"][0]
-    if found.counts_rows:
-        return ""
+    column = _columns(said, called)[0]
     if found.decimal is not None:
         what = f"holds numbers with decimals, such as {found.decimal:g}"
     elif found.different > _MOST_LABELS:
@@ -84,14 +85,14 @@ def why_numbers(said: Said) -> str:
     else:
         return ""
     return (
-        f"label: the column {column!r} {what}, so numbers are learnt; task='classification' learns each as a "
-        "label"
+        f"{called}: the column {column!r} {what}, so numbers are learnt; task='classification' learns each "
+        "as a label"
     )
 
 
 def taken_as_labels(said: Said) -> list[str]:
     """Say that whole numbers are taken as labels, if they are; two of them are yes and no."""
-    found = _numbers_of(said)
+    found = _numbers_of(said, "label")
     if found is None or said["task"] is not None or found.different <= 2:
         return []
     return [
@@ -100,9 +101,15 @@ def taken_as_labels(said: Said) -> list[str]:
     ]
 
 
-def _numbers_of(said: Said) -> _Values | None:
+def _columns(said: Said, called: str) -> list[str]:
+    """Return the columns that an argument names."""
+    given = said[called] or []
+    return [given] if isinstance(given, str) else given
+
+
+def _numbers_of(said: Said, called: str) -> _Values | None:
     """Return what the one column of labels holds; None if that is not numbers, or cannot be read."""
-    labels = said["label"] or []
+    labels = _columns(said, called)
     if len(labels) != 1 or said["file"] is None or not said["file"].is_file():
         return None
     about = os.stat(said["file"])

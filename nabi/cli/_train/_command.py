@@ -15,6 +15,7 @@ from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
+from nabi.cli._train._dna_numbers import DNANumbersForm
 from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._logs import Logs, log_files
@@ -34,6 +35,7 @@ from nabi.errors import ArgumentError
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
+    DNANumbersForm(),
     DNAForm(),
     SeriesNumbersForm(),
     SeriesForm(),
@@ -89,7 +91,8 @@ def train(context: typer.Context, **options: Any) -> None:
     one of texts and numbers such as ratings; --time and --target observations to forecast; --id with --label
     or --target a table of series with labels or numbers, as is a .ts file; --source and --target a table of
     translations, or of questions and answers; --captions a folder of images; --frames a folder of clips;
-    --label-from recordings, sequences of DNA, or a folder of texts for each label; --tag sentences with a tag
+    --label-from recordings, sequences of DNA, or a folder of texts for each label; --sequence with --target
+    a table of DNA with numbers; --tag sentences with a tag
     for every token, as a .conll or .conllu file is. Without these, a .txt file or a folder of texts is a text
     to learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
     supported kinds of data are listed.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nabi.cli._texts import Reading
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
 from nabi.cli._train._outputs import draw_confusion, say_what_is_left_out
@@ -11,9 +12,21 @@ from nabi.cli._train._system import Figures, SystemForm
 from nabi.errors import ArgumentError
 from nabi.models import DNASettings
 
-__all__ = ["DNAForm"]
+__all__ = ["DNAForm", "is_of_dna"]
 
 _PANEL = "DNA"
+
+
+def is_of_dna(said: Said) -> bool:
+    """Whether there are labels of bases or a column of sequences, or the file is FASTA or FASTQ."""
+    from nabi.data import is_dna_file
+
+    if said["base_labels"] is not None or said["sequence"] is not None:
+        return True
+    file: Path = said["file"]
+    if file.is_dir():
+        return any(is_dna_file(one) for one in file.rglob("*"))
+    return is_dna_file(file)
 
 
 class DNAForm(SystemForm):
@@ -27,7 +40,7 @@ class DNAForm(SystemForm):
     )
     settings, model, learnt = DNASettings, "DNAClassifier", "sequences are"
     beside = ((".png", "the confusion matrix"),)
-    shared = frozenset({"balanced", "validation", "encoding", "separator"})
+    shared = frozenset({"balanced", "task", "validation", "encoding", "separator", "quotes", "header"})
     data: ClassVar = {
         "label_from": given(
             str,
@@ -58,15 +71,8 @@ class DNAForm(SystemForm):
     }
 
     def is_meant(self, said: Said) -> bool:
-        """Whether there are labels of bases or a column of sequences, or the file is FASTA or FASTQ."""
-        from nabi.data import is_dna_file
-
-        if said["base_labels"] is not None or said["sequence"] is not None:
-            return True
-        file: Path = said["file"]
-        if file.is_dir():
-            return any(is_dna_file(one) for one in file.rglob("*"))
-        return is_dna_file(file)
+        """Whether it is DNA."""
+        return is_of_dna(said)
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
         """Return the files; labels of bases may also be a column of the table."""
@@ -105,8 +111,7 @@ class DNAForm(SystemForm):
             base_labels=said["base_labels"],
             outside=said["outside"],
             sequence=said["sequence"],
-            encoding=said["encoding"],
-            separator=said["separator"],
+            **Reading.of(said).options(),
         )
         say_what_is_left_out(found.skipped, len(found.names), "sequences")
         return found

@@ -44,23 +44,12 @@ class NumbersForm(TextsForm):
 
     def read(self, said: Said, seed: int) -> tuple[Any, list[str]]:
         """Read texts and numbers."""
-        from nabi.models import read_number_parts
+        from nabi.models import named_columns, read_number_parts
 
         check_columns(said, "target")
-        parts = read_number_parts(
-            said["file"],
-            text=said["text"],
-            target=one_target(said),
-            aspect=said["aspect"],
-            columns=listed(said["columns"]) or None,
-            validation=said["validation"],
-            test=said["test"],
-            encoding=said["encoding"],
-            separator=said["separator"],
-            quoted=said["quotes"],
-            header=said["header"],
-            seed=seed,
-        )
+        file, others = said["file"], listed(said["columns"]) or None
+        columns = named_columns(file, said["text"], one_target(said), said["aspect"], others)
+        parts = read_number_parts(file, columns=columns, **self.reading(said, seed))
         asked = said["task"] is not None or said["target"] is not None
         why = "" if asked else why_numbers(said)
         return parts, [*parts.notes, *([why] if why else [])]

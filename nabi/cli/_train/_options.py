@@ -48,8 +48,8 @@ _SHARED = {
     ),
     "target": given(
         str,
-        help="Column to forecast, or several with commas; with --text or --id, the column of numbers to "
-        "estimate; for pairs, the target column by name or number.",
+        help="Column to forecast, or several with commas; with --text, --id or --sequence, the column of "
+        "numbers to estimate; for pairs, the target column by name or number.",
         metavar="COLUMN",
         show_default="found in the file",
     ),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import typer
 
+from nabi.cli._texts import Reading
 from nabi.cli._train._form import Said, columns_of
 from nabi.cli._train._given import given
 from nabi.cli._train._system import Figures, SystemForm
@@ -38,9 +39,9 @@ class PairsForm(SystemForm):
 
     name, short = "pairs of texts: sentences and translations, questions and answers", "pairs"
     usage = "nabi train FILE --source COLUMN --target COLUMN"
-    what = "FILE: a table as above; numbers from 0 are columns of a table without a header"
+    what = "FILE: a table as above; with --no-header, columns are numbers from 0"
     settings, model, learnt = TranslatorSettings, "Translator", "pairs are"
-    shared = frozenset({"target", "validation", "test", "encoding", "separator", "quotes"})
+    shared = frozenset({"target", "validation", "test", "encoding", "separator", "quotes", "header"})
     data: ClassVar = {
         "source": given(
             str,
@@ -140,7 +141,7 @@ def _read(said: Said, seed: int) -> _Parts:
                 f"{columns_of(said)}"
             )
     columns = _column(said["source"]), _column(said["target"])
-    table = {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}
+    table = Reading.of(said).options()
     notes, found = [], []
     for path in (said["file"], said["validation"], said["test"]):
         pairs = None if path is None else read_pairs(path, *columns, **table)

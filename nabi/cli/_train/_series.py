@@ -50,13 +50,14 @@ class SeriesForm(SystemForm):
 
     def is_meant(self, said: Said) -> bool:
         """Whether rows are named that are one series, or a .ts file has labels."""
-        from nabi.data import is_ts_file
+        from nabi.data import is_ts_file, is_typescript
 
         if said["id"] is not None:
             return True
         header = ts_header(said)
         # Nothing else reads a broken file; the training says what is wrong with it.
-        return bool(header.classes) if header is not None else is_ts_file(said["file"])
+        file = said["file"]
+        return bool(header.classes) if header is not None else is_ts_file(file) and not is_typescript(file)
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
         """Return the files."""

@@ -67,6 +67,15 @@ class TextsForm(DataForm):
         """Return what is to be said of the figures."""
         return []
 
+    def reading(self, said: Said, seed: int) -> dict[str, Any]:
+        """Return how the tables are to be read, and what is held out of them."""
+        from nabi.models import HeldOut, TableFormat
+
+        return {
+            "held_out": HeldOut(said["validation"], said["test"], seed=seed),
+            "table": TableFormat(said["encoding"], said["separator"], said["quotes"], said["header"]),
+        }
+
     # The way ------------------------------------------------------------------------------------------------
 
     def inputs(self, said: Said) -> Mapping[str, Path | None]:

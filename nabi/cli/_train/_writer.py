@@ -40,10 +40,10 @@ class WriterForm(SystemForm):
 
     def is_meant(self, said: Said) -> bool:
         """Whether the file is a text by its name, standard input, or a folder of texts."""
-        from nabi.data import TEXT_ENDINGS
+        from nabi.data import TEXT_ENDINGS, is_typescript
 
         file: Path = said["file"]
-        if file == STANDARD_INPUT or holds_texts(file):
+        if file == STANDARD_INPUT or holds_texts(file) or is_typescript(file):
             return True
         name = file.name.lower()
         for suffix in _COMPRESSED:

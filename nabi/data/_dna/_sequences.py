@@ -20,6 +20,7 @@ __all__ = ["DNASequences", "read_dna"]
 _COLUMNS = ("sequence", "seq", "dna", "bases")
 _NAMES = ("name", "id")
 _LABELLED = re.compile(r"(?:^|\s)(?:label|class)=(\S+)")
+_NUMBERED = re.compile(r"(?:^|\s)(?:number|value|target)=(\S+)")
 _PLACES = ("header", "name", "folder")
 _SHOWN = 5
 
@@ -39,6 +40,9 @@ class DNASequences(NamedTuple):
     """File and line of each sequence."""
     skipped: tuple[str, ...]
     """What is wrong with each sequence that was skipped."""
+    numbers: list[Any] | None = None
+    """What stands where the number of each sequence does, None where it is missing; None where none were
+    asked for."""
 
 
 class _Found(NamedTuple):
@@ -59,13 +63,17 @@ def read_dna(
     *,
     label_from: str | None = None,
     label_pattern: str | None = None,
+    number_from: str | None = None,
     base_labels: str | os.PathLike[str] | None = None,
     outside: str = "none",
     sequence: str | None = None,
     encoding: str = "utf-8",
     separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
 ) -> DNASequences:
-    """Read DNA from FASTA, FASTQ or a table, with a label for each sequence or for every base.
+    """Read DNA from FASTA, FASTQ or a table, with a label or number for each sequence, or a label for every
+    base.
 
     Sequences may span several lines and may be in lower case; U counts as T. Files may be compressed, as
     `.fasta.gz`. Empty sequences are skipped and named in `skipped`.
@@ -77,12 +85,14 @@ def read_dna(
             suffixes), "folder" (the name of the file's folder), or a column of the table.
         label_pattern: a regular expression whose first group is the label in the header. By default
             `label=...` or `class=...`, or else the last word of the header.
+        number_from: where the number of a sequence stands, like `label_from`; in the header by default
+            `number=...`, `value=...` or `target=...`, or else the last word. None where there is nothing.
         base_labels: the labels of every base: a file in the layout of FASTA with one character per base, a
             BED file (name, start counted from 0, end, label), or a column of the table with one character per
             base.
         outside: the label of bases that no interval of the BED file covers.
         sequence: the column of sequences in a table; by default "sequence", "seq", "dna" or "bases".
-        encoding, separator: as for `read_table`.
+        encoding, separator, quoted, header: as for `read_table`.
 
     Raises:
         MissingFileError: if a file does not exist.
@@ -101,13 +111,17 @@ def read_dna(
     tables = [file for file in files if kind_of(file) in TABLE_ENDINGS]
     if tables and len(files) > 1:
         raise ArgumentError(f"paths: expected FASTA and FASTQ files, or one table, got {len(files)} files")
-    pattern = _pattern(label_pattern, label_from)
+    if label_from is not None and number_from is not None:
+        raise ArgumentError(f"number_from: expected None beside label_from, got {number_from!r}")
+    place, called = (label_from, "label_from") if number_from is None else (number_from, "number_from")
+    pattern = _pattern(label_pattern, place)
     if tables:
-        found = _of_table(tables[0], label_from, base_labels, sequence, encoding, separator)
+        reading = {"encoding": encoding, "separator": separator, "quoted": quoted, "header": header}
+        found = _of_table(tables[0], place, called, base_labels, sequence, reading)
     else:
-        if label_from not in (*_PLACES, None):
+        if place not in (*_PLACES, None):
             raise UnknownNameError(
-                f"label_from: expected header, name or folder for FASTA and FASTQ, got {label_from!r}"
+                f"{called}: expected header, name or folder for FASTA and FASTQ, got {place!r}"
             )
         if sequence is not None:
             raise ArgumentError(f"sequence: expected None for FASTA and FASTQ, got {sequence!r}")
@@ -125,6 +139,7 @@ def read_dna(
         None if base_labels is None else _labels_of_bases(kept, base_labels, outside, encoding, bool(tables)),
         [one.place for one in kept],
         skipped,
+        None if number_from is None else [_value(one, number_from, pattern or _NUMBERED) for one in kept],
     )
 
 
@@ -158,13 +173,13 @@ def _of_record(record: Record) -> _Found:
 def _of_table(
     file: Path,
     label_from: str | None,
+    called: str,
     base_labels: Any,
     sequence: str | None,
-    encoding: str,
-    separator: str | None,
+    reading: dict[str, Any],
 ) -> list[_Found]:
     """Return the rows of a table."""
-    columns = table_columns(file, encoding=encoding, separator=separator)
+    columns = table_columns(file, **reading)
     known = {column.lower(): column for column in columns}
     chosen = sequence or next((known[name] for name in _COLUMNS if name in known), None)
     if chosen is None:
@@ -173,21 +188,19 @@ def _of_table(
         )
     labels = None if label_from in ("name", "folder") and label_from not in columns else label_from
     of_bases = str(base_labels) if base_labels is not None and str(base_labels) in columns else None
-    for argument, column in (("sequence", chosen), ("label_from", labels)):
+    for argument, column in (("sequence", chosen), (called, labels)):
         if column is not None and column not in columns:
             raise unknown_name(argument, column, columns)
-    called = next((known[name] for name in _NAMES if name in known), None)
-    wanted = list(
-        dict.fromkeys(column for column in (chosen, labels, of_bases, called) if column is not None)
-    )
-    table = read_table(file, wanted, encoding=encoding, separator=separator)
+    names = next((known[name] for name in _NAMES if name in known), None)
+    wanted = list(dict.fromkeys(column for column in (chosen, labels, of_bases, names) if column is not None))
+    table = read_table(file, wanted, **reading)
     found = []
     for row, given in enumerate(table[chosen]):
         place = f"{file}, row {row + table.first_row}"
         text = "".join(str(given or "").split())
         if wrong := misplaced_letter(text):
             raise FileFormatError(f"path: {place}: {wrong} in the column {chosen!r}")
-        name = str(row + table.first_row) if called is None else str(table[called][row])
+        name = str(row + table.first_row) if names is None else str(table[names][row])
         label = None if labels is None else table[labels][row]
         of_base = None if of_bases is None else table[of_bases][row]
         found.append(_Found(_spelled(text), name, "", file, place, label, of_base))
@@ -219,26 +232,30 @@ def _pattern(given: Any, label_from: str | None) -> re.Pattern[str] | None:
 
 def _label(one: _Found, label_from: str, pattern: re.Pattern[str] | None) -> str:
     """Return the class of a sequence."""
-    if one.label is not None:
-        label = str(one.label).strip()
-    elif label_from == "name":
-        label = one.file.name.split(".")[0]
-    elif label_from == "folder":
-        label = one.file.resolve().parent.name
-    else:
-        label = _of_header(one.header, pattern)
+    label = str(_value(one, label_from, pattern or _LABELLED) or "")
     if not label:
         what = f"the header {one.header!r} has no label" if label_from == "header" else "the label is missing"
         raise FileFormatError(f"path: {one.place}: {what}")
     return label
 
 
-def _of_header(header: str, pattern: re.Pattern[str] | None) -> str:
-    found = (pattern or _LABELLED).search(header)
+def _value(one: _Found, place: str, pattern: re.Pattern[str]) -> Any:
+    """Return what stands at a place that a sequence is labelled at, None where there is nothing."""
+    if one.label is not None:
+        return one.label.strip() if isinstance(one.label, str) else one.label
+    if place == "name":
+        return one.file.name.split(".")[0]
+    if place == "folder":
+        return one.file.resolve().parent.name
+    return _of_header(one.header, pattern)
+
+
+def _of_header(header: str, pattern: re.Pattern[str]) -> str | None:
+    found = pattern.search(header)
     if found is not None:
-        return (found[1] or "").strip()
+        return (found[1] or "").strip() or None
     words = header.split()
-    return words[-1] if pattern is None and len(words) > 1 else ""
+    return words[-1] if pattern in (_LABELLED, _NUMBERED) and len(words) > 1 else None
 
 
 def _labels_of_bases(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,7 @@ def read_captioned_images(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
 ) -> CaptionedImages:
     """Read the images of a folder, with their captions from a table.
 
@@ -55,7 +56,8 @@ def read_captioned_images(
         size: height and width of the images in pixels; see `read_image`.
         image: the column of file names, relative to the folder; by default "image", or else the first.
         caption: the column of captions; by default "caption", or else the second.
-        encoding, separator, quoted: as for `read_table`.
+        encoding, separator, quoted, header: as for `read_table`; without a header the columns are "0", "1"
+            and so on.
 
     Raises:
         MissingFileError: if the table does not exist.
@@ -66,14 +68,17 @@ def read_captioned_images(
     place = _checks.path("folder", folder)
     if not place.is_dir():
         raise ArgumentError(f"folder: expected the folder of the images, got {place}")
-    names = table_columns(table, encoding=encoding, separator=separator, quoted=quoted)
-    columns = _choose(names, image, caption, table)
-    rows = read_table(
-        table, columns, encoding=encoding, separator=separator, quoted=quoted, wrong_rows="keep"
-    )
+    options: dict[str, Any] = {
+        "encoding": encoding,
+        "separator": separator,
+        "quoted": quoted,
+        "header": header,
+    }
+    columns = _choose(table_columns(table, **options), image, caption, table)
+    rows = read_table(table, columns, **options, wrong_rows="keep")
     files, captions = ([_text(value) for value in rows[column]] for column in columns)
     wrong = dict(rows.wrong)
-    if image is None and columns[0] and (place / columns[0]).is_file():
+    if header and image is None and columns[0] and (place / columns[0]).is_file():
         files, captions = [columns[0], *files], [columns[1], *captions]
         wrong = {row + 1: what for row, what in wrong.items()}
     return keep_readable(

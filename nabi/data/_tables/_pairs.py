@@ -61,6 +61,7 @@ def read_pairs(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
     wrong_rows: str = "raise",
 ) -> Pairs:
     """Read pairs of texts from two columns of a table.
@@ -74,6 +75,7 @@ def read_pairs(
             number from 0, in which case a CSV or TSV file has no header and every line is a pair.
         target: the column of the translations or answers, named or numbered like `source`.
         encoding: as for `read_table`, as are `separator` and `quoted`.
+        header: False for a CSV, TSV or Excel file without one, whose columns are given by number, 0 or "0".
         wrong_rows: as for `read_table`; where they are kept, `Pairs.wrong` says what is wrong with them, and
             they are no pairs.
 
@@ -82,8 +84,8 @@ def read_pairs(
         UnknownNameError: if there is no column of that name; the message lists the columns.
         FileFormatError: for a damaged file, a value that is not text (with its row), and a file without a
             complete pair.
-        ArgumentError: for a number out of range, the same column twice, a name combined with a number, and
-            whatever `read_table` rejects.
+        ArgumentError: for a number out of range, the same column twice, a name combined with a number, a
+            name without a header, and whatever `read_table` rejects.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "pairs.tsv"
@@ -94,6 +96,8 @@ def read_pairs(
     >>> pairs.note
     '1 pair with an empty side is left out: row 2'
     """
+    if not header:
+        source, target = _number("source", source), _number("target", target)
     numbered = _numbered(source, target)
     options: dict[str, Any] = {"encoding": encoding, "separator": separator, "quoted": quoted}
     options["header"] = not numbered
@@ -129,6 +133,17 @@ def read_pairs(
     if not sources:
         raise FileFormatError(f"path: {path} has no complete pair of texts: {pairs.note or said[0]}")
     return pairs
+
+
+def _number(name: str, column: Any) -> Any:
+    """Return the number of a column of a table without a header."""
+    if isinstance(column, str):
+        if not column.isdecimal():
+            raise ArgumentError(
+                f"{name}: expected the number of a column, as the table has no header, got {column!r}"
+            )
+        return int(column)
+    return column
 
 
 def _numbered(source: Any, target: Any) -> bool:

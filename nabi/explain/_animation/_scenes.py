@@ -234,12 +234,15 @@ def _read_bases(model: Any, data: Any) -> Scene:
         raise ArgumentError(f"data: expected bases or the path of a file, got {type(data).__name__}")
     with watched_layers() as calls:
         [found] = model.predict([sequence])
-    scene = _of_prediction(found, calls)
+    if isinstance(model, models.DNARegressor):
+        scene, answer = Scene("", calls, final=(("number", float(found)),)), f"{found:.4g}"
+    else:
+        scene, answer = _of_prediction(found, calls), _answer(found)
     front = model.network.networks[0].front
     size = 1 if front.centred else front.size
     # A step is a word of several bases where the model reads words.
     labels = tuple(sequence[start : start + size] for start in range(max(len(sequence) - size + 1, 1)))
-    return Scene(f"{_quoted(sequence)} → {_answer(found)}", calls, labels, scene.says, scene.final)
+    return Scene(f"{_quoted(sequence)} → {answer}", calls, labels, scene.says, scene.final)
 
 
 def _of_prediction(found: "SequencePrediction", calls: Sequence[LayerCall]) -> Scene:
@@ -339,6 +342,7 @@ _READERS: dict[str, Callable[[Any, Any], Scene]] = {
     "Captioner": _captioned,
     "ClipClassifier": _labelled_clip,
     "DNAClassifier": _read_bases,
+    "DNARegressor": _read_bases,
     "SeriesClassifier": _labelled,
     "SeriesRegressor": _estimated_of_series,
     "SoundClassifier": _labelled,

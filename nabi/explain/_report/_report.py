@@ -132,6 +132,7 @@ _KINDS = (
     "SpeechRecognizer",
     "ClipClassifier",
     "DNAClassifier",
+    "DNARegressor",
     "Tagger",
     "Forecaster",
     "LanguageModel",

@@ -1,7 +1,6 @@
 """From text to label: everything between a table of texts and a trained network."""
 
 import os
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,33 +14,33 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.data import Labels, Vocabulary, folder_files
-from nabi.errors import ArgumentError, OutputError, TableWarning
-from nabi.files import ModelFile, check_figures, part, reading
+from nabi.errors import ArgumentError, TableWarning
+from nabi.files import ModelFile, part, reading
+from nabi.models._classifier._columns import Columns, TableFormat, name_columns
 from nabi.models._classifier._comparison import compare
 from nabi.models._classifier._decision import Decision, Decisions, as_logits, as_probabilities
-from nabi.models._classifier._encoding import encode_texts, texts_and_aspects
+from nabi.models._classifier._held_out import HeldOut
 from nabi.models._classifier._network import TextNetwork, network_fault, outputs_fault, read_codes
 from nabi.models._classifier._other_columns import OtherColumns, beside_texts, features_of
 from nabi.models._classifier._prediction import Prediction
 from nabi.models._classifier._report import Report
-from nabi.models._classifier._samples import (
-    Columns,
-    Samples,
-    TableFormat,
-    check_known,
-    collect_samples,
-    name_columns,
-)
+from nabi.models._classifier._samples import Samples, check_known, collect_samples
 from nabi.models._classifier._settings import TextSettings
 from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts, read_text_parts
+from nabi.models._classifier._text_system import (
+    codes_of,
+    described_system,
+    learn,
+    reports,
+    set_described,
+)
 from nabi.models._classifier._training import train
-from nabi.models._files import describe_model
 from nabi.models._sequential import Sequential
 from nabi.models._task._answers import note_answers
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._system import System
-from nabi.training import TimeLimit, as_time_limit
+from nabi.training import as_time_limit
 
 __all__ = ["Prediction", "TextClassifier"]
 
@@ -173,25 +172,18 @@ class TextClassifier(System):
             source,
             labels,
             aspects,
-            text=text,
-            label=label,
-            aspect=aspect,
-            columns=columns,
-            validation=validation,
-            test=test,
-            validation_share=validation_share,
-            test_share=test_share,
+            columns,
+            columns=name_columns(source, text, label, aspect, columns),
+            held_out=HeldOut(validation, test, validation_share, test_share, self.asked.seed),
+            table=TableFormat(encoding, separator, quoted, header),
             label_separator=self.asked.label_separator,
-            encoding=encoding,
-            separator=separator,
-            quoted=quoted,
-            header=header,
-            seed=self.asked.seed,
         )
         if verbose != 0:
             for note in parts.notes:
                 print(note)
-        return self._fit_parts(parts, checkpoint, limit, verbose, callbacks)
+        return self._fit_parts(
+            parts, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
 
     @public
     def fit_parts(
@@ -204,45 +196,19 @@ class TextClassifier(System):
         callbacks: Any = None,
     ) -> Report:
         """Learn from samples that are read and divided already; see `fit`."""
-        return self._fit_parts(parts, checkpoint, as_time_limit(minutes), verbose, callbacks)
+        limit = as_time_limit(minutes)
+        return self._fit_parts(
+            parts, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
 
-    def _fit_parts(
-        self,
-        parts: Parts,
-        checkpoint: str | os.PathLike[str] | None,
-        limit: TimeLimit | None,
-        verbose: int | str,
-        callbacks: Any,
-    ) -> Report:
-        start = time.perf_counter()
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
-        learnt = train(
-            parts,
-            self.asked,
-            self.cell,
-            checkpoint=place,
-            limit=limit,
-            verbose=verbose,
-            callbacks=callbacks,
-        )
-        self.model, self.vocabulary, self.labels = learnt.model, learnt.vocabulary, learnt.labels
-        self.settings, self.reasons = learnt.settings, learnt.reasons
-        self.shares, self.history = learnt.shares, learnt.history
+    def _fit_parts(self, parts: Parts, **how: Any) -> Report:
+        learnt = learn(self, train, parts, **how)
+        self.labels, self.shares = learnt.labels, learnt.shares
         self.simple, self.decisions = learnt.simple, learnt.decisions
-        self.columns, self.notes = parts.columns, parts.notes
-        self.has_aspects = parts.train.aspects is not None
-        self.other_columns = learnt.columns
         self.trained = True
-        self.seconds = learnt.earlier + time.perf_counter() - start
-        self.validation_report = (
-            None
-            if parts.validation is None
-            else self._measure(parts.validation, "validation rows", 0.5, learnt.interrupted)
+        self.validation_report, self.measured = reports(
+            parts, lambda samples, part: self._measure(samples, part, 0.5, learnt.network.interrupted)
         )
-        if parts.test is not None:
-            self.measured = self._measure(parts.test, "test rows", 0.5, learnt.interrupted)
-        else:
-            self.measured = self.validation_report
         return self.report
 
     @classmethod
@@ -322,15 +288,7 @@ class TextClassifier(System):
             ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
         """
         self._check_trained()
-        texts, aspects = texts_and_aspects(texts, aspects, self.has_aspects, "classifier")
-        assert self.settings.maxlen is not None
-        return encode_texts(
-            self.vocabulary,
-            texts,
-            aspects,
-            maxlen=self.settings.maxlen,
-            truncating=self.settings.truncating,
-        )
+        return codes_of(self, texts, aspects, "classifier")
 
     @public
     def probabilities(
@@ -515,31 +473,18 @@ class TextClassifier(System):
 
     def _to_file(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
         """Return header and tensors of a file: those of the network, and what stands around it."""
-        header, tensors = describe_model(self.model)
-        columns, checked, measured = self.columns, self.validation_report, self.measured
-        header["classifier"] = {
-            "vocabulary": self.vocabulary.to_dict(),
-            "labels": self.labels.to_dict(),
-            "settings": self.settings.to_dict(),
-            "reasons": dict(self.reasons),
-            "notes": list(self.notes),
-            "shares": self.shares.tolist(),
-            "aspects": self.has_aspects,
-            "columns": None if columns is None else columns.to_list(),
-            "history": self.history,
-            "seconds": self.seconds,
-            "report": None if measured is None else measured.to_dict(),
-            "validation_report": None if checked is None else checked.to_dict(),
-            "decisions": None if self.decisions is None else self.decisions.to_dict(),
-            "simple": None,
-        }
-        if self.other_columns is not None:
-            header["classifier"]["other_columns"], more = self.other_columns.to_file()
-            tensors = {**tensors, **{f"columns/{name}": value for name, value in more.items()}}
-        if self.simple is not None and self.settings.word_features:
-            header["classifier"]["simple"], more = self.simple.to_file()
-            tensors = {**tensors, **{f"simple/{name}": value for name, value in more.items()}}
-        return header, tensors
+        kept = self.settings.word_features
+        return described_system(
+            self,
+            "classifier",
+            {
+                "labels": self.labels.to_dict(),
+                "shares": self.shares.tolist(),
+                "report": None if self.measured is None else self.measured.to_dict(),
+                "decisions": None if self.decisions is None else self.decisions.to_dict(),
+            },
+            simple=self.simple.to_file() if self.simple is not None and kept else None,
+        )
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
         """Be what a file holds."""
@@ -549,24 +494,18 @@ class TextClassifier(System):
         self.model = model  # `_misfit` rejects it unless it is a `Sequential`
         with reading(file.path, "it cannot be made a text classifier again"):
             described = file.header["classifier"]
-            self.vocabulary = Vocabulary.from_dict(described["vocabulary"])
             self.labels = Labels.from_dict(described["labels"])
-            self.asked = self.settings = TextSettings.from_dict(described["settings"])
-            self.reasons = {str(name): str(why) for name, why in described["reasons"].items()}
-            self.notes = tuple(map(str, described["notes"]))
+            set_described(
+                self,
+                described,
+                file.tensors,
+                settings=TextSettings,
+                report=Report,
+                outputs=len(self.labels.names),
+            )
             self.shares = np.array(described["shares"], dtype=np.float64)
-            self.has_aspects = bool(described["aspects"])
-            columns = described["columns"]
-            self.columns = None if columns is None else Columns.from_list(columns)
-            if (others := described.get("other_columns")) is not None:
-                tensors = part(file.tensors, "columns/")
-                self.other_columns = OtherColumns.from_file(others, tensors, len(self.labels.names))
-            self.history = check_figures("history", described["history"])
-            self.seconds = float(described["seconds"])
             measured = described["report"]
             self.measured = None if measured is None else Report.from_dict(measured)
-            checked = described["validation_report"]
-            self.validation_report = None if checked is None else Report.from_dict(checked)
             fault = self._misfit()
             if fault:
                 raise ArgumentError(fault)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nabi.errors import ArgumentError, ShapeError
 from nabi.models._classifier._report_picture import report_picture
 from nabi.models._classifier._report_table import comparison_table, report_tables
-from nabi.models._task._described import check_fields
+from nabi.models._task._described import check_fields, reading_report
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -140,7 +140,7 @@ class Report:
         Raises:
             ArgumentError: for something else.
         """
-        try:
+        with reading_report():
             parts = dict(described)
             for figures in parts["by_label"]:
                 check_fields(LabelFigures, figures, "by_label")
@@ -154,8 +154,6 @@ class Report:
                 if {len(parts["by_label"])} != {len(parts["confusion"]), *map(len, parts["confusion"])}:
                     raise ValueError("its confusion matrix is not one of its labels")
             return cls(**parts)
-        except (AttributeError, KeyError, TypeError, ValueError) as problem:
-            raise ArgumentError(f"described: expected a report, as to_dict gives it ({problem})") from problem
 
     @property
     def never_given(self) -> tuple[LabelFigures, ...]:

@@ -3,134 +3,27 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from nabi import _checks
-from nabi.data import Table, folder_files, read_table
+from nabi.data import folder_files
 from nabi.errors import ArgumentError, UnknownNameError, unknown_name
-from nabi.models._classifier._other_columns import OtherColumns, as_cells, taken
-from nabi.models._classifier._rows import NAMED, Places, as_list, as_text, counted, is_missing
-from nabi.models._task._described import check_fields
+from nabi.models._classifier._columns import UTF8, Columns, TableFormat
+from nabi.models._classifier._other_columns import OtherColumns, taken
+from nabi.models._classifier._rows import NAMED, Places, counted, is_missing
+from nabi.models._classifier._table_rows import KeptRows, keep_rows, read_rows
 
-__all__ = [
-    "Columns",
-    "Label",
-    "Samples",
-    "TableFormat",
-    "check_known",
-    "check_labels",
-    "collect_samples",
-    "name_columns",
-]
+__all__ = ["Label", "Samples", "check_known", "check_labels", "collect_samples"]
 
 Label = str | tuple[str, ...]
 """One label, or with several at once those that a text has."""
-_TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
 # What can stand between several labels in a cell, and which share of the labels must look like it.
 _SEPARATORS, _SHARE_JOINED = ";|,", 0.3
 _SHARE_NOT_TEXTS = 0.9
 _NUMBER_OR_DATE = re.compile(
     r"[-+]?[\d.,]*\d(?:[eE][-+]?\d+)?\s*%?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ]\d{1,2}:\d{2}(?::\d{2})?)?"
 )
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a table are what; `label` is one, or several of 0 and 1."""
-
-    text: str
-    label: str | tuple[str, ...] | None = None
-    aspect: str | None = None
-    others: tuple[str, ...] = ()
-    """Columns that are read beside the text."""
-
-    def __post_init__(self) -> None:
-        names = [name for name in self.names if name is not None]
-        if len(set(names)) < len(names):
-            given = "text, label, aspect" + (", columns" if self.others else "")
-            raise ArgumentError(f"{given}: expected different columns, got {', '.join(names)}")
-
-    @property
-    def names(self) -> list[str]:
-        """All columns."""
-        labels = [self.label] if isinstance(self.label, str) else list(self.label or ())
-        return [self.text, *labels, *([] if self.aspect is None else [self.aspect]), *self.others]
-
-    def to_list(self) -> list[Any]:
-        """Return what a file holds."""
-        return [self.text, self.label, self.aspect, *([self.others] if self.others else [])]
-
-    @classmethod
-    def from_list(cls, described: Any) -> Self:
-        """Make the columns that `to_list` described.
-
-        Raises:
-            ArgumentError, TypeError, ValueError: for something else.
-        """
-        text, label, aspect, *others = described
-        label = tuple(label) if isinstance(label, list) else label
-        found = {"text": text, "label": label, "aspect": aspect, "others": tuple(others[0]) if others else ()}
-        check_fields(cls, found, "columns")
-        return cls(**found)
-
-
-def name_columns(
-    source: Any,
-    text: str | None,
-    label: str | Sequence[str] | None,
-    aspect: str | None,
-    others: Any = None,
-) -> Columns | None:
-    """Return the columns of a table that are named; None for lists, and for a table without a name.
-
-    A folder of texts needs no names: its labels are those of the subfolders.
-
-    Raises:
-        ArgumentError: for names beside lists, which have no columns.
-    """
-    if not isinstance(source, str | os.PathLike):
-        for name, given in (("text", text), ("label", label), ("aspect", aspect)):
-            if given is not None:
-                raise ArgumentError(
-                    f"{name}: expected a table to go with a column, got texts and {name}={given!r}"
-                )
-        return None
-    if others is not None and (
-        isinstance(others, str | Mapping) or not all(isinstance(one, str) for one in others)
-    ):
-        raise ArgumentError(
-            f"columns: expected a list of names of columns for a table, got {_checks.short(others)}"
-        )
-    files = folder_files(source)
-    if files is not None:
-        text = "text" if text is None else text
-        label = "label" if label is None and files.has_labels else label
-    if text is None:
-        return None
-    if label is not None and not isinstance(label, str):
-        columns = tuple(label)
-        if not all(isinstance(column, str) for column in columns):
-            raise ArgumentError(
-                f"label: expected the name of a column or several, got {_checks.short(label)}"
-            )
-        label = columns if len(columns) != 1 else columns[0]
-    return Columns(text, label, aspect, tuple(others or ()))
-
-
-@dataclass(frozen=True)
-class TableFormat:
-    """How a table is to be read; arguments of `nabi.data.read_table`."""
-
-    encoding: str = "utf-8"
-    separator: str | None = None
-    quoted: bool = True
-    header: bool = True
-    wrong_rows: str = "raise"
-
-
-UTF8 = TableFormat()
 
 
 @dataclass(frozen=True)
@@ -200,128 +93,45 @@ def collect_samples(
         MissingFileError, FileFormatError: as `nabi.data.read_table`.
         ArgumentError: for a missing column, a table or list without rows, and rows that are not text.
     """
-    if isinstance(source, str | os.PathLike):
-        if columns is None:
-            raise ArgumentError(
-                f"text: {os.fspath(source)!r} is taken as the path of a table; give text= (and label=), the "
-                "names of its columns, or a list of texts"
-            )
-        if labels is not None or aspects is not None:
-            raise ArgumentError(
-                "labels: expected None for a table, which has its own labels; name their column with label="
-            )
-        # One file of thousands that is no text is no reason to refuse the others.
-        keeps_wrong = table.wrong_rows == "keep" or folder_files(source) is not None
-        reading = replace(table, wrong_rows="keep" if keeps_wrong else "raise")
-        found = read_table(source, columns.names, **asdict(reading))
-        named = {"text": columns.text} | ({"label": columns.label} if isinstance(columns.label, str) else {})
-        texts, places = found[columns.text], Places(found, keeps_wrong, named)
-        own = _labels_of(found, columns, places)
-        joined = found.note
-        about = None if columns.aspect is None else found[columns.aspect]
-        cells = {name: found[name] for name in columns.others} or None
-        if cells is not None and known is not None:
-            known.check(cells, places)
-    else:
-        texts, places, joined = as_list("texts", source), Places(), ""
-        own = None if labels is None else as_list("labels", labels)
-        about = None if aspects is None else as_list("aspects", aspects)
-        for name, values in (("labels", own), ("aspects", about)):
-            if values is not None and len(values) != len(texts):
-                raise ArgumentError(f"{name}: expected {len(texts)}, one for each text, got {len(values)}")
-        cells = as_cells(others, len(texts))
-    if not texts:
-        raise ArgumentError(f"{places.what}: it has no rows")
-    samples = _cleaned(texts, own, about, label_separator, places)
-    samples = replace(samples, others=taken(cells, samples.positions))
-    if joined:
-        samples = replace(samples, notes=(joined, *samples.notes))
+    # One file of thousands that is no text is no reason to refuse the others.
+    keeps_wrong = table.wrong_rows == "keep" or (
+        isinstance(source, str | os.PathLike) and folder_files(source) is not None
+    )
+    rows = read_rows(
+        source,
+        labels,
+        aspects,
+        others,
+        called="label",
+        columns=columns,
+        table=replace(table, wrong_rows="keep" if keeps_wrong else "raise"),
+        known=known,
+    )
+    several = rows.values is not None and (
+        label_separator is not None
+        or any(isinstance(one, list | tuple | set | frozenset) for one in rows.values)
+    )
+
+    def as_label(value: Any, position: int) -> Label | None:
+        return _as_label(value, several, label_separator, rows.places, position)
+
+    kept: KeptRows[Label] = keep_rows(rows, as_label, "label", nothing="")
+    samples = Samples(
+        kept.texts,
+        kept.values,
+        kept.aspects,
+        several,
+        notes=kept.notes,
+        wrong=rows.places.told,
+        places=rows.places,
+        positions=kept.positions,
+        others=kept.others,
+    )
     if samples.wrong and table.wrong_rows == "raise":
         samples = replace(samples, notes=(samples.wrong, *samples.notes), wrong="")
     if columns is not None and isinstance(columns.label, tuple):
         samples = replace(samples, declared=columns.label)
     return samples
-
-
-def _labels_of(table: Table, columns: Columns, places: Places) -> list[Any] | None:
-    if columns.label is None:
-        return None
-    if isinstance(columns.label, str):
-        return table[columns.label]
-    found: list[Any] = [()] * len(table)
-    for name in columns.label:
-        for position, value in enumerate(table[name]):
-            if found[position] is None or is_missing(value):
-                found[position] = None
-            elif _truth(value, name, places.row(position)):
-                found[position] = (*found[position], name)
-    return found
-
-
-def _truth(value: Any, column: str, row: str) -> bool:
-    written = str(value).strip().lower().removesuffix(".0")
-    if written not in _TRUE | _FALSE:
-        raise ArgumentError(
-            f"label: expected 0 or 1 in each of several columns, got {value!r} in {column}, {row}"
-        )
-    return written in _TRUE
-
-
-def _cleaned(
-    texts: list[Any],
-    labels: list[Any] | None,
-    aspects: list[Any] | None,
-    label_separator: str | None,
-    places: Places,
-) -> Samples:
-    several = labels is not None and (
-        label_separator is not None or any(isinstance(one, list | tuple | set | frozenset) for one in labels)
-    )
-    kept_texts: list[str] = []
-    kept_labels: list[Label] = []
-    kept_aspects: list[str] = []
-    positions: list[int] = []
-    without: Counter[str] = Counter()
-    for position, value in enumerate(texts):
-        if position in places.wrong:
-            continue
-        label: Label | None = ""
-        try:
-            text = as_text(value, "text", places, position)
-            if labels is not None:
-                label = _as_label(labels[position], several, label_separator, places, position)
-            about = "" if aspects is None else as_text(aspects[position], "aspect", places, position)
-        except ArgumentError as problem:
-            if not places.keeps_wrong:
-                raise
-            places.wrong[position] = str(problem)
-            continue
-        if not text or label is None or (aspects is not None and not about):
-            without["text" if not text else "label" if label is None else "aspect"] += 1
-            continue
-        kept_texts.append(text)
-        kept_labels.append(label)
-        kept_aspects.append(about)
-        positions.append(position)
-    if not kept_texts:
-        missing = " and ".join(without)
-        if not without:
-            raise ArgumentError(places.told)
-        raise ArgumentError(f"{places.what}: all {len(texts):,} rows are without {missing}")
-    notes = [
-        f"{counted(count)} without {missing} {'is' if count == 1 else 'are'} left out"
-        for missing, count in sorted(without.items())
-    ]
-    return Samples(
-        kept_texts,
-        kept_labels,
-        None if aspects is None else kept_aspects,
-        several,
-        notes=tuple(notes),
-        wrong=places.told,
-        places=places,
-        positions=tuple(positions),
-    )
 
 
 def _as_label(

@@ -18,7 +18,15 @@ from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 
-__all__ = ["CALLED", "SimpleModel", "best_penalty", "joined", "rows_to_read", "word_features"]
+__all__ = [
+    "SimpleModel",
+    "best_penalty",
+    "joined",
+    "linear_description",
+    "linear_name",
+    "rows_to_read",
+    "word_features",
+]
 
 Floats = npt.NDArray[np.float32]
 M = TypeVar("M")
@@ -30,8 +38,7 @@ _TOLERANCE_OF_CHOICE, _TOLERANCE, _STEPS = 1e-4, 1e-5, 60
 # More would take gigabytes of memory, and more than seconds; rows are drawn.
 _MOST_CHARACTERS, _MOST_CHARACTERS_IN_RUNS = 40_000_000, 5_000_000
 _MOST_WEIGHTS, _MOST_FEATURES, _FEWEST_FEATURES = 4_000_000, 100_000, 10_000
-CALLED = {"words": "words and pairs of words", "characters": "runs of 2 to 4 characters"}
-"""What a linear model of each kind of features is called in tables and sentences."""
+_CALLED = {"words": "words and pairs of words", "characters": "runs of 2 to 4 characters"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +94,13 @@ class SimpleModel:
     @property
     def name(self) -> str:
         """What it is called in tables and sentences."""
-        return CALLED[self.features.vocabulary.unit] + (", columns" if self._has_columns else "")
-
-    @property
-    def _has_columns(self) -> bool:
-        return len(self.regression.weight) > len(self.features)
+        return linear_name(self.features, len(self.regression.weight))
 
     @property
     def described(self) -> str:
         """What it is, in a line."""
-        return (
-            f"{CALLED[self.features.vocabulary.unit]} weighted by TF-IDF"
-            f"{', with the other columns' if self._has_columns else ''}, logistic regression "
-            f"({len(self.features):,} features, penalty {self.penalty:g})"
-        )
+        width = len(self.regression.weight)
+        return linear_description(self.features, width, "logistic regression", self.penalty)
 
     def logits(
         self, texts: Sequence[str], aspects: Sequence[str] | None = None, beside: Floats | None = None
@@ -206,6 +206,25 @@ def best_penalty(
         if penalty != usual:
             break
     return penalty, model
+
+
+def linear_name(features: TextFeatures, width: int) -> str:
+    """Return what a linear model is called in tables and sentences.
+
+    Args:
+        features: of texts.
+        width: how many features it reads; more than those are of other columns.
+    """
+    return _CALLED[features.vocabulary.unit] + (", columns" if width > len(features) else "")
+
+
+def linear_description(features: TextFeatures, width: int, kind: str, penalty: float) -> str:
+    """Return what a linear model is, in a line; arguments as those of `linear_name`."""
+    return (
+        f"{_CALLED[features.vocabulary.unit]} weighted by TF-IDF"
+        f"{', with the other columns' if width > len(features) else ''}, {kind} "
+        f"({len(features):,} features, penalty {penalty:g})"
+    )
 
 
 def joined(words: Tensor, beside: Floats | None) -> Tensor:

@@ -1,37 +1,20 @@
 """Samples divided into those to train on, to stop by, and to test on."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nabi import _checks
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
-from nabi.models._classifier._other_columns import Cells
-from nabi.models._classifier._samples import (
-    Columns,
-    Label,
-    Samples,
-    TableFormat,
-    check_labels,
-    collect_samples,
-    name_columns,
-)
+from nabi.models._classifier._columns import Columns, TableFormat
+from nabi.models._classifier._held_out import HeldOut, check_same_columns, collect_part, note_repeated
+from nabi.models._classifier._samples import Label, Samples, check_labels, collect_samples
 
-__all__ = [
-    "FEWEST_TEXTS",
-    "Parts",
-    "check_same_columns",
-    "check_shares",
-    "divide",
-    "note_repeated",
-    "read_text_parts",
-    "rows_of_texts",
-]
+__all__ = ["FEWEST_TEXTS", "Parts", "divide", "read_text_parts", "rows_of_texts"]
 
 
 FEWEST_TEXTS = 50
@@ -54,64 +37,39 @@ def read_text_parts(
     source: Any,
     labels: Sequence[Any] | None = None,
     aspects: Sequence[str] | None = None,
+    others: Any = None,
     *,
-    text: str | None = None,
-    label: str | Sequence[str] | None = None,
-    aspect: str | None = None,
-    columns: Any = None,
-    validation: Any = None,
-    test: Any = None,
-    validation_share: float = 0.1,
-    test_share: float = 0.1,
+    columns: Columns | None,
+    held_out: HeldOut,
+    table: TableFormat,
     label_separator: str | None = None,
-    encoding: str = "utf-8",
-    separator: str | None = None,
-    quoted: bool = True,
-    header: bool = True,
-    seed: int = 0,
 ) -> Parts:
-    """Read texts with their labels and hold some out; arguments and errors as those of `TextClassifier.fit`.
+    """Read texts with their labels and hold some out.
 
-    `label_separator` and `seed` are those of the classifier's settings.
+    Args:
+        source, labels, aspects: as those of `TextClassifier.fit`.
+        others: the cells of other columns by name, where `source` is texts.
+        columns: of the table, where `source` is one.
+        held_out: what is held out.
+        table: how the files are to be read.
+        label_separator: that of the classifier's settings.
+
+    Raises:
+        ArgumentError, MissingFileError, FileFormatError: as `TextClassifier.fit`.
     """
-    named = name_columns(source, text, label, aspect, columns)
-    table = TableFormat(encoding, separator, quoted, header)
-    samples = collect_samples(
-        source, labels, aspects, columns, columns=named, label_separator=label_separator, table=table
-    )
-    if labels is None and (named is None or named.label is None):
+    collect = partial(collect_samples, label_separator=label_separator)
+    samples = collect(source, labels, aspects, others, columns=columns, table=table)
+    if labels is None and (columns is None or columns.label is None):
         raise ArgumentError("label: expected the column of a table, or labels with the texts, got neither")
     given = [
-        None if one is None else _collect_part(name, one, named, label_separator, table)
-        for name, one in (("validation", validation), ("test", test))
+        collect_part(name, one, columns, "labels", partial(collect, table=table))
+        for name, one in held_out.given.items()
     ]
-    parts = divide(samples, *given, validation_share=validation_share, test_share=test_share, seed=seed)
-    return replace(parts, columns=named)
-
-
-def _collect_part(
-    name: str, given: Any, columns: Columns | None, label_separator: str | None, table: TableFormat
-) -> Samples:
-    """Samples of `validation` or `test`: a table, `(texts, labels)`, with aspects and columns if any."""
-    if isinstance(given, str | os.PathLike):
-        if columns is None:
-            raise ArgumentError(f"{name}: expected (texts, labels) as for the training rows, got a table")
-        return collect_samples(given, columns=columns, label_separator=label_separator, table=table)
-    if not isinstance(given, tuple) or not 2 <= len(given) <= 4:
-        raise ArgumentError(
-            f"{name}: expected the path of a table, or (texts, labels), got {_checks.short(given)}"
-        )
-    return collect_samples(*given, label_separator=label_separator)
+    return replace(divide(samples, held_out, *given), columns=columns)
 
 
 def divide(
-    samples: Samples,
-    validation: Samples | None = None,
-    test: Samples | None = None,
-    *,
-    validation_share: float = 0.1,
-    test_share: float = 0.1,
-    seed: int = 0,
+    samples: Samples, held_out: HeldOut, validation: Samples | None = None, test: Samples | None = None
 ) -> Parts:
     """Hold out rows to stop by and rows to test on, so that each label has its share in both.
 
@@ -120,18 +78,15 @@ def divide(
 
     Args:
         samples: all there are.
-        validation: rows to stop by; a share of `samples` where they are not given.
-        test: rows to test on; likewise.
-        validation_share: of all rows; 0 for none.
-        test_share: of all rows; 0 for none.
-        seed: of the choice.
+        held_out: how many of them are held out, where no others are given.
+        validation: others to stop by.
+        test: others to test on.
 
     Raises:
         ArgumentError: for shares that leave nothing to train on, and as `check_labels`.
     """
-    of_validation, of_test = check_shares(
-        validation_share, test_share, validation is not None, test is not None
-    )
+    of_validation, of_test = held_out.shares
+    seed = held_out.seed
     notes = [*samples.notes, *check_labels(samples)]
     _check_enough(samples, (of_validation > 0) + (of_test > 0))
     for name, given in (("validation", validation), ("test", test)):
@@ -142,8 +97,8 @@ def divide(
     rest, test = _hold_out(samples, test, of_test, seed, together)
     share_of_rest = of_validation / (1 - of_test)
     train, validation = _hold_out(rest, validation, share_of_rest, seed, together)
-    for name, held_out in (("validation", validation), ("test", test)):
-        notes += note_repeated(name, train.texts, None if held_out is None else held_out.texts)
+    for name, part in (("validation", validation), ("test", test)):
+        notes += note_repeated(name, train.texts, None if part is None else part.texts)
     return Parts(train, validation, test, tuple(notes))
 
 
@@ -158,43 +113,6 @@ def _check_enough(samples: Samples, parts: int) -> None:
             f"some out {also}: at least two labels need {parts + 1} rows or more; add rows, or give others "
             "with validation= and test="
         )
-
-
-def check_shares(
-    validation_share: float, test_share: float, has_validation: bool, has_test: bool
-) -> tuple[float, float]:
-    """Return which shares of the rows are held out to stop by and to test on; 0 for a part that is given.
-
-    Raises:
-        ArgumentError: for shares that leave nothing to train on, or nothing to measure on.
-    """
-    wanted = {
-        "validation_share": 0.0 if has_validation else validation_share,
-        "test_share": 0.0 if has_test else test_share,
-    }
-    for name, share in wanted.items():
-        _checks.rate(name, share)
-    if sum(wanted.values()) >= 1:
-        raise ArgumentError(
-            f"validation_share, test_share: {validation_share} and {test_share} leave no rows to train on"
-        )
-    if not (sum(wanted.values()) or has_validation or has_test):
-        raise ArgumentError(
-            "validation_share, test_share: one of them must be above 0, to know what was learnt"
-        )
-    return wanted["validation_share"], wanted["test_share"]
-
-
-def note_repeated(name: str, trained: Sequence[str], held_out: Sequence[str] | None) -> list[str]:
-    """Say how many of the texts held out are trained on too, if there are such."""
-    known = set(trained)
-    again = sum(text in known for text in held_out or ())
-    if not again:
-        return []
-    return [
-        f"{again:,} of the {len(held_out or ()):,} {name} rows have a text that is trained on too, "
-        "which flatters the figures"
-    ]
 
 
 def _hold_out(
@@ -247,20 +165,6 @@ def _as_table(labels: Sequence[tuple[str, ...]]) -> Any:
     """Return 0 and 1 for each label `[N, labels]`."""
     names = sorted({name for label in labels for name in label})
     return np.array([[name in label for name in names] for label in labels], dtype=np.int64)
-
-
-def check_same_columns(own: Cells | None, given: Cells | None, name: str) -> None:
-    """Refuse rows that have not the same other columns as those to learn from.
-
-    Raises:
-        ArgumentError: for such rows.
-    """
-    if set(own or ()) != set(given or ()):
-        wanted = ", ".join(own or ()) or "no other columns"
-        raise ArgumentError(
-            f"{name}: expected {wanted} beside the texts as in the training rows, got "
-            f"{', '.join(given or ()) or 'none'}"
-        )
 
 
 def _check_like(samples: Samples, given: Samples, name: str) -> None:

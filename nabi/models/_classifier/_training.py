@@ -1,20 +1,22 @@
 """How a text classifier learns: vocabulary, settings, network, training."""
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._baselines._logistic import LogisticRegression
-from nabi.models._classifier._choices import Codes, encode_samples, prepare_texts, settings_lines
+from nabi.models._classifier._beginning import LearntNetwork, begin, columns_alone
+from nabi.models._classifier._choices import Codes, encode_samples, settings_lines
 from nabi.models._classifier._decision import Decisions, as_logits
 from nabi.models._classifier._fitting import fit_codes, minutes_left, reading_takes
-from nabi.models._classifier._kept_run import KeptRun
 from nabi.models._classifier._network import TextNetwork, build_network, read_codes
 from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._classifier._report import SECONDS_TO_MEASURE
@@ -24,7 +26,7 @@ from nabi.models._classifier._settings import TextSettings
 from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts
 from nabi.models._task._cell_choice import CellChoice, make_cell
-from nabi.training import TimeLimit, as_callbacks
+from nabi.training import TimeLimit
 
 # Of the linear model of the columns alone.
 _TOLERANCE = 1e-6
@@ -36,20 +38,11 @@ __all__ = ["Learnt", "train"]
 class Learnt:
     """The result of a training."""
 
-    model: TextNetwork
-    vocabulary: Vocabulary
+    network: LearntNetwork
     labels: Labels
-    settings: TextSettings
-    reasons: dict[str, str]
     shares: npt.NDArray[np.float64]
-    history: dict[str, list[float]]
-    interrupted: bool
     simple: SimpleModel | None
     decisions: Decisions
-    columns: OtherColumns | None
-    """That are read beside the text."""
-    earlier: float
-    """Seconds of training before it was interrupted and went on."""
 
 
 def train(
@@ -70,50 +63,35 @@ def train(
         NotFiniteError: if the loss becomes NaN or infinite.
         FileFormatError, ArgumentError: as `KeptRun`, for a checkpoint that is there.
     """
-    heard = as_callbacks(callbacks)
     training, validation = parts.train, parts.validation
-    held_out = [part for part in (validation, parts.test) if part is not None]
-    everyone = [label for part in (training, *held_out) for label in part.labels]
-    labels = Labels.learn(everyone, several=training.several)
+    everyone = [part.labels for part in (training, validation, parts.test) if part is not None]
+    labels = Labels.learn(list(chain(*everyone)), several=training.several)
     targets = labels.encode(training.labels)
     if training.several and asked.class_weight == "balanced":
         raise ArgumentError("class_weight: 'balanced' is not offered with several labels at once")
-    columns = None
-    if training.others is not None:
-        columns = OtherColumns.learn(training.others, [part.others for part in held_out])
-    settings, reasons, vocabulary, codes = prepare_texts(asked, cell, training, held_out[0])
+    begun = begin(parts, asked, cell, checkpoint, callbacks)
+    settings, vocabulary = begun.settings, begun.vocabulary
     assert settings.units is not None
-    earlier = 0.0
-    if checkpoint is not None:
-        kept = KeptRun(checkpoint, settings, (training, validation))
-        earlier = kept.seconds
-        heard = [*heard, kept, kept.backup]
     truth = None if validation is None else labels.encode(validation.labels)
-    unseen = None
-    if validation is not None and truth is not None:
-        unseen = _codes(vocabulary, validation, settings), truth
     simple = SimpleModel.learn(
         training,
         targets,
         len(labels.names),
         None if validation is None or truth is None else (validation, truth),
-        columns,
+        begun.columns,
         characters=settings.unit != "words",
         balanced=settings.class_weight == "balanced",
         seed=settings.seed,
     )
     if verbose != 0 and simple is not None:
         print(f"beside the network: {simple.described}, learnt in {simple.seconds:.1f} s", flush=True)
-    beside = None
-    if columns is not None:
-        own = columns.features(training.others, len(training))
-        linear = LogisticRegression.fit(
-            torch.from_numpy(own), torch.from_numpy(targets), len(labels.names), tolerance=_TOLERANCE
-        )
-        columns = columns.with_linear(linear.weight, linear.bias)
-        beside = own, None if validation is None else features_of(columns, validation)
-        if verbose != 0:
-            print(f"beside the text: {columns.described}", flush=True)
+
+    def fit_columns(own: Tensor) -> tuple[Tensor, Tensor]:
+        wanted = torch.from_numpy(targets)
+        linear = LogisticRegression.fit(own, wanted, len(labels.names), tolerance=_TOLERANCE)
+        return linear.weight, linear.bias
+
+    columns, beside = columns_alone(begun.columns, training, validation, fit_columns, verbose)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = build_network(
@@ -125,27 +103,27 @@ def train(
             0 if columns is None else len(columns),
         )
         if verbose != 0:
-            print(*settings_lines(settings, reasons), sep="\n", flush=True)
+            print(*settings_lines(settings, begun.reasons), sep="\n", flush=True)
         balanced = settings.class_weight == "balanced"
         interrupted = fit_codes(
             model,
-            codes,
+            begun.codes,
             targets,
             settings,
-            unseen,
+            None if begun.unseen is None or truth is None else (begun.unseen, truth),
             beside,
             evaluated=_evaluated(parts, twice=simple is not None and settings.word_features),
             reading=SECONDS_TO_MEASURE
             + reading_takes(
-                lambda some: _read_beside(vocabulary, settings, simple, columns, some),
+                lambda some: _read_beside(begun.vocabulary, settings, simple, columns, some),
                 (validation, parts.test),
             ),
             loss="binary_crossentropy" if labels.several else "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             weights=balanced_weights(targets, len(labels.names))[targets] if balanced else None,
             verbose=verbose,
-            callbacks=heard,
-            minutes=minutes_left(limit, earlier),
+            callbacks=begun.heard,
+            minutes=minutes_left(limit, begun.earlier),
         )
     counts = targets.sum(0) if labels.several else np.bincount(targets, minlength=len(labels.names))
     shares = np.asarray(counts / len(targets), dtype=np.float64)
@@ -153,21 +131,17 @@ def train(
     more = _told(decisions, simple, settings, validation is not None)
     if verbose != 0:
         print(*settings_lines(settings, more), sep="\n", flush=True)
-    history = {} if model.history is None else model.history.history
-    return Learnt(
+    network = LearntNetwork(
         model,
         vocabulary,
-        labels,
         settings,
-        reasons | more,
-        shares,
-        history,
+        begun.reasons | more,
+        {} if model.history is None else model.history.history,
         interrupted,
-        simple,
-        decisions,
         columns,
-        earlier,
+        begun.earlier,
     )
+    return Learnt(network, labels, shares, simple, decisions)
 
 
 def _evaluated(parts: Parts, *, twice: bool) -> int:

@@ -1,1 +1,1 @@
-"""The classifier of DNA: a class of a sequence, or a label for every base."""
+"""Models of DNA: a class or a number of a sequence, or a label for every base."""

@@ -1,7 +1,6 @@
 """A classifier of DNA: a class of a sequence, or a label for every base."""
 
 import os
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +9,17 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data import COMPLEMENT, UNKNOWN_BASE, dna_one_hot, encode_dna, reverse_complement
+from nabi.data import UNKNOWN_BASE, dna_one_hot
 from nabi.errors import ArgumentError
 from nabi.models._dna._front import DNAFront
+from nabi.models._dna._sequences import (
+    check_lengths,
+    check_positions,
+    common_length,
+    duplicates,
+    other_strands,
+    read_sequences,
+)
 from nabi.models._dna._settings import WORDS, DNASettings
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._model import SequenceData, SequenceModel, SequencePrediction
@@ -114,11 +121,11 @@ class DNAClassifier(SequenceModel):
         limit = as_time_limit(minutes)
         settings: DNASettings = self.asked
         answer = self._answer
-        texts, codes, told = _read("sequences", sequences, names)
+        texts, codes, told = read_sequences("sequences", sequences, names)
         values = _listed(labels, settings.per_base)
         known = learn_labels(values, told, answer)
         targets = encode_labels(values, told, answer, known, [len(one) for one in codes])
-        samples = SequenceSamples(codes, targets, told, _duplicates(texts, settings.reverse_complement))
+        samples = SequenceSamples(codes, targets, told, duplicates(texts, settings.reverse_complement))
         if validation is None:
             train, held_out = samples.divided(validation_share, settings.seed)
         else:
@@ -127,13 +134,9 @@ class DNAClassifier(SequenceModel):
                     f"validation: expected (sequences, labels), got {_checks.short(validation)}"
                 )
             train, held_out = samples, self._labelled("validation", *validation, None, known, answer)
-        learnt = _common_length(train, held_out)
-        if settings.positions == "yes" and learnt is None:
-            lengths = [len(one) for one in (*train.inputs, *held_out.inputs)]
-            raise ArgumentError(
-                f"positions: 'yes' needs sequences of one length, got lengths from {min(lengths)} to "
-                f"{max(lengths)}"
-            )
+        learnt = common_length(train, held_out)
+        if settings.positions == "yes":
+            check_positions(learnt, train, held_out)
         return self._fit(
             train,
             held_out,
@@ -146,7 +149,7 @@ class DNAClassifier(SequenceModel):
 
     def _prepare(self, data: SequenceData) -> Any:
         """Take the common length, if there is one."""
-        self._length = None if self._answer == "step" else _common_length(data.train, data.held_out)
+        self._length = None if self._answer == "step" else common_length(data.train, data.held_out)
         return super()._prepare(data)
 
     def _make_front(self) -> DNAFront:
@@ -270,26 +273,19 @@ class DNAClassifier(SequenceModel):
     def _labelled(
         self, argument: str, sequences: Any, labels: Any, names: Any, known: Any, answer: str
     ) -> SequenceSamples:
-        _, codes, told = _read(argument, sequences, names)
+        _, codes, told = read_sequences(argument, sequences, names)
         values = _listed(labels, answer == "step")
         targets = encode_labels(values, told, answer, known, [len(one) for one in codes])
         return SequenceSamples(codes, targets, told)
 
     def _samples(self, argument: str, sequences: Any, names: Any) -> SequenceSamples:
-        _, codes, told = _read(argument, sequences, names)
+        _, codes, told = read_sequences(argument, sequences, names)
         samples = SequenceSamples(codes, None, told)
         self._check_lengths(samples)
         return samples
 
     def _check_lengths(self, samples: SequenceSamples) -> None:
-        if self._places is None:
-            return
-        for name, one in zip(samples.names, samples.inputs, strict=True):
-            if len(one) != self._places:
-                raise ArgumentError(
-                    f"{name}: expected {self._places} bases, as all sequences that it has learnt from have, "
-                    f"got {len(one)}; train with positions='no' for sequences of any length"
-                )
+        check_lengths(samples, self._places)
 
     def _probabilities(
         self, samples: SequenceSamples, linear: bool | None = None
@@ -298,30 +294,8 @@ class DNAClassifier(SequenceModel):
         found = super()._probabilities(samples, linear)
         if not self.settings.reverse_complement:
             return found
-        turned = SequenceSamples([COMPLEMENT[one][::-1] for one in samples.inputs], None, samples.names)
-        others = super()._probabilities(turned, linear)
+        others = super()._probabilities(other_strands(samples), linear)
         return [np.mean(pair, 0, np.float32) for pair in zip(found, others, strict=True)]
-
-
-def _read(
-    argument: str, sequences: Any, names: Any
-) -> tuple[list[str], list[npt.NDArray[np.uint8]], tuple[str, ...]]:
-    """Return checked texts, their codes and names."""
-    if isinstance(sequences, str | bytes | Mapping) or not hasattr(sequences, "__iter__"):
-        raise ArgumentError(f"{argument}: expected a list of texts, got {_checks.short(sequences)}")
-    texts = list(sequences)
-    told = tuple(f"{argument}[{row}]" for row in range(len(texts))) if names is None else tuple(names)
-    if len(told) != len(texts):
-        raise ArgumentError(f"names: expected one for each of {len(texts)} sequences, got {len(told)}")
-    codes = []
-    for name, text in zip(told, texts, strict=True):
-        try:
-            codes.append(encode_dna(text))
-        except ArgumentError as problem:
-            raise ArgumentError(str(problem).replace("sequence", name, 1)) from None
-        if not text:
-            raise ArgumentError(f"{name}: expected a sequence of one base or more, got an empty one")
-    return texts, codes, told
 
 
 def _listed(labels: Any, per_base: bool) -> list[Any]:
@@ -329,19 +303,3 @@ def _listed(labels: Any, per_base: bool) -> list[Any]:
     if isinstance(labels, str | bytes | Mapping) or not hasattr(labels, "__iter__"):
         raise ArgumentError(f"labels: expected a list, got {_checks.short(labels)}")
     return [list(one) if per_base and isinstance(one, str) else one for one in labels]
-
-
-def _common_length(*parts: SequenceSamples) -> int | None:
-    lengths = {len(one) for samples in parts for one in samples.inputs}
-    return lengths.pop() if len(lengths) == 1 else None
-
-
-def _duplicates(texts: Sequence[str], either_strand: bool) -> tuple[int, ...] | None:
-    """Return a group for each sequence, the same for equal ones; None where all are different."""
-    plain = [text.upper().replace("U", "T") for text in texts]
-    if either_strand:
-        plain = [min(text, reverse_complement(text)) for text in plain]
-    if max(Counter(plain).values(), default=0) < 2:
-        return None
-    number = {text: place for place, text in enumerate(dict.fromkeys(plain))}
-    return tuple(number[text] for text in plain)

@@ -36,6 +36,7 @@ class predictor:  # noqa: N801 - it is called like a function, and given to engi
     | `TextClassifier` | the columns of its training, else `text`, `aspect` | `label`, `probability`; with several labels a text, `label` and a `probability of ...` each |
     | `TextRegressor` | the columns of its training, else `text`, `aspect` | `number` |
     | `DNAClassifier` | `sequence`: letters | `label`, `probability` |
+    | `DNARegressor` | `sequence`: letters | `number` |
     | `Tagger` | `text`, or lists of tokens | `tokens`, `tags`: lists |
     | `SeriesClassifier` | `sequence`: `[steps, channels]` | `label`, `probability` |
     | `SeriesRegressor` | `sequence`: `[steps, channels]` | `number` |

@@ -12,6 +12,7 @@ from nabi.models._captioner._model import Captioner
 from nabi.models._classifier._model import TextClassifier
 from nabi.models._clips._model import ClipClassifier
 from nabi.models._dna._model import DNAClassifier
+from nabi.models._dna._regressor import DNARegressor
 from nabi.models._forecaster._model import Forecaster
 from nabi.models._language._model import LanguageModel
 from nabi.models._notes._model import NoteModel
@@ -28,8 +29,9 @@ __all__ = ["MODELS", "RowTask", "row_task"]
 MODELS: dict[str, Any] = {
     one.__name__: one
     for one in (
-        Captioner, ClipClassifier, DNAClassifier, Forecaster, LanguageModel, NoteModel, SeriesClassifier,
-        SeriesRegressor, SoundClassifier, SpeechRecognizer, Tagger, TextClassifier, TextRegressor, Translator,
+        Captioner, ClipClassifier, DNAClassifier, DNARegressor, Forecaster, LanguageModel, NoteModel,
+        SeriesClassifier, SeriesRegressor, SoundClassifier, SpeechRecognizer, Tagger, TextClassifier,
+        TextRegressor, Translator,
     )
 }  # fmt: skip
 """The classes of models that say something about rows, by name."""
@@ -69,6 +71,13 @@ def row_task(model: Any, options: Mapping[str, Any]) -> RowTask:
         case DNAClassifier():
             _check_options(model.predict, options, ("names",))
             return RowTask(("sequence",), labels, lambda rows: _labelled(model.predict(_texts(rows))))
+        case DNARegressor():
+            _check_options(model.predict, options, ("names",))
+            return RowTask(
+                ("sequence",),
+                {"number": float},
+                lambda rows: [(one,) for one in model.predict(_texts(rows)).tolist()],
+            )
         case Tagger():
             _check_options(model.predict, options)
             return RowTask(

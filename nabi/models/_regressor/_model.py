@@ -1,7 +1,6 @@
 """From text to number: everything between a table of texts with numbers and a trained network."""
 
 import os
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,13 +14,19 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError, OutputError, TableWarning
-from nabi.files import ModelFile, check_figures, part, reading
-from nabi.models._classifier._encoding import encode_texts, texts_and_aspects
+from nabi.errors import ArgumentError, TableWarning
+from nabi.files import ModelFile, part, reading
+from nabi.models._classifier._columns import Columns, TableFormat
+from nabi.models._classifier._held_out import HeldOut
 from nabi.models._classifier._network import TextNetwork, network_fault, outputs_of
 from nabi.models._classifier._other_columns import OtherColumns, beside_texts
-from nabi.models._classifier._samples import Columns, TableFormat
-from nabi.models._files import describe_model
+from nabi.models._classifier._text_system import (
+    codes_of,
+    described_system,
+    learn,
+    reports,
+    set_described,
+)
 from nabi.models._regressor._report import RegressionReport
 from nabi.models._regressor._samples import NumberSamples, collect_numbers
 from nabi.models._regressor._settings import RegressorSettings
@@ -31,7 +36,7 @@ from nabi.models._regressor._words import WordRegression
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._described import check_fields
 from nabi.models._task._system import System
-from nabi.training import TimeLimit, as_time_limit
+from nabi.training import as_time_limit
 
 __all__ = ["TextRegressor"]
 
@@ -165,24 +170,17 @@ class TextRegressor(System):
             source,
             targets,
             aspects,
-            text=text,
-            target=target,
-            aspect=aspect,
-            columns=columns,
-            validation=validation,
-            test=test,
-            validation_share=validation_share,
-            test_share=test_share,
-            encoding=encoding,
-            separator=separator,
-            quoted=quoted,
-            header=header,
-            seed=self.asked.seed,
+            columns,
+            columns=named_columns(source, text, target, aspect, columns),
+            held_out=HeldOut(validation, test, validation_share, test_share, self.asked.seed),
+            table=TableFormat(encoding, separator, quoted, header),
         )
         if verbose != 0:
             for note in parts.notes:
                 print(note)
-        return self._fit_parts(parts, checkpoint, limit, verbose, callbacks)
+        return self._fit_parts(
+            parts, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
 
     @public
     def fit_parts(
@@ -195,45 +193,18 @@ class TextRegressor(System):
         callbacks: Any = None,
     ) -> RegressionReport:
         """Learn from samples that are read and divided already; see `fit`."""
-        return self._fit_parts(parts, checkpoint, as_time_limit(minutes), verbose, callbacks)
+        limit = as_time_limit(minutes)
+        return self._fit_parts(
+            parts, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
+        )
 
-    def _fit_parts(
-        self,
-        parts: NumberParts,
-        checkpoint: str | os.PathLike[str] | None,
-        limit: TimeLimit | None,
-        verbose: int | str,
-        callbacks: Any,
-    ) -> RegressionReport:
-        start = time.perf_counter()
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
-        learnt = train(
-            parts,
-            self.asked,
-            self.cell,
-            checkpoint=place,
-            limit=limit,
-            verbose=verbose,
-            callbacks=callbacks,
-        )
-        self.model, self.vocabulary = learnt.model, learnt.vocabulary
-        self.settings, self.reasons = learnt.settings, learnt.reasons
+    def _fit_parts(self, parts: NumberParts, **how: Any) -> RegressionReport:
+        learnt = learn(self, train, parts, **how)
         self.words, self.share, self.scale = learnt.words, learnt.share, learnt.scale
-        self.history, self.columns, self.notes = learnt.history, parts.columns, parts.notes
-        self.has_aspects = parts.train.aspects is not None
-        self.other_columns = learnt.columns
         self.trained = True
-        self.seconds = learnt.earlier + time.perf_counter() - start
-        self.validation_report = (
-            None
-            if parts.validation is None
-            else self._measure(parts.validation, "validation rows", learnt.interrupted)
+        self.validation_report, self.report = reports(
+            parts, lambda samples, part: self._measure(samples, part, learnt.network.interrupted)
         )
-        if parts.test is not None:
-            self.report = self._measure(parts.test, "test rows", learnt.interrupted)
-        else:
-            assert self.validation_report is not None
-            self.report = self.validation_report
         return self.report
 
     # Asking -------------------------------------------------------------------------------------------------
@@ -247,15 +218,7 @@ class TextRegressor(System):
             ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
         """
         self._check_trained()
-        texts, aspects = texts_and_aspects(texts, aspects, self.has_aspects, "regressor")
-        assert self.settings.maxlen is not None
-        return encode_texts(
-            self.vocabulary,
-            texts,
-            aspects,
-            maxlen=self.settings.maxlen,
-            truncating=self.settings.truncating,
-        )
+        return codes_of(self, texts, aspects, "regressor")
 
     @public
     def predict(
@@ -381,30 +344,9 @@ class TextRegressor(System):
 
     def _to_file(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
         """Return header and tensors of a file: those of the network, and what stands around it."""
-        header, tensors = describe_model(self.model)
-        columns, checked = self.columns, self.validation_report
-        header["regressor"] = {
-            "vocabulary": self.vocabulary.to_dict(),
-            "settings": self.settings.to_dict(),
-            "reasons": dict(self.reasons),
-            "notes": list(self.notes),
-            "scale": asdict(self.scale),
-            "share": self.share,
-            "aspects": self.has_aspects,
-            "columns": None if columns is None else columns.to_list(),
-            "history": self.history,
-            "seconds": self.seconds,
-            "report": self.report.to_dict(),
-            "validation_report": None if checked is None else checked.to_dict(),
-            "words": None,
-        }
-        if self.other_columns is not None:
-            header["regressor"]["other_columns"], more = self.other_columns.to_file()
-            tensors = {**tensors, **{f"columns/{name}": value for name, value in more.items()}}
-        if self.words is not None:
-            header["regressor"]["words"], more = self.words.to_file()
-            tensors = {**tensors, **{f"words/{name}": value for name, value in more.items()}}
-        return header, tensors
+        own = {"scale": asdict(self.scale), "share": self.share, "report": self.report.to_dict()}
+        words = None if self.words is None else self.words.to_file()
+        return described_system(self, "regressor", own, words=words)
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
         """Be what a file holds."""
@@ -414,23 +356,18 @@ class TextRegressor(System):
         self.model = model  # `_misfit` rejects it unless it is a `Sequential`
         with reading(file.path, "it cannot be made a text regressor again"):
             described = file.header["regressor"]
-            self.vocabulary = Vocabulary.from_dict(described["vocabulary"])
-            self.asked = self.settings = RegressorSettings.from_dict(described["settings"])
-            self.reasons = {str(name): str(why) for name, why in described["reasons"].items()}
-            self.notes = tuple(map(str, described["notes"]))
+            set_described(
+                self,
+                described,
+                file.tensors,
+                settings=RegressorSettings,
+                report=RegressionReport,
+                outputs=1,
+            )
             check_fields(Scale, described["scale"], "scale")
             self.scale = Scale(**described["scale"])
             self.share = _checks.real("share", described["share"], least=0, most=1)
-            self.has_aspects = bool(described["aspects"])
-            columns = described["columns"]
-            self.columns = None if columns is None else Columns.from_list(columns)
-            if (others := described.get("other_columns")) is not None:
-                self.other_columns = OtherColumns.from_file(others, part(file.tensors, "columns/"), 1)
-            self.history = check_figures("history", described["history"])
-            self.seconds = float(described["seconds"])
             self.report = RegressionReport.from_dict(described["report"])
-            checked = described["validation_report"]
-            self.validation_report = None if checked is None else RegressionReport.from_dict(checked)
             words = described["words"]
             self.words = None
             if words is not None:

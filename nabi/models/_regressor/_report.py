@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nabi.errors import ArgumentError, ShapeError
 from nabi.models._baselines._verdict import verdict
 from nabi.models._regressor._report_picture import report_picture
-from nabi.models._task._described import check_fields
+from nabi.models._task._described import check_fields, reading_report
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -127,7 +127,7 @@ class RegressionReport:
         Raises:
             ArgumentError: for something else.
         """
-        try:
+        with reading_report():
             parts = dict(described)
             for figures in parts["baselines"]:
                 check_fields(NumberFigures, figures, "baselines")
@@ -137,8 +137,6 @@ class RegressionReport:
             if len(parts["truth"]) != len(parts["said"]):
                 raise ValueError("it has not as many estimates as right numbers")
             return cls(**parts)
-        except (AttributeError, KeyError, TypeError, ValueError) as problem:
-            raise ArgumentError(f"described: expected a report, as to_dict gives it ({problem})") from problem
 
     def picture(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Draw what was estimated against what is right, a point for each row.

@@ -3,22 +3,17 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nabi import _checks
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
-from nabi.models._classifier._samples import Columns, TableFormat, name_columns
-from nabi.models._classifier._split import (
-    FEWEST_TEXTS,
-    check_same_columns,
-    check_shares,
-    note_repeated,
-    rows_of_texts,
-)
+from nabi.models._classifier._columns import Columns, TableFormat, name_columns
+from nabi.models._classifier._held_out import HeldOut, check_same_columns, collect_part, note_repeated
+from nabi.models._classifier._split import FEWEST_TEXTS, rows_of_texts
 from nabi.models._regressor._samples import NumberSamples, collect_numbers
 
 __all__ = ["NumberParts", "check_numbers", "classes_by_size", "named_columns", "read_number_parts"]
@@ -60,37 +55,32 @@ def read_number_parts(
     source: Any,
     targets: Sequence[Any] | None = None,
     aspects: Sequence[str] | None = None,
+    others: Any = None,
     *,
-    text: str | None = None,
-    target: str | None = None,
-    aspect: str | None = None,
-    columns: Any = None,
-    validation: Any = None,
-    test: Any = None,
-    validation_share: float = 0.1,
-    test_share: float = 0.1,
-    encoding: str = "utf-8",
-    separator: str | None = None,
-    quoted: bool = True,
-    header: bool = True,
-    seed: int = 0,
+    columns: Columns | None,
+    held_out: HeldOut,
+    table: TableFormat,
 ) -> NumberParts:
-    """Read texts with their numbers and hold some out; arguments and errors as those of `TextRegressor.fit`.
+    """Read texts with their numbers and hold some out.
 
-    `seed` is that of the regressor's settings.
+    Args:
+        source, targets, aspects: as those of `TextRegressor.fit`.
+        others: the cells of other columns by name, where `source` is texts.
+        columns: of the table, where `source` is one.
+        held_out: what is held out.
+        table: how the files are to be read.
+
+    Raises:
+        ArgumentError, MissingFileError, FileFormatError: as `TextRegressor.fit`.
     """
-    named = named_columns(source, text, target, aspect, columns)
-    table = TableFormat(encoding, separator, quoted, header)
-    samples = collect_numbers(source, targets, aspects, columns, columns=named, table=table)
-    held_out = {
-        name: None if one is None else _given(name, one, named, table)
-        for name, one in (("validation", validation), ("test", test))
+    samples = collect_numbers(source, targets, aspects, others, columns=columns, table=table)
+    given = {
+        name: collect_part(name, one, columns, "targets", partial(collect_numbers, table=table))
+        for name, one in held_out.given.items()
     }
-    of_validation, of_test = check_shares(
-        validation_share, test_share, validation is not None, test is not None
-    )
+    of_validation, of_test = held_out.shares
     notes = list(samples.notes)
-    for name, part in held_out.items():
+    for name, part in given.items():
         if part is not None:
             notes += [f"{name}: {note}" for note in part.notes]
             check_same_columns(samples.others, part.others, name)
@@ -99,24 +89,12 @@ def read_number_parts(
                     f"{name}: expected rows with the same kind of aspects as the training rows"
                 )
     check_numbers(samples.targets, "rows")
-    rest, tested = _hold_out(samples, held_out["test"], of_test, seed)
-    train, stopped = _hold_out(rest, held_out["validation"], of_validation / (1 - of_test), seed)
+    seed = held_out.seed
+    rest, tested = _hold_out(samples, given["test"], of_test, seed)
+    train, stopped = _hold_out(rest, given["validation"], of_validation / (1 - of_test), seed)
     for name, part in (("validation", stopped), ("test", tested)):
         notes += note_repeated(name, train.texts, None if part is None else part.texts)
-    return NumberParts(train, stopped, tested, tuple(notes), named)
-
-
-def _given(name: str, given: Any, columns: Columns | None, table: TableFormat) -> NumberSamples:
-    """Samples of `validation` or `test`: a table, `(texts, targets)`, with aspects and columns if any."""
-    if isinstance(given, str | os.PathLike):
-        if columns is None:
-            raise ArgumentError(f"{name}: expected (texts, targets) as for the training rows, got a table")
-        return collect_numbers(given, columns=columns, table=table)
-    if not isinstance(given, tuple) or not 2 <= len(given) <= 4:
-        raise ArgumentError(
-            f"{name}: expected the path of a table, or (texts, targets), got {_checks.short(given)}"
-        )
-    return collect_numbers(*given)
+    return NumberParts(train, stopped, tested, tuple(notes), columns)
 
 
 def _hold_out(

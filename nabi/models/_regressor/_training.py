@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from nabi import layers
 from nabi.data import Vocabulary
 from nabi.models._baselines._ridge import RidgeRegression
-from nabi.models._classifier._choices import encode_samples, prepare_texts, settings_lines
+from nabi.models._classifier._beginning import LearntNetwork, begin, columns_alone
+from nabi.models._classifier._choices import encode_samples, settings_lines
 from nabi.models._classifier._fitting import fit_codes, minutes_left, reading_takes
-from nabi.models._classifier._kept_run import KeptRun
 from nabi.models._classifier._network import TextNetwork, built, outputs_of, reading_layers
 from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._regressor._samples import NumberSamples
@@ -21,7 +22,7 @@ from nabi.models._regressor._settings import RegressorSettings
 from nabi.models._regressor._split import NumberParts
 from nabi.models._regressor._words import WordRegression
 from nabi.models._task._cell_choice import CellChoice, make_cell
-from nabi.training import TimeLimit, as_callbacks
+from nabi.training import TimeLimit
 
 __all__ = ["Learnt", "Scale", "train"]
 
@@ -63,20 +64,11 @@ class Scale:
 class Learnt:
     """The result of a training."""
 
-    model: TextNetwork
-    vocabulary: Vocabulary
-    settings: RegressorSettings
-    reasons: dict[str, str]
+    network: LearntNetwork
     scale: Scale
     words: WordRegression | None
     share: float
     """How much the linear model counts, from 0 to 1; the network counts the rest."""
-    history: dict[str, list[float]]
-    interrupted: bool
-    columns: OtherColumns | None
-    """That are read beside the text."""
-    earlier: float
-    """Seconds of training before it was interrupted and went on."""
 
 
 def train(
@@ -97,57 +89,39 @@ def train(
         NotFiniteError: if the loss becomes NaN or infinite.
         FileFormatError, ArgumentError: as `KeptRun`, for a checkpoint that is there.
     """
-    heard = as_callbacks(callbacks)
     training, validation = parts.train, parts.validation
-    held_out = validation if validation is not None else parts.test
-    assert held_out is not None
     scale = Scale.of(training.targets)
     targets = scale.standardized(training.targets)
-    columns = None
-    if training.others is not None:
-        columns = OtherColumns.learn(
-            training.others, [part.others for part in (validation, parts.test) if part is not None]
-        )
-    settings, reasons, vocabulary, codes = prepare_texts(asked, cell, training, held_out)
+    begun = begin(parts, asked, cell, checkpoint, callbacks)
+    settings, reasons, unseen = begun.settings, begun.reasons, begun.unseen
     assert settings.units is not None
-    assert settings.maxlen is not None
-    earlier = 0.0
-    if checkpoint is not None:
-        kept = KeptRun(checkpoint, settings, (training, validation))
-        earlier = kept.seconds
-        heard = [*heard, kept, kept.backup]
     truth = None if validation is None else scale.standardized(validation.targets)
     words = WordRegression.learn(
         training,
         targets,
         None if validation is None or truth is None else (validation, truth),
-        columns,
+        begun.columns,
         characters=settings.unit != "words",
         seed=settings.seed,
     )
     if verbose != 0 and words is not None:
         print(f"beside the network: {words.described}, learnt in {words.seconds:.1f} s", flush=True)
-    beside = None
-    if columns is not None:
-        own = columns.features(training.others, len(training))
-        linear = RidgeRegression.fit(torch.from_numpy(own), torch.from_numpy(targets))
-        columns = columns.with_linear(linear.weight[:, None], torch.tensor([linear.bias]))
-        beside = own, None if validation is None else features_of(columns, validation)
-        if verbose != 0:
-            print(f"beside the text: {columns.described}", flush=True)
-    unseen = None
-    if validation is not None:
-        unseen = encode_samples(vocabulary, validation, settings, settings.maxlen)
+
+    def fit_columns(own: Tensor) -> tuple[Tensor, Tensor]:
+        linear = RidgeRegression.fit(own, torch.from_numpy(targets))
+        return linear.weight[:, None], torch.tensor([linear.bias])
+
+    columns, beside = columns_alone(begun.columns, training, validation, fit_columns, verbose)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        stack = reading_layers(len(vocabulary), settings, make_cell(cell, settings.units))
+        stack = reading_layers(len(begun.vocabulary), settings, make_cell(cell, settings.units))
         last = layers.Dense(1, name="number")
         model = built([*stack, last], "text_regressor", 0 if columns is None else len(columns))
         if verbose != 0:
             print(*settings_lines(settings, reasons), sep="\n", flush=True)
         interrupted = fit_codes(
             model,
-            codes,
+            begun.codes,
             targets[:, None].astype(np.float32),
             settings,
             None if unseen is None or truth is None else (unseen, truth[:, None].astype(np.float32)),
@@ -155,34 +129,31 @@ def train(
             # The validation rows once more, to decide how much the linear model counts.
             evaluated=2 * _count(validation) + _count(parts.test),
             reading=reading_takes(
-                lambda some: _read_beside(vocabulary, settings, words, columns, some),
+                lambda some: _read_beside(begun.vocabulary, settings, words, columns, some),
                 (validation, parts.test),
             ),
             loss=settings.loss,
             metrics=["mae"],
             verbose=verbose,
-            callbacks=heard,
-            minutes=minutes_left(limit, earlier),
+            callbacks=begun.heard,
+            minutes=minutes_left(limit, begun.earlier),
         )
     share, why = _share(model, words, columns, settings, unseen, validation, truth)
     if why:
         reasons = {**reasons, "word_features": why}
         if verbose != 0:
             print(*settings_lines(settings, {"word_features": why}), sep="\n", flush=True)
-    history = {} if model.history is None else model.history.history
-    return Learnt(
+    network = LearntNetwork(
         model,
-        vocabulary,
+        begun.vocabulary,
         settings,
         reasons,
-        scale,
-        words,
-        share,
-        history,
+        {} if model.history is None else model.history.history,
         interrupted,
         columns,
-        earlier,
+        begun.earlier,
     )
+    return Learnt(network, scale, words, share)
 
 
 def _read_beside(

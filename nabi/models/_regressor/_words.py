@@ -14,7 +14,14 @@ from nabi.errors import ArgumentError
 from nabi.models._baselines._ridge import RidgeRegression
 from nabi.models._baselines._tfidf import TextFeatures
 from nabi.models._classifier._other_columns import OtherColumns, features_of
-from nabi.models._classifier._simple import CALLED, best_penalty, joined, rows_to_read, word_features
+from nabi.models._classifier._simple import (
+    best_penalty,
+    joined,
+    linear_description,
+    linear_name,
+    rows_to_read,
+    word_features,
+)
 from nabi.models._regressor._samples import NumberSamples
 
 __all__ = ["WordRegression"]
@@ -77,20 +84,13 @@ class WordRegression:
     @property
     def name(self) -> str:
         """What it is called in tables and sentences."""
-        return CALLED[self.features.vocabulary.unit] + (", columns" if self._has_columns else "")
-
-    @property
-    def _has_columns(self) -> bool:
-        return len(self.regression.weight) > len(self.features)
+        return linear_name(self.features, len(self.regression.weight))
 
     @property
     def described(self) -> str:
         """What it is, in a line."""
-        return (
-            f"{CALLED[self.features.vocabulary.unit]} weighted by TF-IDF"
-            f"{', with the other columns' if self._has_columns else ''}, ridge regression "
-            f"({len(self.features):,} features, penalty {self.penalty:g})"
-        )
+        width = len(self.regression.weight)
+        return linear_description(self.features, width, "ridge regression", self.penalty)
 
     def predict(
         self,

@@ -35,8 +35,9 @@ def learn_labels(values: Sequence[Any], names: Sequence[str], answer: str) -> La
         shown = ", ".join(repr(one) for one in different[:_NAMED])
         raise ArgumentError(
             f"label: {len(different):,} different labels in {len(found):,} sequences, such as {shown}: this "
-            "does not look like labels, which repeat. Numbers are learnt from texts and from series "
-            "(SeriesRegressor); of others make classes, such as 'low' and 'high'"
+            "does not look like labels, which repeat. Numbers are learnt from texts, series and DNA "
+            "(task='regression'; SeriesRegressor, DNARegressor); of others make classes, such as 'low' and "
+            "'high'"
         )
     return Labels.learn(found)
 

@@ -2,45 +2,43 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError
+from nabi.models._classifier._held_out import HeldOut
 from nabi.models._regressor._report import RegressionReport
-from nabi.models._regressor._training import Scale
 from nabi.models._sequences._fronts import SeriesFront
-from nabi.models._sequences._network import SequenceNetwork
+from nabi.models._sequences._number_model import NumberModel
+from nabi.models._sequences._number_samples import NumberData
+from nabi.models._sequences._number_training import NumberTraining
 from nabi.models._sequences._samples import SequenceSamples
-from nabi.models._sequences._training import BATCH_TO_READ, usual_epochs
 from nabi.models._series._checked import check_like, columns_for, named_columns
 from nabi.models._series._model import usual_convolutions
 from nabi.models._series._reading import SeriesColumns, read_series
-from nabi.models._series_regressor._network import NumberNetworks
-from nabi.models._series_regressor._parts import SeriesNumbers, numbered, numbers_of, read_series_numbers
+from nabi.models._series_regressor._parts import numbered, read_series_numbers
 from nabi.models._series_regressor._settings import SeriesRegressorSettings
 from nabi.models._series_regressor._summary import features_of
-from nabi.models._series_regressor._training import NumberTraining
-from nabi.models._task._described import check_fields
-from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining, as_time_limit
+from nabi.training import as_time_limit
 
 __all__ = ["SeriesRegressor"]
-
-_SHARES = np.linspace(0, 1, 21).round(2)
-# Where no validation series say how much the linear model counts.
-_USUAL_SHARE = 0.5
 
 Floats = npt.NDArray[np.float64]
 
 
-class SeriesRegressor(TaskModel):
+class SeriesNumberTraining(NumberTraining):
+    """The training of a series regressor."""
+
+    kind = "series regressor training"
+    material = "series or numbers"
+
+
+class SeriesRegressor(NumberModel):
     """Learns to estimate a number from a series of numbers with several channels, such as the wear of a tool.
 
     Series may have different lengths and missing values (NaN), as for a `SeriesClassifier`; the networks are
@@ -64,17 +62,11 @@ class SeriesRegressor(TaskModel):
     _kind = "series regressor"
     _called = "a series regressor"
     _settings_type = SeriesRegressorSettings
-    _report_type = RegressionReport
+    _training_type = SeriesNumberTraining
+    _things = "series"
+    _linear_name = "ridge regression on simple features"
 
     settings: SeriesRegressorSettings
-    network: NumberNetworks
-    report: RegressionReport
-    scale: Scale
-    """Mean, standard deviation and median of the numbers learnt from."""
-    share: float
-    """How much the ridge regression counts in an estimate, from 0 to 1."""
-    notes: tuple[str, ...] = ()
-    """What a user should know about the data, such as series left out."""
     columns: SeriesColumns | None = None
     """Of the table that it was trained on, where `label` is that of the numbers; None for other data."""
 
@@ -152,12 +144,8 @@ class SeriesRegressor(TaskModel):
             targets,
             groups,
             columns=named_columns(id, time, channels, group, target=target),
-            validation=validation,
-            test=test,
-            validation_share=validation_share,
-            test_share=test_share,
+            held_out=HeldOut(validation, test, validation_share, test_share, self.asked.seed),
             reading={"encoding": encoding, "separator": separator, "quoted": quoted, "header": header},
-            seed=self.asked.seed,
         )
         if verbose != 0:
             for note in data.notes:
@@ -167,80 +155,44 @@ class SeriesRegressor(TaskModel):
         )
         return report
 
-    def _prepare(self, data: SeriesNumbers) -> SeriesRegressorSettings:
-        """Take what a series is and how large numbers are, and choose what the settings leave open."""
-        asked: SeriesRegressorSettings = self.asked
-        self.columns, self.notes = data.columns, data.notes
+    def _prepare(self, data: NumberData) -> SeriesRegressorSettings:
+        """Also choose the convolutions."""
+        settings: SeriesRegressorSettings = super()._prepare(data)
+        lengths = data.train.lengths
+        return replace(settings, convolutions=usual_convolutions(settings.convolutions, lengths))
+
+    def _take(self, data: NumberData) -> None:
+        """Take the columns, the channels, and whether values are missing."""
+        self.columns = data.columns
         self._channels = data.train.inputs[0].shape[1]
         self._gaps = any(bool(np.isnan(one).any()) for one in data.train.inputs)
-        self.scale, self.share = Scale.of(numbers_of(data.train)), 0.0
-        return replace(
-            asked,
-            epochs=asked.epochs or usual_epochs(len(data.train)),
-            convolutions=usual_convolutions(asked.convolutions, data.train.lengths),
-        )
 
-    def _make_network(self) -> NumberNetworks:
-        """Return networks with random weights, and a ridge regression that is not fitted."""
+    def _make_front(self) -> SeriesFront:
+        """Return a front that standardizes the channels."""
+        return SeriesFront(self._channels, self._gaps, self.settings.noise)
 
-        def make() -> SequenceNetwork:
-            front = SeriesFront(self._channels, self._gaps, self.settings.noise)
-            return SequenceNetwork(front, self.cell, self.settings, 1, "number")
+    def _linear_features(self, inputs: Sequence[npt.NDArray[Any]]) -> Floats:
+        """Return mean, deviation, eight steps and length of series."""
+        return features_of(inputs)
 
-        features = features_of([np.zeros((1, self._channels))]).shape[1]
-        return NumberNetworks(make, self.settings.networks, features)
-
-    def _make_training(self, data: SeriesNumbers, checkpoint: Path | None) -> NumberTraining:
-        """Return the training, after fronts and the ridge regression have taken what they need."""
-        for network in self.network.networks:
-            network.front.learn(data.train.inputs)
-        train, validation = (self._standardized(one) for one in (data.train, data.validation))
-        held_out = (features_of(validation.inputs), numbers_of(validation)) if len(validation) else None
-        self.network.linear.fit(features_of(train.inputs), numbers_of(train), held_out)
-        return NumberTraining(self.network, train, validation, self.settings, checkpoint)
-
-    def _standardized(self, samples: SequenceSamples) -> SequenceSamples:
-        return replace(samples, targets=self.scale.standardized(numbers_of(samples)).tolist())
-
-    def _make_report(self, data: SeriesNumbers, training: ResumableTraining) -> RegressionReport:
-        """Choose how much the ridge regression counts, and measure on the test series."""
-        self.share = self._best_share(data.validation)
-        interrupted = training.interrupted
-        if data.test is None:
-            return self._measure(data.validation, "validation series", interrupted)
-        return self._measure(data.test, "test series", interrupted)
-
-    def _best_share(self, validation: SequenceSamples) -> float:
-        if self.settings.with_linear == "no":
-            return 0.0
-        if not len(validation):
-            return _USUAL_SHARE
-        truth = numbers_of(validation)
-        _, network, linear = self._estimates(validation)
-        errors = [np.mean((share * linear + (1 - share) * network - truth) ** 2) for share in _SHARES]
-        return float(_SHARES[int(np.argmin(errors))])
+    def _example(self) -> npt.NDArray[Any]:
+        """Return a series of one step."""
+        return np.zeros((1, self._channels))
 
     # Files --------------------------------------------------------------------------------------------------
 
-    def _state(self) -> dict[str, Any]:
-        """Return what belongs to the model beyond settings and weights."""
+    def _own_state(self) -> dict[str, Any]:
+        """Return channels, whether values are missing, and the columns."""
         return {
             "channels": self._channels,
             "gaps": self._gaps,
-            "scale": asdict(self.scale),
-            "share": self.share,
-            "notes": list(self.notes),
             "columns": None if self.columns is None else self.columns.to_dict(),
         }
 
-    def _set_state(self, state: Mapping[str, Any]) -> None:
-        """Take what `_state` gave."""
+    def _set_own_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_own_state` gave."""
         self._channels = _checks.whole("channels", state["channels"], least=1)
         self._gaps = _checks.flag("gaps", state["gaps"])
-        check_fields(Scale, state["scale"], "scale")
-        self.scale = Scale(**state["scale"])
-        self.share = _checks.real("share", state["share"], least=0, most=1)
-        self.notes = tuple(map(str, state["notes"]))
         self.columns = None if state["columns"] is None else SeriesColumns.from_dict(state["columns"])
 
     # Asking -------------------------------------------------------------------------------------------------
@@ -307,26 +259,3 @@ class SeriesRegressor(TaskModel):
         found = read_series(source, columns=columns, numbers=None, **reading)
         check_like((self._channels,), found)
         return SequenceSamples(found.inputs, names=found.names)
-
-    def _estimates(self, samples: SequenceSamples) -> tuple[Floats, Floats, Floats]:
-        """Return the estimates, those of the networks alone, and those of the ridge regression."""
-        if not len(samples):
-            nothing = np.empty(0, np.float64)
-            return nothing, nothing, nothing
-        network = np.empty(len(samples), np.float64)
-        with torch.no_grad():
-            for rows in samples.by_length(BATCH_TO_READ):
-                batch = samples.batch(rows)
-                network[rows] = self.network.numbers(batch.inputs, batch.lengths).numpy()
-        network = self.scale.restored(network)
-        linear = self.scale.restored(self.network.linear.predict(features_of(samples.inputs)))
-        return self.share * linear + (1 - self.share) * network, network, linear
-
-    def _measure(self, samples: SequenceSamples, part: str, interrupted: bool) -> RegressionReport:
-        said, network, linear = self._estimates(samples)
-        beside = {self.network.linear.name: linear}
-        for name, value in (("mean", self.scale.mean), ("median", self.scale.median)):
-            beside[f"the {name} of the training"] = np.full(len(samples), value)
-        if self.settings.with_linear != "no":
-            beside["the networks alone"] = network
-        return RegressionReport.measure(numbers_of(samples), said, beside, part=part, interrupted=interrupted)

@@ -1,13 +1,14 @@
 """Dataclasses of plain values, to and from what JSON can hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from nabi.errors import ArgumentError
 
-__all__ = ["Described", "check_fields"]
+__all__ = ["Described", "check_fields", "reading_report"]
 
 
 class Described:
@@ -65,3 +66,16 @@ def _is_of(value: Any, hint: Any) -> bool:
     if origin is NoneType:
         return value is None
     return isinstance(value, origin)
+
+
+@contextmanager
+def reading_report() -> Iterator[None]:
+    """Say of what fails inside that it is no report.
+
+    Raises:
+        ArgumentError: where what is described is something else.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise ArgumentError(f"described: expected a report, as to_dict gives it ({problem})") from problem

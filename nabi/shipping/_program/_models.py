@@ -141,6 +141,7 @@ _UNSTEPPED = {  # by name: to load them takes time
     "SoundClassifier": _SOUND,
     "SpeechRecognizer": _SOUND,
     "DNAClassifier": "it reads words of letters, from both ends or at their places in a sequence",
+    "DNARegressor": "it reads words of letters, from both ends or at their places in a sequence",
     "Tagger": "it reads words and their characters, in both directions",
     "ClipClassifier": "its steps are pictures, which convolutions of two axes read",
     "Forecaster": "its network reads features of the calendar and of filters that are computed in float64 "

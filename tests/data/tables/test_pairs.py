@@ -23,6 +23,7 @@ def test_without_a_header_every_line_is_a_pair(tsv: Path) -> None:
     pairs = read_pairs(tsv, 0, 1, quoted=False)
     assert pairs == Pairs(tsv, [row[0] for row in ROWS], [row[1] for row in ROWS])
     assert (len(pairs), pairs.note) == (3, "")
+    assert read_pairs(tsv, "0", "1", quoted=False, header=False) == pairs
     turned = read_pairs(tsv, 1, 0, quoted=False)
     assert (turned.sources, turned.targets) == (pairs.targets, pairs.sources)
 

@@ -14,6 +14,8 @@ FILES = {
     "pos/10.txt": b"warm\r\n",
     "pos/9.md": "유쾌".encode("utf-16"),
     "neg/x/1.py": b"dull()",
+    "neg/x/app.ts": b"@Component({})\nclass App {}",
+    "neg/x/flow.ts": b"# Of a gauge\n@problemName flow\n@data\n1,2:low\n",
     "README": b"all of it",
     "neg/picture.png": b"\x89PNG",
     "neg/binary.txt": b"a\0b",
@@ -45,13 +47,14 @@ def packed(folder: Path, above: str = "") -> Path:
 def test_texts_come_in_order_with_their_folders_and_the_rest_is_named(folder: Path, kind: str) -> None:
     place = folder if kind == "folder" else packed(folder, "reviews/" if "of" in kind else "")
     found = read_text_folder(place)
-    assert found.files == ["README", "neg/x/1.py", "pos/9.md", "pos/10.txt"]
-    assert found.texts == ["all of it", "dull()", "유쾌", "warm\n"]
-    assert found.labels == [None, "neg", "pos", "pos"]
+    assert found.files == ["README", "neg/x/1.py", "neg/x/app.ts", "pos/9.md", "pos/10.txt"]
+    assert found.texts == ["all of it", "dull()", "@Component({})\nclass App {}", "유쾌", "warm\n"]
+    assert found.labels == [None, "neg", "neg", "pos", "pos"]
     binary, latin, other = found.skipped
     assert binary == "neg/binary.txt: it is binary, or not utf-8"
     assert latin.startswith("neg/latin.txt: line 2: byte 0xe9 is not utf-8; pass its encoding")
     assert "1 .png" in other
+    assert "1 .ts" in other
     assert "caf\xe9" in read_text_folder(place, encoding="latin-1").texts[1]
     table = read_table(place, wrong_rows="keep")
     assert table.columns.keys() == {"file", "label", "text"}
@@ -66,7 +69,7 @@ def test_a_file_that_is_no_regular_one_or_cannot_be_read_stops_nothing(folder: P
     os.mkfifo(folder / "pos" / "pipe.txt")
     (folder / "pos" / "loop.txt").symlink_to("loop.txt")
     (folder / "pos" / "again").symlink_to(folder)
-    assert len(read_text_folder(folder)) == 4
+    assert len(read_text_folder(folder)) == 5
 
 
 def test_nothing_of_an_archive_is_written_and_its_size_is_limited(

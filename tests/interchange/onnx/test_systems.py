@@ -217,6 +217,18 @@ def test_a_series_classifier(tmp_path: Path, per_step: bool, options: dict[str, 
     check_sequences(tmp_path, model, x)
 
 
+def test_a_regressor_of_dna(tmp_path: Path) -> None:
+    sequences = ["".join(RANDOM.choice(list("ACGT"), 14)) for _ in range(24)]
+    model = models.DNARegressor(**SMALL)
+    model.fit(sequences, [one.count("G") for one in sequences], verbose=0)
+    codes = RANDOM.integers(0, 4, (3, 14))
+    with torch.no_grad():
+        wanted = model.network.numbers(torch.from_numpy(codes), torch.full((3,), 14))
+    written = Written(model, tmp_path / "dna.onnx")
+    close(written.run(input=codes)["estimate"][:, 0], wanted)
+    assert "ridge regression on frequencies" in beside(written)["decision"]
+
+
 @pytest.mark.parametrize("options", [{"words": "bases"}, {"words": "triplets", "units": 5}], ids=str)
 def test_a_classifier_of_dna(tmp_path: Path, options: dict[str, Any]) -> None:
     sequences = ["".join(RANDOM.choice(list("ACGT"), 14)) for _ in range(24)]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from nabi.models._classifier._choices import _choose_unit
+from nabi.models._classifier._held_out import HeldOut
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._split import divide
 
@@ -22,7 +23,8 @@ def test_rows_of_a_text_stay_on_one_side(seed: int, texts: int, several: bool) -
     rows = [f"text {text}" for text in range(texts) for _ in range(random_.randint(1, 4))]
     names = [random_.choice("abc") for _ in rows]
     labels = [(name,) if several else name for name in names]
-    parts = divide(Samples([*rows, "text 0"], [*labels, labels[0]], several=several), seed=seed % 1000)
+    samples = Samples([*rows, "text 0"], [*labels, labels[0]], several=several)
+    parts = divide(samples, HeldOut(seed=seed % 1000))
     sides = [part for part in (parts.train, parts.validation, parts.test) if part is not None]
     assert len(sides) == 3
     assert Counter(row for side in sides for row in side.texts) == Counter([*rows, "text 0"])
@@ -35,7 +37,7 @@ def test_rows_of_a_text_stay_on_one_side(seed: int, texts: int, several: bool) -
 
 
 def test_of_few_texts_the_rows_are_divided_and_a_note_says_so() -> None:
-    parts = divide(Samples(["good", "bad"] * 20, ["+", "-"] * 20))
+    parts = divide(Samples(["good", "bad"] * 20, ["+", "-"] * 20), HeldOut())
     assert any("which flatters the figures" in note for note in parts.notes)
 
 
@@ -56,7 +58,7 @@ def test_words_are_read_as_words() -> None:
 
 
 def notes_of(texts: list[str], labels: list[str]) -> str:
-    return " ".join(divide(Samples(texts, list(labels))).notes)
+    return " ".join(divide(Samples(texts, list(labels)), HeldOut()).notes)
 
 
 def test_several_labels_in_a_cell_are_met_with_the_option() -> None:

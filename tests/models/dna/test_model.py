@@ -182,14 +182,14 @@ def test_equal_sequences_are_held_out_together() -> None:
     sequences, labels = boxes(40)
     sequences = [one for one in sequences for _ in range(2)] + [reverse_complement(one) for one in sequences]
     labels = [one for one in labels for _ in range(2)] + labels
-    from nabi.models._dna._model import _duplicates
+    from nabi.models._dna._sequences import duplicates
 
-    groups, both = _duplicates(sequences, False), _duplicates(sequences, True)
+    groups, both = duplicates(sequences, False), duplicates(sequences, True)
     assert groups is not None
     assert both is not None
     assert (len(set(groups)), len(set(both))) == (80, 40)
     assert both[0] == both[1] == both[80]
-    assert _duplicates(sequences[:80:2], False) is None
+    assert duplicates(sequences[:80:2], False) is None
     report = small(epochs=1, reverse_complement=True).fit(sequences, labels, validation_share=0.2, verbose=0)
     assert report.held_out % 3 == 0
 

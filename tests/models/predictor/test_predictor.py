@@ -90,6 +90,11 @@ CASES = {
         {"sequence": ["ACGTTACGTT", "GGGGGCCCCC", "ACACACACAC"]},
         lambda model, batch: labelled(model.predict(batch["sequence"])),
     ),
+    "numbers of DNA": Case(
+        lambda: trained(nabi.DNARegressor(units=4, epochs=1), ["ACGTACGTAC", "GGGGCCCCGG"] * 10, [1, 2] * 10),
+        {"sequence": ["ACGTTACGTT", "GGGGGCCCCC", "ACACACACAC"]},
+        lambda model, batch: [(one,) for one in model.predict(batch["sequence"]).tolist()],
+    ),
     "tags": Case(
         lambda: trained(
             nabi.Tagger(units=4, embedding_size=4, epochs=1),

@@ -153,17 +153,21 @@ def _notes(w: Writing, model: Any, lengths: bool) -> None:
         )
 
 
-def _series_regressor(w: Writing, model: Any, lengths: bool) -> None:
-    _refuse_states(w)
-    write_sequence_networks(w, model.network, lengths)
-    scale, decision = model.scale, "the networks alone"
-    if model.share:
-        decision += f"; in nabi, {model.network.linear.name} counts {model.share:g}, the networks the rest"
-    w.preprocessing = {
-        "input": _SERIES,
-        "outputs": f"a standardized number: times {scale.deviation!r}, plus {scale.mean!r}",
-        "decision": decision,
-    }
+def _numbers(reads: str) -> Callable[[Writing, Any, bool], None]:
+    def write(w: Writing, model: Any, lengths: bool) -> None:
+        _refuse_states(w)
+        write_sequence_networks(w, model.network, lengths)
+        scale, decision = model.scale, "the networks alone"
+        if model.share:
+            linear = model.network.linear.name
+            decision += f"; in nabi, {linear} counts {model.share:g}, the networks the rest"
+        w.preprocessing = {
+            "input": reads,
+            "outputs": f"a standardized number: times {scale.deviation!r}, plus {scale.mean!r}",
+            "decision": decision,
+        }
+
+    return write
 
 
 def _refuse_states(w: Writing) -> None:
@@ -171,6 +175,7 @@ def _refuse_states(w: Writing) -> None:
         raise ArgumentError("stateful: it is for modules, layers, language models and models of notes")
 
 
+_DNA = "codes of letters, as nabi.data has them: A 0, C 1, G 2, T 3, ..."
 _SERIES = "channels as they were measured; a missing value is NaN"
 
 
@@ -195,8 +200,9 @@ _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
     models.LanguageModel: _language,
     models.NoteModel: _notes,
     models.SeriesClassifier: _sequences(_SERIES),
-    models.SeriesRegressor: _series_regressor,
-    models.DNAClassifier: _sequences("codes of letters, as nabi.data has them: A 0, C 1, G 2, T 3, ..."),
+    models.SeriesRegressor: _numbers(_SERIES),
+    models.DNAClassifier: _sequences(_DNA),
+    models.DNARegressor: _numbers(_DNA),
     models.ClipClassifier: _sequences("frames of red, green and blue, 0 to 255, in the size of the training"),
     models.SoundClassifier: _sequences(
         "features: log-mels without their running mean, as the front of the model computes them from samples"

@@ -1,4 +1,4 @@
-"""Training of a series regressor."""
+"""Training of networks that estimate a number for a sequence."""
 
 from pathlib import Path
 
@@ -6,25 +6,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.models._sequences._network import SequenceNetworks
+from nabi.models._sequences._number_settings import NumberSettings
 from nabi.models._sequences._samples import SequenceBatch, SequenceSamples
 from nabi.models._sequences._training import SequenceTraining
-from nabi.models._series_regressor._settings import SeriesRegressorSettings
 
 __all__ = ["NumberTraining"]
 
 
 class NumberTraining(SequenceTraining):
-    """One training of a series regressor, whose targets are standardized numbers."""
+    """One training whose targets are standardized numbers."""
 
-    kind = "series regressor training"
-    material = "series or numbers"
+    material = "sequences or numbers"
 
     def __init__(
         self,
         networks: SequenceNetworks,
         train: SequenceSamples,
         validation: SequenceSamples,
-        settings: SeriesRegressorSettings,
+        settings: NumberSettings,
         checkpoint: Path | None,
     ) -> None:
         super().__init__(networks, train, validation, None, settings, checkpoint)
@@ -37,5 +36,5 @@ class NumberTraining(SequenceTraining):
         return functional.mse_loss(outputs[:, 0], batch.targets)
 
     def things_in(self, batch: SequenceBatch) -> int:
-        """Return how many series there are: all of them have a number."""
+        """Return how many sequences there are: all of them have a number."""
         return len(batch.targets)
