@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         BackupAndRestore,
         ModelCheckpoint,
     )
+    from nabi.training._callbacks._stopwatch import (
+        Stopwatch,
+    )
     from nabi.training._callbacks._tensorboard import (
         TensorBoard,
     )
@@ -108,6 +111,9 @@ if TYPE_CHECKING:
         TimeLimit,
         as_time_limit,
     )
+    from nabi.training._loop._timing import (
+        Rounds,
+    )
     from nabi.training._losses._functions import (
         attach_logits,
     )
@@ -157,6 +163,7 @@ else:
             "nabi.training._callbacks._json_lines": ["JSONLines"],
             "nabi.training._callbacks._mlflow": ["MLflow"],
             "nabi.training._callbacks._saving": ["BackupAndRestore", "ModelCheckpoint"],
+            "nabi.training._callbacks._stopwatch": ["Stopwatch"],
             "nabi.training._callbacks._tensorboard": ["TensorBoard"],
             "nabi.training._compiled": ["Compiled"],
             "nabi.training._data._batches": [
@@ -188,6 +195,7 @@ else:
             "nabi.training._loop._progress": ["duration", "make_display"],
             "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
             "nabi.training._loop._time_limit": ["TimeLimit", "as_time_limit"],
+            "nabi.training._loop._timing": ["Rounds"],
             "nabi.training._losses._functions": ["attach_logits"],
             "nabi.training._own_steps": ["as_data", "by_default", "defines"],
             "nabi.training._step._chain": ["LayerCall", "Steps"],
@@ -222,8 +230,10 @@ __all__ = [
     "PyDataset",
     "ReduceLROnPlateau",
     "ResumableTraining",
+    "Rounds",
     "Step",
     "Steps",
+    "Stopwatch",
     "StreamBatches",
     "TensorBoard",
     "TerminateOnNaN",

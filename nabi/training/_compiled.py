@@ -134,6 +134,8 @@ class Compiled:
         self.mean_loss = RunningMean()
         # The result of the model's own step, if it defines one.
         self._taken: dict[str, float] | None = None
+        # What metrics had counted in a run that goes on, until they are made.
+        self._kept_sums: list[Any] = []
         wanted = tuple(map(_logits_wanted, by_output.losses))
         self.logits_of: Any = wanted if len(names) > 1 else wanted[0]
         sparse = functions.sparse_categorical_crossentropy
@@ -235,6 +237,7 @@ class Compiled:
                 weighted = place >= len(self._asked)
                 made = _metrics.resolve(metric, losses[number], y[number], y_pred[number], weighted=weighted)
                 self._measuring.append((number, made))
+            self._take_kept_sums()
         for place, (number, measured) in enumerate(self._measuring):
             if place < len(self._asked) or weights is None or weights[number] is None:
                 measured.update_state(y[number], y_pred[number])
@@ -250,11 +253,42 @@ class Compiled:
     def reset_figures(self) -> None:
         """Reset the loss and the metrics."""
         self._taken = None
+        self._kept_sums = []
         self.mean_loss.reset()
         if isinstance(self.loss, Losses):
             self.loss.reset()
         for metric in self.metrics:
             metric.reset_state()
+
+    def sums(self) -> list[Any]:
+        """Return what the loss and the metrics have counted since the last reset, for `take_sums`.
+
+        None for a metric that keeps it elsewhere than in states made by `add_weight`.
+        """
+        losses = self.loss.means if isinstance(self.loss, Losses) else []
+        found: list[Any] = [one.sums() for one in (self.mean_loss, *losses)]
+        for metric in self.metrics:
+            try:
+                found.append(metric.sums() if hasattr(metric, "sums") else None)
+            except ArgumentError:
+                found.append(None)
+        return found
+
+    def take_sums(self, sums: Sequence[Any]) -> None:
+        """Go on counting from there."""
+        losses = self.loss.means if isinstance(self.loss, Losses) else []
+        counting = [self.mean_loss, *losses]
+        for one, own in zip(counting, sums, strict=False):
+            one.take_sums([own])
+        self._kept_sums = list(sums[len(counting) :])
+        if self._measuring:
+            self._take_kept_sums()
+
+    def _take_kept_sums(self) -> None:
+        for metric, sums in zip(self.metrics, self._kept_sums, strict=False):
+            if sums is not None:
+                metric.take_sums([sums])  # type: ignore[attr-defined]
+        self._kept_sums = []
 
     def figures(self, prefix: str = "") -> dict[str, Any]:
         """Return the loss and the metrics of the batches since the last reset."""

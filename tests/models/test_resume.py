@@ -15,6 +15,7 @@ from nabi.data import LengthGroups
 from nabi.errors import FileFormatError
 from nabi.files import read_model_file, write_model_file
 from nabi.layers import GRU, LSTM, Dense, Dropout, Embedding
+from nabi.metrics import Precision
 from nabi.models import Sequential, load_model
 from nabi.utils import set_random_seed
 
@@ -240,9 +241,17 @@ class StopAfterBatches(Callback):
             raise RuntimeError("power cut")
 
 
-@pytest.mark.parametrize("make_data", [groups, loader, Counting])
+def arrays() -> Any:
+    """Codes in an order that the model draws."""
+    codes = np.arange(96).reshape(24, 4) * 5 % 8 + 1
+    return {"x": codes, "y": (codes[:, 0] > 4).astype(int), "batch_size": 4}
+
+
+@pytest.mark.parametrize(
+    ("make_data", "seconds"), [(groups, None), (Counting, None), (groups, 0), (loader, 0), (arrays, 0)]
+)
 def test_the_order_of_the_data_and_what_callbacks_have_counted_go_on(
-    tmp_path: Path, make_data: Callable[[], Any]
+    tmp_path: Path, make_data: Callable[[], Any], seconds: float | None
 ) -> None:
     backup = tmp_path / "run.nabi"
     restored: list[EarlyStopping] = []
@@ -250,25 +259,30 @@ def test_the_order_of_the_data_and_what_callbacks_have_counted_go_on(
     def program(batches: int | None) -> tuple[Sequential, Any]:
         set_random_seed(0)
         model = Sequential([Embedding(9, 3), LSTM(4), Dense(1, "sigmoid")])
-        model.compile(optimizers.Adam(0.1), "binary_crossentropy")
+        metrics = ["accuracy", Precision(name="precision")]
+        model.compile(optimizers.Adam(0.1), "binary_crossentropy", metrics=metrics)
         # The backup is made last, wherever it stands, so that it has what the others say of the epoch.
         stopping = EarlyStopping("loss", patience=3, min_delta=0.2, restore_best_weights=True)
         callbacks = [
             *([] if batches is None else [StopAfterBatches(batches)]),
-            BackupAndRestore(backup),
+            BackupAndRestore(backup, seconds=seconds),
             stopping,
             ReduceLROnPlateau("loss", patience=2, min_delta=0.2, cooldown=1),
         ]
         restored.append(stopping)
-        history = model.fit(make_data(), epochs=12, verbose=0, callbacks=callbacks)
+        given = make_data()
+        given = given if isinstance(given, dict) else {"x": given}
+        history = model.fit(**given, epochs=12, verbose=0, callbacks=callbacks)
         return model, history
 
     whole, history = program(None)
     assert 4 < len(history.epoch) < 12  # its patience ended it
-    for batches in (15, 9):  # in the third epoch, and two epochs later
+    for batches in (15, 10):  # in the third epoch, and two epochs later
         with pytest.raises(RuntimeError, match="power cut"):
             program(batches)
         assert backup.exists()
+        within = "epoch/batch" in read_model_file(backup).header["training"]["extra"]
+        assert within == (seconds == 0)
     resumed, again = program(None)
     assert same(resumed, whole)
     assert again.history == history.history

@@ -9,7 +9,7 @@ import torch
 from hypothesis import example, given, settings, strategies as st
 
 from nabi.errors import ArgumentError
-from nabi.training import Afterwards, Announcing, Callback, CallbackList
+from nabi.training import Afterwards, Announcing, Callback, CallbackList, Rounds
 from nabi.training._loop import _pace
 from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._loop import Loop
@@ -128,7 +128,7 @@ def test_what_follows_the_training_is_told_with_it(clock: Clock, monkeypatch: py
     reads, nobody = Afterwards(3.0), Afterwards(rehearsal=rehearse)
     training = Clocked(clock, validation=1.0, patient=True)
     assert run(training, reads, written, nobody).lines[0] == (
-        "about 1.8 minutes for at most 10 epochs on 2 threads, then about 70 seconds of evaluation; "
+        "about 2 minutes for at most 10 epochs on 2 threads, then about 70 seconds of evaluation; "
         "it may stop earlier"
     )
     assert training.timing.pace.per_batch() == pytest.approx(0.1)
@@ -159,6 +159,42 @@ def test_what_follows_the_training_is_told_with_it(clock: Clock, monkeypatch: py
         "about 3 seconds for 3 epochs on 2 threads, then about 10 seconds of evaluation"
     ]
     assert "evaluation" not in run(Clocked(clock), Afterwards(0.2)).lines[0]
+
+
+def test_a_stall_is_no_pace_and_a_change_of_pace_is_told(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+
+    class Uneven(Clocked):
+        def __init__(self, *slow: tuple[int, int, float], batches: int) -> None:
+            super().__init__(clock, epochs=1, batches=batches)
+            self._slow = slow
+
+        def step(self, batch: int) -> None:
+            super().step(batch)
+            self.clock.now += sum(more for first, end, more in self._slow if first <= batch < end)
+
+    # The machine sleeps for a minute while the pace is measured.
+    assert run(Uneven((15, 16, 60.0), batches=1000)).lines == [
+        "about 2.7 minutes for 1 epoch on 1 thread",
+        "1 epoch took 2.7 minutes",
+    ]
+    # Another program takes half of the machine, and ends.
+    lines = run(Uneven((0, 300, 0.2), batches=3000)).lines
+    assert lines[0] == "about 15 minutes for 1 epoch on 1 thread"
+    assert lines[-2:] == ["now about 6.1 minutes in all", "1 epoch took 6 minutes"]
+
+
+def test_rounds_are_told_as_epochs_are(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    lines: list[str] = []
+    rounds = Rounds(10, "fold", lines.append, before=2)
+    for seconds in (31.0, *[30.0] * 7):
+        clock.now += seconds
+        rounds.after_round()
+    rounds.end()
+    assert lines == ["about 4.1 minutes for the rest of 10 folds on 1 thread", "10 folds took 4 minutes"]
 
 
 @settings(max_examples=30, deadline=None)

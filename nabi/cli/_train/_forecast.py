@@ -1,6 +1,6 @@
 """`nabi train` on observations over time: a model that forecasts them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,6 +109,11 @@ class ForecastForm(SystemForm):
             "frequency": str(data.frequency),
             "notes": list(data.notes),
         }
+
+    def try_out_takes(self, said: Said, data: Any) -> Callable[[Any], float]:
+        """Return what tells how long it takes to read the series that are shown, twice."""
+        share = min(1.0, _SHOWN / len(data.series))
+        return lambda model: 2 * share * float(model.reading_seconds)
 
     def try_out(
         self, said: Said, model: Any, data: Any, beside: Sequence[Path]

@@ -10,12 +10,16 @@ import typer
 from nabi.errors import ArgumentError
 
 __all__ = [
+    "SECONDS_TO_DRAW",
     "draw_confusion",
     "make_model",
     "say_what_is_left_out",
     "say_where_it_goes_on",
     "write_figures",
 ]
+
+SECONDS_TO_DRAW = 1.5
+"""About what a common machine takes for a picture, most of it to load what draws."""
 
 _NAMED = 5  # of what is left out; the file of the figures has them all
 

@@ -1,6 +1,5 @@
 """How `nabi train` trains a system, whichever it is: one way from the command line to a model file."""
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -16,6 +15,7 @@ from nabi.cli._train._given import Given
 from nabi.cli._train._logs import Logs, Trained
 from nabi.cli._train._options import option_names
 from nabi.cli._train._outputs import (
+    SECONDS_TO_DRAW,
     make_model,
     say_where_it_goes_on,
     write_figures,
@@ -142,14 +142,16 @@ class SystemForm(DataForm):
 
     def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train on the data, show how good the model is, save it with its figures."""
-        from nabi.training import Afterwards, duration, is_first_worker, on_threads
+        from nabi.training import Afterwards, Stopwatch, is_first_worker, on_threads
 
+        clock = Stopwatch()
         model_path, figures, *beside, checkpoint = self.tried_outputs(said)
         model, data = self.read(said, self.make(said))
         say_where_it_goes_on(checkpoint)
-        begun = time.perf_counter()
         with on_threads(said["threads"]):
-            heard = [*logs.callbacks(), Afterwards(rehearsal=self.try_out_takes(said, data))]
+            takes = self.try_out_takes(said, data)
+            drawn = SECONDS_TO_DRAW if any(one == ".png" for one, _ in self.beside) else 0.0
+            heard = [*logs.callbacks(), clock, Afterwards(rehearsal=takes, seconds=drawn)]
             how = {"checkpoint": checkpoint, "minutes": said["minutes"], "callbacks": heard}
             report = self.fit(said, model, data, how)
             if not is_first_worker():
@@ -170,7 +172,7 @@ class SystemForm(DataForm):
             make_console().print(report)
         else:
             typer.echo(str(report))
-        typer.echo(f"{text}\n\nTraining and evaluation took {duration(time.perf_counter() - begun)}.")
+        typer.echo(f"{text}\n\n{clock}")
         others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
         typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
         cell = (said["cell"] or [self.settings.cell])[0]
@@ -184,7 +186,7 @@ class SystemForm(DataForm):
             kind=type(model)._kind,
             cell=cell,
             epochs=len(next(iter(model.history.values()), ())),
-            seconds=round(time.perf_counter() - begun, 3),
+            seconds=round(clock.seconds, 3),
             interrupted=report.interrupted,
             report=report.to_dict(),
         )

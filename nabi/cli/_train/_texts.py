@@ -1,7 +1,6 @@
 """What `nabi train` does alike for tables of texts, whatever is learnt from them."""
 
 import math
-import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from nabi.cli._messages import in_words_of_options
 from nabi.cli._terminal import make_console
 from nabi.cli._train._form import Said
 from nabi.cli._train._logs import Logs, Trained
-from nabi.cli._train._outputs import say_where_it_goes_on, write_figures
+from nabi.cli._train._outputs import SECONDS_TO_DRAW, say_where_it_goes_on, write_figures
 from nabi.cli._train._system import DataForm
 from nabi.cli._uses import quoted, suggestion
 from nabi.errors import ArgumentError, NotFiniteError
@@ -22,6 +21,8 @@ from nabi.errors import ArgumentError, NotFiniteError
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from nabi.training import Stopwatch
 
 __all__ = ["TextsForm", "plain"]
 
@@ -89,8 +90,9 @@ class TextsForm(DataForm):
 
     def train(self, said: Said, logs: Logs) -> Trained | None:
         """Train each cell on the same rows, show how good they are, save the best."""
-        from nabi.training import is_first_worker, on_threads
+        from nabi.training import Stopwatch, is_first_worker, on_threads
 
+        clock = Stopwatch()
         console = make_console()
         targets = self.tried_outputs(said)
         cells = self._made(said)
@@ -102,13 +104,11 @@ class TextsForm(DataForm):
         console.print(
             "{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False
         )
-        begun = time.perf_counter()
         with on_threads(said["threads"]):
-            outcomes = _train_all(cells, parts, console, targets[3:], said["minutes"], logs)
-        took = time.perf_counter() - begun
+            outcomes = _train_all(cells, parts, console, targets[3:], said["minutes"], logs, clock)
         if not is_first_worker():
             return None
-        best = self._finish(said, console, targets, outcomes, sizes, took)
+        best = self._finish(said, console, targets, outcomes, sizes, clock)
         assert best.model is not None
         return Trained(
             model=targets[0],
@@ -116,7 +116,7 @@ class TextsForm(DataForm):
             kind=best.model._kind,
             cell=best.cell,
             epochs=len(best.model.history.get("loss", ())),
-            seconds=round(time.perf_counter() - begun, 3),
+            seconds=round(clock.seconds, 3),
             interrupted=any(one.interrupted for one in outcomes),
             report=best.model.report.to_dict(),
         )
@@ -146,11 +146,9 @@ class TextsForm(DataForm):
         targets: list[Path],
         outcomes: list["_Outcome"],
         sizes: list[int],
-        took: float,
+        clock: "Stopwatch",
     ) -> "_Outcome":
         """Save the best, and show how good it is."""
-        from nabi.training import duration
-
         best = max(outcomes, key=self._goodness)
         found = best.model
         if found is None:
@@ -167,7 +165,7 @@ class TextsForm(DataForm):
         for remark in self.remarks(found.report, found):
             console.print()
             self._note(console, remark)
-        console.print(f"\nTraining and evaluation took {duration(took)}.", highlight=False)
+        console.print(f"\n{clock}", highlight=False)
         pictured = self.pictured(found.report)
         console.print(
             f"\nThe model is in {model}, its figures in {figures}, {pictured} in {picture}"
@@ -280,11 +278,14 @@ def _train_all(
     checkpoints: Sequence[Path],
     minutes: float | None,
     logs: Logs,
+    clock: "Stopwatch",
 ) -> list[_Outcome]:
     """Train one after the other; of several, one that fails does not end the comparison.
 
     Each has an even share of the time.
     """
+    from nabi.training import Afterwards
+
     outcomes: list[_Outcome] = []
     share = None if minutes is None else minutes / len(cells)
     for (cell, model), checkpoint in zip(cells, checkpoints, strict=True):
@@ -292,7 +293,8 @@ def _train_all(
             console.print(f"\n{plain(cell)}", style="bold", highlight=False)
         say_where_it_goes_on(checkpoint)
         try:
-            logging = logs.callbacks(cell if len(cells) > 1 else None)
+            drawn = Afterwards(seconds=SECONDS_TO_DRAW / len(cells))
+            logging = [*logs.callbacks(cell if len(cells) > 1 else None), clock, drawn]
             report = model.fit_parts(parts, checkpoint=checkpoint, minutes=share, callbacks=logging)
         except NotFiniteError as problem:
             if len(cells) == 1:

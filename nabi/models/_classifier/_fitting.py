@@ -1,6 +1,7 @@
 """How the network of a model of texts is fitted to codes."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +10,29 @@ from nabi.data import LengthGroups
 from nabi.models._classifier._choices import Codes
 from nabi.models._classifier._network import TextNetwork
 from nabi.models._classifier._settings import TextNetworkSettings
-from nabi.training import Afterwards, Callback, EarlyStopping, TimeLimit
+from nabi.training import Afterwards, Callback, EarlyStopping, TimeLimit, time_of
 
 Floats = npt.NDArray[np.float32]
 
-__all__ = ["fit_codes", "minutes_left"]
+__all__ = ["fit_codes", "minutes_left", "reading_takes"]
 
 # Of a training whose time is up before its first batch, of which there is one.
 _LEAST_SECONDS = 0.1
+# How often each text of an evaluation is encoded, and read by the simple model: with the network and alone.
+_READINGS = 2
+
+
+class _Rows(Protocol):
+    """Samples of texts."""
+
+    def __len__(self) -> int:
+        """Of the rows."""
+
+    def take(self, rows: Any) -> Any:
+        """Return some of them."""
+
+
+Part = TypeVar("Part", bound=_Rows)
 
 
 def minutes_left(limit: TimeLimit | None, earlier: float) -> float | None:
@@ -33,6 +49,7 @@ def fit_codes(
     beside: tuple[Floats, Floats | None] | None = None,
     *,
     evaluated: int,
+    reading: float,
     loss: str,
     metrics: list[str],
     weights: npt.NDArray[Any] | None = None,
@@ -52,6 +69,7 @@ def fit_codes(
         validation: codes and targets of the rows that say when to stop.
         beside: features of other columns, of the texts and of those rows.
         evaluated: texts that are read after the training, for the estimate of the time.
+        reading: seconds of the evaluation beside the network, as `reading_takes` gives them.
         loss: as `compile` takes it.
         metrics: likewise.
         weights: of the texts `[N]`.
@@ -67,7 +85,7 @@ def fit_codes(
     groups = LengthGroups(
         codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed, beside=own
     )
-    callbacks = [*callbacks, Afterwards(evaluated / len(codes))]
+    callbacks = [*callbacks, Afterwards(evaluated / len(codes), seconds=reading)]
     held_out = None
     if validation is not None:
         held_out = LengthGroups(*validation, batch_size=settings.batch_size, shuffle=False, beside=others)
@@ -89,3 +107,22 @@ def fit_codes(
         # The batch is finished, and the weights are those of the best epoch.
         return True
     return False
+
+
+def reading_takes(read: Callable[[Part], object], parts: Sequence[Part | None]) -> float:
+    """Return about how many seconds an evaluation takes for all but the network.
+
+    Args:
+        read: encodes samples, and reads them with the model beside the network.
+        parts: of the evaluation.
+    """
+    found = 0.0
+    for part in parts:
+        if part is not None:
+            found += _READINGS * time_of(_taking(part, read), range(len(part)))
+    return found
+
+
+def _taking(part: Part, read: Callable[[Part], object]) -> Callable[[Any], object]:
+    """Return what reads some rows of a part."""
+    return lambda rows: read(part.take(rows))

@@ -16,6 +16,7 @@ from nabi.training import BackupAndRestore, Callback
 __all__ = ["KeptRun"]
 
 _PREFIX = "callbacks/KeptRun/0/"
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
 class LabelledTexts(Texts, Protocol):
@@ -30,7 +31,7 @@ class KeptRun(Callback):
     """Keeps with the checkpoint of a training what tells it from others, and its seconds.
 
     Args:
-        path: of the checkpoint, which a `BackupAndRestore` writes after every epoch.
+        path: of the checkpoint, which a `BackupAndRestore` writes after every epoch and minute.
         settings: of the training, as they were chosen.
         parts: samples that it learns from and is stopped by.
 
@@ -51,7 +52,7 @@ class KeptRun(Callback):
             "fingerprint": _fingerprint(parts),
         }
         self.seconds, self._begun = 0.0, time.perf_counter()
-        self.backup = BackupAndRestore(path)
+        self.backup = BackupAndRestore(path, seconds=_SECONDS_BETWEEN_CHECKPOINTS)
         """What writes the file, and goes on from it."""
         if not path.exists():
             return

@@ -154,9 +154,9 @@ class TextClassifier(System):
             separator: between the columns of .csv files; found out by default.
             quoted: False for .csv files in which a quote is a character like others.
             header: False for .csv and .xlsx files without one, whose columns are "0", "1", ...
-            checkpoint: a file that keeps where training stands, written after every epoch: the same call goes
-                on from there after an interruption, and ends with the same weights as if there had been
-                none. It is removed at the end.
+            checkpoint: a file that keeps where training stands, written every minute and after every
+                epoch: the same call goes on from there after an interruption, and ends with the same weights
+                as if there had been none. It is removed at the end.
             minutes: the time that training may take, None for all that it needs: it ends by the clock, with
                 the best weights so far. The clock runs from the call on; what is measured after the last
                 validation comes on top.

@@ -16,7 +16,10 @@ from nabi.models._task._described import check_fields, reading_report
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-__all__ = ["Beside", "LabelFigures", "Report"]
+__all__ = ["SECONDS_TO_MEASURE", "Beside", "LabelFigures", "Report"]
+
+SECONDS_TO_MEASURE = 2.0
+"""About what a common machine takes to load the measures, for what tells how long an evaluation takes."""
 
 
 @dataclass(frozen=True)

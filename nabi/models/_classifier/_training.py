@@ -16,9 +16,10 @@ from nabi.models._baselines._logistic import LogisticRegression
 from nabi.models._classifier._beginning import LearntNetwork, begin, columns_alone
 from nabi.models._classifier._choices import Codes, encode_samples, settings_lines
 from nabi.models._classifier._decision import Decisions, as_logits
-from nabi.models._classifier._fitting import fit_codes, minutes_left
+from nabi.models._classifier._fitting import fit_codes, minutes_left, reading_takes
 from nabi.models._classifier._network import TextNetwork, build_network, read_codes
 from nabi.models._classifier._other_columns import OtherColumns, features_of
+from nabi.models._classifier._report import SECONDS_TO_MEASURE
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._scores import balanced_weights
 from nabi.models._classifier._settings import TextSettings
@@ -112,6 +113,11 @@ def train(
             None if begun.unseen is None or truth is None else (begun.unseen, truth),
             beside,
             evaluated=_evaluated(parts, twice=simple is not None and settings.word_features),
+            reading=SECONDS_TO_MEASURE
+            + reading_takes(
+                lambda some: _read_beside(begun.vocabulary, settings, simple, columns, some),
+                (validation, parts.test),
+            ),
             loss="binary_crossentropy" if labels.several else "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             weights=balanced_weights(targets, len(labels.names))[targets] if balanced else None,
@@ -145,6 +151,19 @@ def _evaluated(parts: Parts, *, twice: bool) -> int:
     """
     validation, test = (0 if part is None else len(part.texts) for part in (parts.validation, parts.test))
     return validation + (1 + twice) * (validation + test)
+
+
+def _read_beside(
+    vocabulary: Vocabulary,
+    settings: TextSettings,
+    simple: SimpleModel | None,
+    columns: OtherColumns | None,
+    samples: Samples,
+) -> None:
+    """Do to samples what an evaluation does to them beside the network."""
+    _codes(vocabulary, samples, settings)
+    if simple is not None:
+        simple.logits(samples.texts, samples.aspects, features_of(columns, samples))
 
 
 def _codes(vocabulary: Vocabulary, samples: Samples, settings: TextSettings) -> Codes:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time as clock
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from nabi.models._forecaster._state_file import read_state, time_from_json, time
 from nabi.models._forecaster._training import ForecastTraining
 from nabi.models._forecaster._windows import Windows
 from nabi.models._task._task_model import TaskModel
-from nabi.training import ResumableTraining, as_time_limit
+from nabi.training import Afterwards, ResumableTraining, as_time_limit
 
 __all__ = ["Forecaster"]
 
@@ -51,6 +52,8 @@ class _Data(NamedTuple):
     """Those of the series that fit into memory."""
     held_out: list[int]
     reads: list[Read]
+    seconds: float
+    """That making them took."""
     windows: Windows
     origins: list[tuple[int, int]]
 
@@ -95,6 +98,8 @@ class Forecaster(TaskModel):
     columns: SeriesColumns
     """Of the table that was learnt from: another is read in the same way."""
     calibration: Calibration
+    reading_seconds: float = 0.0
+    """What reading all series of the training took, step after step; a forecast does it again."""
     _engine: Engine
     _held: list[dict[str, Any]]
 
@@ -166,9 +171,11 @@ class Forecaster(TaskModel):
             raise ArgumentError(
                 "series: expected observations in the held-out ends and before them, got missing values"
             )
+        begun = clock.perf_counter()
         reads = Inputs(plan, learnt.frequency).read(learnt.series)
+        seconds = clock.perf_counter() - begun
         windows = Windows(plan, learnt.series, reads, held_out)
-        data = _Data(series_set, plan, share, learnt, held_out, reads, windows, origins)
+        data = _Data(series_set, plan, share, learnt, held_out, reads, seconds, windows, origins)
         report: ForecastReport = self._learn(
             data, checkpoint=checkpoint, limit=limit, verbose=verbose, callbacks=callbacks
         )
@@ -179,6 +186,7 @@ class Forecaster(TaskModel):
         asked: ForecastSettings = self.asked
         found = data.series
         self.plan, self.frequency, self.columns = data.plan, found.frequency, found.columns
+        self.reading_seconds = data.seconds
         self._names = {
             "known": list(found.known_names),
             "past": list(found.past_names),
@@ -219,6 +227,10 @@ class Forecaster(TaskModel):
             for number, member in enumerate(members):
                 member.set_linear(apart if number < self.settings.networks else whole)
         return ForecastTraining(self.network, data.windows, self.settings, of_mean, checkpoint)
+
+    def _report_takes(self, data: _Data, training: ResumableTraining) -> Afterwards:
+        """Return what tells how long the report takes: the simple methods go through all steps, too."""
+        return Afterwards(training.validation_share, seconds=data.seconds)
 
     def _make_report(self, data: _Data, training: ResumableTraining) -> ForecastReport:
         """Measure on what was held out, choose the method and calibrate the intervals."""

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from nabi import layers
+from nabi.data import Vocabulary
 from nabi.models._baselines._ridge import RidgeRegression
 from nabi.models._classifier._beginning import LearntNetwork, begin, columns_alone
-from nabi.models._classifier._choices import settings_lines
-from nabi.models._classifier._fitting import fit_codes, minutes_left
+from nabi.models._classifier._choices import encode_samples, settings_lines
+from nabi.models._classifier._fitting import fit_codes, minutes_left, reading_takes
 from nabi.models._classifier._network import TextNetwork, built, outputs_of, reading_layers
 from nabi.models._classifier._other_columns import OtherColumns, features_of
 from nabi.models._regressor._samples import NumberSamples
@@ -127,6 +128,10 @@ def train(
             beside,
             # The validation rows once more, to decide how much the linear model counts.
             evaluated=2 * _count(validation) + _count(parts.test),
+            reading=reading_takes(
+                lambda some: _read_beside(begun.vocabulary, settings, words, columns, some),
+                (validation, parts.test),
+            ),
             loss=settings.loss,
             metrics=["mae"],
             verbose=verbose,
@@ -149,6 +154,20 @@ def train(
         begun.earlier,
     )
     return Learnt(network, scale, words, share)
+
+
+def _read_beside(
+    vocabulary: Vocabulary,
+    settings: RegressorSettings,
+    words: WordRegression | None,
+    columns: OtherColumns | None,
+    samples: NumberSamples,
+) -> None:
+    """Do to samples what an evaluation does to them beside the network."""
+    assert settings.maxlen is not None
+    encode_samples(vocabulary, samples, settings, settings.maxlen)
+    if words is not None:
+        words.predict(samples.texts, samples.aspects, features_of(columns, samples))
 
 
 def _count(samples: NumberSamples | None) -> int:

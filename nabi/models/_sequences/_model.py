@@ -16,7 +16,7 @@ from nabi.data import Labels
 from nabi.errors import ArgumentError
 from nabi.files import ModelFile, reading
 from nabi.models._baselines._verdict import verdict
-from nabi.models._classifier._report import Report
+from nabi.models._classifier._report import SECONDS_TO_MEASURE, Report
 from nabi.models._sequences._baselines import Baselines, frame_features, stack, summary_features
 from nabi.models._sequences._fronts import Front
 from nabi.models._sequences._network import BLANK, SequenceNetwork, SequenceNetworks
@@ -239,7 +239,7 @@ class SequenceModel(TaskModel):
         if self._answer != "string":
             # With a linear model beside the networks, all is read by both and by the networks alone.
             linear = self._answer == "class" and self.settings.with_linear != "no"
-            return Afterwards((1 + linear) * count / len(data.train))
+            return Afterwards((1 + linear) * count / len(data.train), seconds=SECONDS_TO_MEASURE)
 
         def search_some(model: Self) -> float:
             def search(rows: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ from nabi._public import public
 from nabi.data import SCHEMES, Labels, Span, TaggedTokens, scheme_of, spans_of, split_words, tags_of
 from nabi.errors import ArgumentError
 from nabi.models._baselines._verdict import verdict
-from nabi.models._classifier._report import Report
+from nabi.models._classifier._report import SECONDS_TO_MEASURE, Report
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._tagger._baseline import FrequentTags
 from nabi.models._tagger._codes import LONGEST, TokenCodes
@@ -256,7 +256,7 @@ class Tagger(TaskModel):
     def _report_takes(self, data: TaggerData, training: ResumableTraining) -> Afterwards:
         """Return what tells how long the report takes: reading the part that it is about."""
         judged = data.validation if data.test is None else data.test
-        return Afterwards(len(judged) / len(data.train))
+        return Afterwards(len(judged) / len(data.train), seconds=SECONDS_TO_MEASURE)
 
     def _make_report(self, data: TaggerData, training: ResumableTraining) -> TaggerReport:
         """Measure on the test part, or on the validation part."""

@@ -76,10 +76,10 @@ def cross_validate(
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     place = run.folder / "folds.json"
     done = _read(place, key)
-    with run.training(title, len(folds), 1) as bar:
+    with run.training(title, len(folds), 1, "fold") as bar:
+        bar.on_resume(len(done))
         for number, fold in enumerate(folds):
             if number < len(done):
-                bar.on_epoch_end(number)
                 continue
             inside = set(fold)
             rest = [row for row in range(len(sequences)) if row not in inside]

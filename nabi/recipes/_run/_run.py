@@ -18,9 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nabi.callbacks import Callback
 from nabi.recipes._run._run_folder import RunFolder
-from nabi.training import Announcing
+from nabi.training import Announcing, Rounds
 
 __all__ = ["BatchBar", "EpochBar", "Result", "Run"]
 
@@ -37,26 +36,60 @@ class Result:
     interrupted: bool = False
 
 
-class EpochBar(Callback):
-    """A callback that moves a progress bar by one epoch and shows the epoch's loss."""
+class EpochBar(Announcing):
+    """A callback that moves a progress bar by one epoch and shows the epoch's loss.
 
-    def __init__(self, progress: Progress, title: str, epochs: int, steps: int) -> None:
+    How long all epochs take is said above the bar: by a `fit` that goes through all of them, else from what
+    the first took.
+    """
+
+    def __init__(self, progress: Progress, title: str, epochs: int, steps: int, unit: str = "epoch") -> None:
         super().__init__()
         self._progress = progress
         self._task = progress.add_task(title, total=epochs, loss="")
         self.epochs = 0
         """Epochs completed."""
-        self._steps = steps
+        self._total, self._steps, self._unit = epochs, steps, unit
         self._seconds, self._start = 0.0, time.perf_counter()
+        self._is_said = False
+        self._rounds = self._counted()
 
     @property
     def microseconds_per_step(self) -> float:
         """Mean over the completed epochs, including the time between steps."""
         return self._seconds / max(self.epochs * self._steps, 1) * 1e6
 
+    def _counted(self) -> Rounds:
+        return Rounds(self._total, self._unit, self._print, self.epochs)
+
+    def _print(self, line: str) -> None:
+        self._progress.console.print(line, highlight=False, markup=False)
+
+    def say(self, line: str) -> None:
+        """Print how long a `fit` of all epochs takes, above the bar."""
+        if self._is_said:
+            self._print(line)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """See whether this `fit` goes through all epochs."""
+        self._is_said = not self.epochs and self.params["epochs"] == self._total
+
+    def on_resume(self, epoch: int, logs: Any = None) -> None:
+        """Begin after what was done in an earlier run."""
+        self.epochs = epoch
+        self._rounds = self._counted()
+        self._progress.update(self._task, completed=epoch)
+
+    def close(self) -> None:
+        """Say how long it took."""
+        if not self._is_said:
+            self._rounds.end()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Advance by one epoch."""
         self.epochs += 1
+        if not self._is_said:
+            self._rounds.after_round()
         self._seconds = time.perf_counter() - self._start
         loss = (logs or {}).get("loss")
         self._progress.update(self._task, advance=1, loss="" if loss is None else f"loss {float(loss):.5f}")
@@ -146,15 +179,17 @@ class Run:
         self._start = time.perf_counter()
 
     @contextmanager
-    def training(self, title: str, epochs: int, steps: int) -> Iterator[EpochBar]:
+    def training(self, title: str, epochs: int, steps: int, unit: str = "epoch") -> Iterator[EpochBar]:
         """Show a progress bar over the epochs, and let `Ctrl-C` end the training but not the run.
 
-        The yielded callback moves the bar; `steps` is the number of training steps per epoch. `interrupted`
-        tells whether the run was stopped.
+        The yielded callback moves the bar; `steps` is the number of training steps per epoch, `unit` what an
+        epoch is called. `interrupted` tells whether the run was stopped.
         """
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("epochs  {task.fields[loss]}"))
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit + "s  {task.fields[loss]}"))
         with self._stoppable(*columns, TimeRemainingColumn()) as progress:
-            yield EpochBar(progress, title, epochs, steps)
+            bar = EpochBar(progress, title, epochs, steps, unit)
+            yield bar
+            bar.close()
 
     @contextmanager
     def batches(self, title: str, epochs: int = 1) -> Iterator[BatchBar]:

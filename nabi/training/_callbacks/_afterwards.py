@@ -25,6 +25,7 @@ class Afterwards(Callback):
 
     Args:
         share: how much is read for it, as a share of what an epoch learns from.
+        seconds: what it takes beside that, such as to load what draws pictures.
         rehearsal: for what is more than reading, such as a beam search: a function that tries a part of it
             with the model as it is by then, and returns the seconds that all of it takes (see `time_of`).
 
@@ -35,13 +36,19 @@ class Afterwards(Callback):
 
     only_reads = True
 
-    def __init__(self, share: float = 0.0, rehearsal: Callable[[Any], float] | None = None) -> None:
-        self._share, self._rehearsal = share, rehearsal
+    def __init__(
+        self,
+        share: float = 0.0,
+        rehearsal: Callable[[Any], float] | None = None,
+        *,
+        seconds: float = 0.0,
+    ) -> None:
+        self._share, self._rehearsal, self._seconds = share, rehearsal, seconds
         self.learning: Any = None
 
     def seconds(self, per_reading: float) -> float:
         """Return how long it takes; `per_reading` are the seconds in which an epoch's data are read."""
-        found = self._share * per_reading
+        found = self._seconds + self._share * per_reading
         if self._rehearsal is not None and self.learning is not None:
             # The training must go on as if nobody had tried anything.
             with torch.random.fork_rng(devices=[]), torch.no_grad():

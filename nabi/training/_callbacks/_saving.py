@@ -1,6 +1,7 @@
 """Callbacks that save models, and runs that can be resumed."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -117,8 +118,14 @@ class BackupAndRestore(Callback):
     Args:
         path: the file.
         every: epochs between two writes.
+        seconds: None, or a time between two writes: then the file is also written within an epoch, after the
+            first batch by which so much time has passed since the last write, and by Ctrl-C. The run goes on
+            with the next batch. The order of the epoch is drawn again for that, so data must be arrays, or
+            have an order of their own as above. (A metric of your own must count in states that `add_weight`
+            makes; else its figure of that epoch is of the later batches.)
 
     Raises:
+        ArgumentError: for `seconds` with an iterator, which cannot begin its epoch again.
         FileFormatError: if the file is damaged, or of another model.
         OutputError: if it cannot be written.
     """
@@ -126,10 +133,13 @@ class BackupAndRestore(Callback):
     comes_last = True
 
     @public
-    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+    def __init__(self, path: str | os.PathLike[str], every: int = 1, *, seconds: float | None = None) -> None:
         self.path = _checks.path("path", path, wrong=OutputError)
         self.every = _checks.whole("every", every, otherwise=" of epochs")
-
+        self.seconds = seconds
+        if seconds is not None:
+            self.seconds = _checks.real("seconds", seconds, least=0, otherwise=" or None")
+        self._written = time.perf_counter()
         self._beside: dict[str, KeepsExtra] = {}
 
     def keep_beside(self, beside: Mapping[str, KeepsExtra]) -> None:
@@ -143,12 +153,24 @@ class BackupAndRestore(Callback):
             with self._keeping_beside():
                 self.model.load_training(self.path)
             self.resumed_epoch = self.model.completed_epoch
+        self._written = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the file."""
-        if (epoch + 1) % self.every == 0 and is_first_worker():
+        if (epoch + 1) % self.every == 0:
+            self.write()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write the file within an epoch."""
+        return self.seconds is not None and time.perf_counter() - self._written >= self.seconds
+
+    def write(self) -> None:
+        """Write the file; of several workers the first does."""
+        if is_first_worker():
             with self._keeping_beside():
                 self.model.save(self.path)
+        self._written = time.perf_counter()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Remove the file of a complete run."""

@@ -183,8 +183,8 @@ class StreamBatches:
         self.generator = generator if isinstance(source, PyDataset) else None
         # Converts inputs to the shape that a model expects.
         self.adjust: Callable[[Part], Part] | None = None
-        self._once = isinstance(source, Iterator)
-        self._indexed = not self._once and not hasattr(source, "__iter__")
+        self.can_be_read_once = isinstance(source, Iterator)
+        self._indexed = not self.can_be_read_once and not hasattr(source, "__iter__")
         if isinstance(source, PyDataset):
             available = source.num_batches
             steps = available if steps is None else min(steps, available or steps)

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -22,6 +22,7 @@ from nabi.training._compiled import Compiled, KeepsExtra, Trainable
 from nabi.training._data._batches import ArrayBatches, Batch, Batches, StreamBatches
 from nabi.training._data._inputs_outputs import Part, first_of
 from nabi.training._loop._checkpoint import Position
+from nabi.training._loop._epoch_part import EpochPart
 from nabi.training._loop._evaluation import evaluate_batches
 from nabi.training._loop._interrupt import FinishBatch
 from nabi.training._loop._progress import Display, make_display
@@ -278,15 +279,15 @@ def fit(
     params = {"epochs": epochs, "steps": batches.steps, "verbose": verbose}
     # The history comes last, so that it keeps what other callbacks put into the logs.
     callback_list = CallbackList([*callbacks, history], model, params)
-    for callback in callback_list.callbacks:
-        if isinstance(callback, BackupAndRestore):
-            callback.keep_beside(_kept_beside(callback_list.callbacks, batches, validation))
     model.history = history
     model.stop_training = False
     training = _Fit(
         model, compiled, batches, callback_list, prepare, epochs, initial_epoch, validation, validation_every
     )
     training.limit = limit
+    for backup in training.backups:
+        beside = _kept_beside(callback_list.callbacks, batches, validation)
+        backup.keep_beside({**beside, "epoch": training.epoch_part})
     if workers is not None:
         training.share_with(workers)
     try:
@@ -340,6 +341,13 @@ class _Fit(Loop):
         self._is_watched = bool(callbacks.before_batch or callbacks.after_batch)
         self._step: Step | None = None
         self._together: Together | None = None
+        self.backups = [one for one in callbacks.callbacks if isinstance(one, BackupAndRestore)]
+        self._backups_within = [one for one in self.backups if one.seconds is not None]
+        self.epoch_part = EpochPart(compiled, data, self.position)
+        if self._backups_within and isinstance(data, StreamBatches) and data.can_be_read_once:
+            raise ArgumentError(
+                "seconds: expected None for an iterator, whose epoch cannot begin again; use a DataLoader"
+            )
 
     def share_with(self, workers: Workers) -> None:
         """Train with other workers, each on its rows of every batch; raises as `Together`."""
@@ -390,6 +398,30 @@ class _Fit(Loop):
         resumed = [epoch for epoch in epochs if epoch is not None]
         self.position.epoch = max(self._initial_epoch, *resumed, 0)
         self.is_resumed = bool(resumed)
+        if resumed and max(resumed) == self.position.epoch:
+            self.position.batch = self.epoch_part.batch
+
+    def begin_epoch(self) -> None:
+        if self._backups_within:
+            self.epoch_part.begin()
+
+    def keep_checkpoint(self) -> None:
+        # Several workers write where an epoch or the training ends: the clock of one says nothing to others.
+        if not self._backups_within or self._together is not None or not self._is_within_epoch:
+            return
+        for backup in self._backups_within:
+            if backup.is_due:
+                self._write_within(backup)
+
+    @property
+    def _is_within_epoch(self) -> bool:
+        return bool(self.position.batch) and self.position.batch != self.batches_per_epoch
+
+    def _write_within(self, backup: BackupAndRestore) -> None:
+        self._model.completed_epoch = self.position.epoch
+        self.epoch_part.is_open = True
+        backup.write()
+        self.epoch_part.is_open = False
 
     def _start(self) -> None:
         start_figures(self._model, self._compiled)
@@ -398,7 +430,9 @@ class _Fit(Loop):
 
     def batches(self, first: int) -> Iterator[Batch]:
         self._start()
-        batches = self._data.epoch()
+        if first:
+            self.epoch_part.go_on()
+        batches: Iterator[Batch] = islice(self._data.epoch(), first, None)
         if self._together is not None:
             batches = self._together.in_step(batches)
         if self._prepare is None or (batch := next(batches, None)) is None:
@@ -412,6 +446,7 @@ class _Fit(Loop):
         data = self._data
         by_batch = self._compiled.scheduler is not None and self._compiled.schedule_every == "batch"
         one_by_one = self._is_watched or display.shows_batches or by_batch or self.is_shared
+        one_by_one = one_by_one or bool(self._backups_within)
         if one_by_one or not isinstance(data, ArrayBatches):
             return super()._batches(display, callbacks)
         self._start()
@@ -529,6 +564,9 @@ class _Fit(Loop):
             self._model.stop_training = True  # so that callbacks know that this is the end
         if self._together is not None:
             self._together.join_states()
+        if self.interrupt.asked and self._is_within_epoch:
+            for backup in self._backups_within:
+                self._write_within(backup)
         if self.position.batch or self.position.epoch > self._initial_epoch:
             self._compiled.optimizer.finish()
 

@@ -1,12 +1,17 @@
 """How fast a training is, measured while it runs."""
 
+import statistics
 import time
+from itertools import pairwise
 
 __all__ = ["Pace"]
 
 _MARKS = 64  # of the course of a training that are kept; of more, every second is dropped
 _SHARE_OF_A_STEP = 1 / 3
 """What reading a batch takes of a step, which also goes backward: used until a validation was measured."""
+_STALLED, _SHORTEST_STALL = 8.0, 1.0
+"""A part of the course is no pace if it takes so many times what is usual, and so many seconds more."""
+_FEWEST_PARTS = 4
 
 
 class Pace:
@@ -67,14 +72,25 @@ class Pace:
 
         The later half, since what is compiled or met for the first time makes the first batches slower, and
         since another program may begin or end. Half of the batches and not of the time: one batch in which
-        the machine was busy then counts as one.
+        the machine was busy then counts as one. What lies outside of all measure counts for nothing: a
+        machine that slept, a process that was stopped for a while.
         """
         if len(self._marks) < 2:
             return None
-        seconds, batches = self._trained, self.batches
-        middle = (batches + self._marks[0][1]) / 2
-        began = [mark for mark in self._marks if mark[1] <= middle][-1]
-        return (seconds - began[0]) / (batches - began[1])
+        last = self._trained, self.batches
+        middle = (last[1] + self._marks[0][1]) / 2
+        first = max(place for place, mark in enumerate(self._marks) if mark[1] <= middle)
+        marks = self._marks[first:]
+        if marks[-1][1] < last[1]:
+            marks = [*marks, last]
+        parts = [
+            (end[0] - begin[0], end[1] - begin[1]) for begin, end in pairwise(marks) if end[1] > begin[1]
+        ]
+        if len(parts) >= _FEWEST_PARTS:
+            usual = statistics.median(seconds / batches for seconds, batches in parts)
+            most = [_STALLED * usual * batches + _SHORTEST_STALL for _, batches in parts]
+            parts = [part for part, limit in zip(parts, most, strict=True) if part[0] <= limit]
+        return sum(seconds for seconds, _ in parts) / sum(batches for _, batches in parts)
 
     def per_validation(self, share: float, batches: int) -> float:
         """Return the seconds from the last batch of an epoch to its end.
@@ -84,7 +100,7 @@ class Pace:
             batches: of an epoch; both are asked for before the first validation.
         """
         if self._between:
-            return sum(self._between[-3:]) / len(self._between[-3:])
+            return statistics.median(self._between[-3:])
         return share * batches * _SHARE_OF_A_STEP * (self.per_batch() or 0.0)
 
     def per_reading(self, share: float, batches: int) -> float:

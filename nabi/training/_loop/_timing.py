@@ -5,25 +5,26 @@ All trainings have it from their `Loop`.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 
 from nabi.training._callbacks._afterwards import Afterwards, Announcing
 from nabi.training._callbacks._base import Callback
+from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._pace import Pace
 from nabi.training._loop._progress import Display, in_words
 from nabi.training._loop._time_limit import TimeLimit
 
-__all__ = ["Timed", "Timing"]
+__all__ = ["Rounds", "Timed", "Timing"]
 
 _SHORTEST = 5.0  # seconds; of a shorter training nothing is said
 # An estimate is made from a part of the training, within limits, or from what there was until the latest.
-_SHARE_MEASURED, _LEAST_MEASURED, _MOST_MEASURED, _LATEST = 0.02, 1.0, 12.0, 20.0
+_SHARE_MEASURED, _LEAST_MEASURED, _MOST_MEASURED, _LATEST = 0.02, 2.0, 12.0, 20.0
 _SECONDS_BETWEEN_LOOKS = 0.2
-# What was said is corrected after an epoch if it is wrong by more than a share of the whole.
-_WRONG, _SHORTEST_CORRECTED = 0.25, 20.0
+# What was said is corrected, after an epoch or within a long one, if it is wrong by more than a share of it.
+_WRONG, _SHORTEST_CORRECTED, _SECONDS_BETWEEN_CORRECTIONS = 0.25, 20.0, 15.0
 # What follows is told apart if it takes at least so many seconds, or such a share of the training.
 _SHORTEST_AFTERWARDS, _SHARE_AFTERWARDS = 1.0, 0.02
 
@@ -70,6 +71,14 @@ class Timed(Protocol):
 class Timing:
     """Watches the clock for a training.
 
+    Args:
+        training: what is timed.
+        limit: the time that it has, None for all that it needs.
+        shared: workers that train together.
+        display: shows lines, and asks for the time that is left.
+        callbacks: those that show lines, or tell what follows, are found among them.
+        unit: what the epochs are called.
+
     Attributes:
         is_up: whether the limit ends the training.
         seconds_said: for the whole training, as told last; 0 where nothing was.
@@ -83,8 +92,10 @@ class Timing:
         shared: int,
         display: Display,
         callbacks: Sequence[Callback] = (),
+        unit: str = "epoch",
     ) -> None:
         self._training, self._limit, self._workers, self._display = training, limit, shared, display
+        self._unit = unit
         self._afterwards = [one for one in callbacks if isinstance(one, Afterwards)]
         self._announcing = [one for one in callbacks if isinstance(one, Announcing)]
         self.seconds_afterwards = 0.0
@@ -132,6 +143,8 @@ class Timing:
         if not self._is_told and time.perf_counter() - self._looked >= _SECONDS_BETWEEN_LOOKS:
             self._looked = time.perf_counter()
             self._tell()
+        elif self.seconds_said and time.perf_counter() - self._looked >= _SECONDS_BETWEEN_CORRECTIONS:
+            self._correct()
 
     def after_epoch(self) -> None:
         """An epoch and its validation are done: is there time for more?"""
@@ -140,8 +153,13 @@ class Timing:
         if limit is not None and not self.is_up:
             needed = (self.pace.per_batch() or 0.0) + self._per_validation()
             self.is_up = bool(self._training.from_first(limit.left <= needed))
+        if self.seconds_said:
+            self._correct()
+
+    def _correct(self) -> None:
+        self._looked = time.perf_counter()
         left = self.seconds_left()
-        if self.seconds_said and left:
+        if left:
             whole = self.pace.elapsed + left
             if abs(whole - self.seconds_said) > _WRONG * self.seconds_said and left >= _SHORTEST_CORRECTED:
                 self.seconds_said = whole
@@ -153,7 +171,7 @@ class Timing:
         if seconds < _SHORTEST:
             return
         done = self.step / count if count else training.position.epoch
-        parts = [f"{_number(done, 'epoch')} took {in_words(seconds)}"]
+        parts = [f"{_number(done, self._unit)} took {in_words(seconds)}"]
         if self.is_up and training.position.epoch < training.epochs:
             parts[0] += ", as long as was given"
         if training.best_epoch is not None:
@@ -199,6 +217,7 @@ class Timing:
             return
         self._is_told = True
         self.seconds_afterwards = self._measure_afterwards()
+        whole = self.pace.elapsed + left
         if whole + self.seconds_afterwards < _SHORTEST:
             return
         self.seconds_said = whole
@@ -206,11 +225,11 @@ class Timing:
         threads = _number(torch.get_num_threads(), "thread")
         where = f"{self._workers} workers with {threads} each" if self._workers > 1 else threads
         if self._before:
-            what = f"the rest of {_number(training.epochs, 'epoch')}"
+            what = f"the rest of {_number(training.epochs, self._unit)}"
         elif planned < training.epochs:
-            what = f"{planned:.1f} of {training.epochs} epochs".replace(".0 ", " ")
+            what = f"{planned:.1f} of {training.epochs} {self._unit}s".replace(".0 ", " ")
         else:
-            what = _number(training.epochs, "epoch")
+            what = _number(training.epochs, self._unit)
         most, end = ("at most ", "; it may stop earlier") if training.may_stop_earlier else ("", "")
         self._say(f"about {in_words(whole)} for {most}{what} on {where}{self._then()}{end}")
 
@@ -235,6 +254,59 @@ class Timing:
         if seconds < max(_SHORTEST_AFTERWARDS, _SHARE_AFTERWARDS * self.seconds_said):
             return ""
         return f", then about {in_words(seconds)} of evaluation"
+
+
+class _Said(Display):
+    """Shows lines by a function."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def say(self, line: str) -> None:
+        """Show it."""
+        self._say(line)
+
+
+class Rounds:
+    """Says how long it takes to do something so many times, as a training says it of its epochs.
+
+    For trainings that are no one call of `fit`: networks one after another, or an epoch a call.
+
+    Args:
+        count: of all rounds.
+        unit: what one of them is called.
+        say: shows a line.
+        before: rounds that were done in an earlier run.
+    """
+
+    batches_per_epoch = 1
+    validation_share = 0.0
+    may_stop_earlier = False
+    best_epoch = None
+
+    def __init__(self, count: int, unit: str, say: Callable[[str], None], before: int = 0) -> None:
+        self.epochs = self.steps = count
+        self.position = Position(epoch=before)
+        self.steps_done = before
+        self._timing = Timing(self, None, 1, _Said(say), unit=unit)
+        # What a round takes is known after the first.
+        self._timing.pace.batch(0)
+
+    def from_first(self, value: Any) -> Any:
+        """Return the value: there are no other workers."""
+        return value
+
+    def after_round(self) -> None:
+        """One more is done."""
+        timing, position = self._timing, self.position
+        position.batch = 1
+        timing.after_batch()
+        position.epoch, position.batch = position.epoch + 1, 0
+        timing.after_epoch()
+
+    def end(self) -> None:
+        """Say how long it took."""
+        self._timing.say_total()
 
 
 def _number(count: float, what: str) -> str:

@@ -33,7 +33,9 @@ _KILLED = """
 import json, os, signal, sys
 from nabi.callbacks import LambdaCallback
 from nabi.models import TextClassifier
+from nabi.models._classifier import _kept_run
 
+_kept_run._SECONDS_BETWEEN_CHECKPOINTS = 0.0  # so that it is written after every batch
 texts, labels, settings = json.load(open(sys.argv[2]))
 count = 0
 def die(batch, logs):
@@ -59,9 +61,13 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
     assert place.exists()
     again = TextClassifier(**SMALL)
     epochs: list[int] = []
-    heard = LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    batches: list[int] = []
+    heard = LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: epochs.append(epoch),
+        on_train_batch_begin=lambda batch, logs: batches.append(batch),
+    )
     again.fit(*reviews, checkpoint=place, verbose=0, callbacks=heard)
-    assert epochs[0] in (1, 2)  # what was learnt before is not learnt again
+    assert (epochs[0], batches[0]) == (2, 1)  # what was learnt before is not learnt again
     assert not place.exists()
     assert same(again, learnt)
 
@@ -98,7 +104,10 @@ def test_one_that_was_interrupted_goes_on(reviews: Any, learnt: TextClassifier, 
     assert first.fit(*reviews, checkpoint=place, verbose=0, callbacks=_press_after_epochs(2)).interrupted
     assert len(first.history["loss"]) == 2
     again = TextClassifier(**SMALL)
-    assert not again.fit(*reviews, checkpoint=place, verbose=0).interrupted
+    batches: list[int] = []
+    heard = LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(batch))
+    assert not again.fit(*reviews, checkpoint=place, verbose=0, callbacks=heard).interrupted
+    assert batches[0] == 1
     assert again.seconds > first.seconds
     assert same(again, learnt)
 
