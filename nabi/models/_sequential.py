@@ -233,7 +233,8 @@ class Sequential(Model):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the first layer's weights."""
-        for layer in self.stack:
+        # Not by iterating over the list, which takes as long as a small kernel.
+        for layer in self._modules["stack"]._modules.values():  # type: ignore[union-attr]
             assert isinstance(layer, Layer)
             return layer.dtype
         return self._dtype

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         runs_native,
         runs_now,
     )
+    from nabi.native._likeness import Likeness, likeness
 else:
     # Commands that compute nothing do not import torch.
     __getattr__, __dir__ = loaded_when_asked(
@@ -60,6 +61,7 @@ else:
                 "runs_native",
                 "runs_now",
             ],
+            "nabi.native._likeness": ["Likeness", "likeness"],
             "nabi.native._code._machine": [
                 "Machine",
                 "NativeError",
@@ -79,6 +81,7 @@ __all__ = [
     "WEB_ASSEMBLY",
     "Coefficients",
     "Library",
+    "Likeness",
     "Machine",
     "NativeError",
     "addresses",
@@ -97,6 +100,7 @@ __all__ = [
     "is_watched",
     "kernel_function",
     "kernel_list",
+    "likeness",
     "link_web_assembly",
     "made_natively",
     "memory",

@@ -169,8 +169,8 @@ def block_type(size: int) -> Any:
             self.notes = {}
             super().__init__(*values)  # calls `__setitem__`
 
-        def _note(self, values: Sequence[int], first: int) -> None:
-            for at, value in enumerate(values, first):
+        def _note(self, values: Sequence[int], places: Sequence[int]) -> None:
+            for at, value in zip(places, values, strict=True):
                 self.notes.pop(at, None)
                 if isinstance(value, _Address):
                     self.notes[at] = value.note
@@ -178,9 +178,9 @@ def block_type(size: int) -> Any:
         def __setitem__(self, at: int | slice, value: Any) -> None:
             super().__setitem__(at, value)
             if isinstance(at, slice):
-                self._note(value, at.indices(size)[0])
+                self._note(value, range(*at.indices(size)))
             else:
-                self._note([value], at % size)
+                self._note([value], [at % size])
 
         def __bytes__(self) -> bytes:
             found = _Bytes(memoryview(self).cast("B"))

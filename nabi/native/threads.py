@@ -37,6 +37,7 @@ __all__ = [
     "COUNTER_STRIDE",
     "contiguous",
     "exchange",
+    "is_for_one",
     "lose",
     "pays",
     "processors",
@@ -150,6 +151,11 @@ def threads_for(work: float) -> int:
     if work < _WORTH_A_SECOND or _forked or (_losses.until and _works_alone()):
         return 1
     return min(int(torch.get_num_threads()), processors())
+
+
+def is_for_one(work: float) -> bool:
+    """Tell whether so little work is always done by one thread; see `threads_for`."""
+    return work < _WORTH_A_SECOND
 
 
 def contiguous(tensor: torch.Tensor) -> torch.Tensor:

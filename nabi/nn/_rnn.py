@@ -33,6 +33,7 @@ from nabi.nn._torch_layers import ElmanRNN
 from nabi.nn._torch_step import check_step_resets, reset_states
 from nabi.nn._values import Asked, StackValues, asked_values, check_names
 from nabi.scan import (
+    FullBatches,
     Layout,
     check_input,
     check_layout,
@@ -43,7 +44,6 @@ from nabi.scan import (
     prepare_inputs,
     prepare_lowering,
     run_direction,
-    scan_full_batch,
     step,
 )
 
@@ -115,6 +115,7 @@ class RNN(nn.Module, metaclass=_RNNType):
     """
 
     initial_values: dict[str, InitialValue] = {}  # noqa: RUF012 - of pickles that were made before it was there
+    _full_batches = FullBatches()  # of pickles that were made before each had its own
 
     @public
     def __init__(
@@ -153,6 +154,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         self._state_count = num_layers * self._directions
         self._programs: list[tuple[Program, Program]] = []
         self._names: list[tuple[str, ...]] = []
+        self._full_batches = FullBatches()
         if isinstance(cell, Cell):
             if dropout and num_layers == 1:
                 warnings.warn(
@@ -354,7 +356,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         states = (state,) if isinstance(state, Tensor) else state
         if not isinstance(x, Tensor) or not (states is None or isinstance(states, tuple)):
             return None
-        found = scan_full_batch(
+        found = self._full_batches.run(
             self._programs[0][self.training], x, states, self._own_weights(0),
             time_major=not self.batch_first, stacked=True,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import Initial, Layers, Result, States, add_batch, run_stack
 from nabi.nn._torch_step import check_step_resets, reset_states, take_step
 from nabi.nn._torch_weights import torch_cell, weight_names
-from nabi.scan import autocast_dtype, check_dense, scan, scan_full_batch, scan_packed
+from nabi.scan import FullBatches, autocast_dtype, check_dense, scan, scan_packed
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
@@ -30,6 +30,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
     _torch_type: Callable[..., nn.Module]
 
     _state_names: tuple[str, ...] = ("h",)
+    _full_batches = FullBatches()  # of pickles that were made before each had its own
 
     def __init__(self, mode: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(mode, *args, **kwargs)
@@ -46,6 +47,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
             for layer, program in enumerate(self._programs)
             for direction in range(self._directions)
         ]
+        self._full_batches = FullBatches()
 
     # torch's base keeps a flat list of the weights beside the attributes, which goes stale under
     # parametrizations and functional_call and cannot be copied then. Here attributes are all there is, and
@@ -229,7 +231,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         """Run one layer in one direction over a full batch, if nothing of it is unusual."""
         if not isinstance(input, Tensor):
             return None
-        return scan_full_batch(
+        return self._full_batches.run(
             self._programs[0], input, states, self._weights(0),
             time_major=not self.batch_first, stacked=True,
         )  # fmt: skip

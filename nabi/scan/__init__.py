@@ -11,7 +11,11 @@ from nabi.scan._arguments import (
     check_states as check_states,
     check_types as check_types,
 )
-from nabi.scan._fast_path import PreparedBatch, PreparedStep, TrainingPass, scan_full_batch
+from nabi.scan._fast_path import (
+    FullBatches as FullBatches,
+    PreparedBatch,
+    scan_full_batch,
+)
 from nabi.scan._inputs import (
     check_extra as check_extra,
     join_inputs as join_inputs,
@@ -27,7 +31,9 @@ from nabi.scan._lowering import (
 )
 from nabi.scan._noise import sample_noise
 from nabi.scan._operator import backward_pass, forward_pass
+from nabi.scan._prepared_step import PreparedStep
 from nabi.scan._scan import run_direction as run_direction, scan, scan_packed
+from nabi.scan._training_pass import TrainingPass
 from nabi.scan._unroll import loop, new_states, static_scan, step
 
 __all__ = [

@@ -60,6 +60,7 @@ def _run_states(
     noises: tuple[Tensor, ...],
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run a program whose first state is its output."""
+    from_zeros = states is None
     if states is None:
         sizes = layout.batch_sizes
         batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0
@@ -83,8 +84,8 @@ def _run_states(
         return define(program, options, layout, x, states, families, noises)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
-            return _run(program, options, layout, tensors, len(states), noises, native)
-    return _run(program, options, layout, tensors, len(states), noises, native)
+            return _run(program, options, layout, tensors, len(states), noises, native, from_zeros)
+    return _run(program, options, layout, tensors, len(states), noises, native, from_zeros)
 
 
 def _run_small(
@@ -119,18 +120,19 @@ def _run(
     state_count: int,
     noises: tuple[Tensor, ...],
     native: bool,
+    from_zeros: bool,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     if torch.is_grad_enabled():
         for tensor in tensors:
             if tensor.requires_grad:
                 found: tuple[Tensor, ...] = _Scan.apply(  # type: ignore[no-untyped-call]
-                    program, options, layout, noises, state_count, native, *tensors
+                    program, options, layout, noises, state_count, native, from_zeros, *tensors
                 )
                 return found[:-state_count], found[-state_count:]
     first = 1 + state_count
     kept, finals, _, _ = forward_pass(
         program, options, layout, tensors[0], tensors[1:first], tensors[first:], noises, save=False,
-        native=native,
+        native=native, from_zeros=from_zeros,
     )  # fmt: skip
     return tuple(kept), finals
 
@@ -146,11 +148,13 @@ def forward_pass(
     save: bool,
     rows: Rows | None = None,
     native: bool | None = None,
+    from_zeros: bool = False,
 ) -> tuple[list[Tensor], tuple[Tensor, ...], Rows, Record | Pieces]:
     """Run the kernel; returns kept states and final states as a caller sees them.
 
     `rows` are those of an earlier run on the same layout, if there was one; `native` says whether native code
-    runs the program on these tensors, if that has been found out.
+    runs the program on these tensors, if that has been found out; `from_zeros` that all states are zeros,
+    which it then does not multiply.
     """
     if native is None:
         native = not has_failed(program.key) and runs_native(x, *states, *families, *noises)
@@ -165,7 +169,9 @@ def forward_pass(
     if save and options.recompute is not None:
         made, finals, record = run_forward_lightly(*arguments, keep=kept, length=options.recompute)
     else:
-        made, finals, record = run_forward(*arguments, keep=kept, save=save, native=native)
+        made, finals, record = run_forward(
+            *arguments, keep=kept, save=save, native=native, from_zeros=from_zeros
+        )
     # Where nothing is differentiated a view is as good, and made sooner.
     shape = hand_out if save else from_rows
     results = []
@@ -248,18 +254,21 @@ class _Scan(torch.autograd.Function):
         noises: tuple[Tensor, ...],
         state_count: int,
         native: bool,
+        from_zeros: bool,
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         x, states, families = tensors[0], tensors[1 : 1 + state_count], tensors[1 + state_count :]
         kept, finals, rows, record = forward_pass(
-            program, options, layout, x, states, families, noises, save=True, native=native
-        )
+            program, options, layout, x, states, families, noises, save=True, native=native,
+            from_zeros=from_zeros,
+        )  # fmt: skip
         ctx.set_materialize_grads(False)
         ctx.program, ctx.options, ctx.layout = program, options, layout
         ctx.versions = _versions(layout)
         # Under saved-tensor hooks (torch.utils.checkpoint) what is kept aside would defeat their purpose.
         hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
         ctx.rows, ctx.record, ctx.state_count = rows, None if hooked else record, state_count
+        ctx.from_zeros = from_zeros
         # The states of every step lie in the results, once, and kernels read them there. A user may change
         # results all the same (`torch.relu_(output)`, as after a GRU of torch's): rather than forbid that or
         # make a copy at every call, the backward pass looks whether there was a change, and runs forward
@@ -276,7 +285,7 @@ class _Scan(torch.autograd.Function):
         count = 1 + n + len(program.families)
         values = ctx.saved_tensors
         inputs, noises = list(values[:count]), values[count:]
-        need = ctx.needs_input_grad[6:]
+        need = ctx.needs_input_grad[7:]
         given = [cotangent for cotangent in cotangents if cotangent is not None]
         if torch.is_grad_enabled() or is_watched() or not are_ordinary(*given):
             # A derivative of this derivative may be asked for, or many derivatives at once.
@@ -286,7 +295,7 @@ class _Scan(torch.autograd.Function):
                     "operation: a mask, resets or batch sizes that were given to nabi"
                 )
             found = differentiate(program, options, ctx.layout, inputs, n, noises, cotangents, need)
-            return (None,) * 6 + tuple(found)
+            return (None,) * 7 + tuple(found)
         kept = options.kept(program)
         # The record goes with the first backward pass, so that its memory is free before the next forward
         # pass (a loss usually lives that long); a second one over the same graph makes it again.
@@ -295,8 +304,9 @@ class _Scan(torch.autograd.Function):
         if record is None or [result._version for result in shared] != ctx.shared_versions:
             states, families = inputs[1 : 1 + n], inputs[1 + n :]
             record = forward_pass(
-                program, options, ctx.layout, inputs[0], states, families, noises, save=True, rows=rows
-            )[3]
+                program, options, ctx.layout, inputs[0], states, families, noises, save=True, rows=rows,
+                from_zeros=ctx.from_zeros,
+            )[3]  # fmt: skip
         families, needed = inputs[1 + n :], tuple(need[1 + n :])
         needs = need[0], needed, any(need[1 : 1 + n])
         arguments = (program, rows, record, kept, inputs[0], families, cotangents, *needs)
@@ -305,4 +315,4 @@ class _Scan(torch.autograd.Function):
                 gradients = backward_pass(*arguments, are_native=True)
         else:
             gradients = backward_pass(*arguments, are_native=True)
-        return (None,) * 6 + tuple(gradients)
+        return (None,) * 7 + tuple(gradients)

@@ -73,6 +73,7 @@ def run_forward(
     keep: tuple[int, ...],
     save: bool,
     native: bool | None = None,
+    from_zeros: bool = False,
 ) -> tuple[list[Tensor | None], tuple[Tensor, ...], Record]:
     """Run a program over packed rows.
 
@@ -86,6 +87,7 @@ def run_forward(
         keep: the states whose rows are wanted.
         save: whether a backward pass will follow.
         native: whether native code runs the program on these tensors, where that has been found out.
+        from_zeros: whether all initial states are zeros, which native code then does not multiply.
 
     Returns:
         The rows of each state (None where not kept), the final states `[B, width]` in the order of the
@@ -103,8 +105,11 @@ def run_forward(
     if native:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
+            given: tuple[Tensor, ...] | None = initial
+            if from_zeros and rows.zero is None and not (program.has_axes or program.noises):
+                given = None
             states, finals, kept = _binder_of(program).run_forward(
-                program, rows, x, initial, families, noise_rows, keep=keep, save=save
+                program, rows, x, given, families, noise_rows, keep=keep, save=save
             )
         except NativeError as problem:
             give_up(program.key, name_of(program), problem)
@@ -218,9 +223,10 @@ def _run_again(program: Program, rows: Rows, kept: Any, families: Sequence[Tenso
         values if noise.per_step else values[:first]
         for noise, values in zip(program.noises, kept.noises, strict=True)
     ]
-    _, _, record = eager.run_forward(
-        program, rows, kept.x, tuple(kept.initial), families, noises, keep=(), save=True
-    )
+    initial = tuple(kept.initial)
+    if not initial:  # zeros
+        initial = tuple([kept.x.new_zeros((rows.batch, width)) for width in program.state_widths])
+    _, _, record = eager.run_forward(program, rows, kept.x, initial, families, noises, keep=(), save=True)
     return Record(False, record)
 
 

@@ -145,7 +145,7 @@ LAYERS = """
     from nabi.native import store as _store
     from nabi.native._code import _cache, _compiler
     from nabi.targets.llvm import _compiled
-    from nabi.targets.llvm._binder import _bound
+    from nabi.targets.llvm._binder import _bound, _records
 
     torch.set_num_threads(1)
 
@@ -158,7 +158,7 @@ LAYERS = """
 
     for owner, name in (
         (_rows.torch, "tensor"), (_rows, "_inverse"), (_store, "read"), (_store, "write"),
-        (_compiled.Compiled, "lay_out"), (_bound._threads, "threads_for"), (_bound, "take"),
+        (_compiled.Compiled, "lay_out"), (_bound._threads, "threads_for"), (_records, "take"),
         (_cache, "load"), (_bound.Bound, "new_block"),
     ):
         slowly(owner, name)

@@ -28,11 +28,11 @@ def layer_of(number: int) -> tuple[nn.RNN, Tensor, tuple[Tensor, ...]]:
     return layer, torch.randn(batch, steps, inputs, requires_grad=True), zeros
 
 
-def results(layer: nn.RNN, x: Tensor, states: Any) -> list[Tensor]:
+def results(layer: nn.RNN, x: Tensor, states: Any, lengths: Tensor | None = None) -> list[Tensor]:
     """What a layer gives: in inference, in training, the final states, and all gradients."""
     with torch.no_grad():
-        inferred, _ = layer(x, states)
-    output, final = layer(x, states)
+        inferred, _ = layer(x, states, lengths=lengths)
+    output, final = layer(x, states, lengths=lengths)
     loss = (output * torch.arange(1.0, 1 + output.shape[-1])).sum()
     return [inferred, output, *final, *torch.autograd.grad(loss, [x, *layer.parameters()])]
 
@@ -41,12 +41,14 @@ def results(layer: nn.RNN, x: Tensor, states: Any) -> list[Tensor]:
 @pytest.mark.parametrize("number", range(0, 30, 7))
 def test_no_states_are_zero_states(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x, zeros = layer_of(number)
-    wanted = results(layer, x, zeros)
+    lengths = torch.arange(x.shape[0]) % (x.shape[1] + 1)
+    wanted = [results(layer, x, zeros, given) for given in (None, lengths)]
     monkeypatch.setattr(_threads, "pays", lambda *_: True)
     for threads in (1, 3):
         monkeypatch.setattr(_threads, "threads_for", lambda work, threads=threads: threads)
-        for value, other in zip(results(layer, x, None), wanted, strict=True):
-            assert torch.equal(value, other)
+        for given, expected in zip((None, lengths), wanted, strict=True):
+            for value, other in zip(results(layer, x, None, given), expected, strict=True):
+                assert torch.equal(value, other)
 
 
 @pytest.mark.rotates(days=4)
@@ -61,6 +63,7 @@ def test_weights_of_a_state_that_nobody_gave_are_not_read(number: int) -> None:
     found = results(layer, first, None)
     for value, other in zip(found, right, strict=True):
         assert torch.equal(value, other)
+    assert not layer(x, lengths=torch.arange(len(x)).clamp(max=1))[0].isnan().any()
     names = [name for name, _ in layer.named_parameters()]
     assert not found[names.index("W_h_l0") - len(names)].any()
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """The kernels of a program, bound to what stays from run to run."""
 
-from nabi.targets.llvm._binder._bound import NativeRecord
+from nabi.targets.llvm._binder._records import NativeRecord
 from nabi.targets.llvm._binder._runs import (
     Passes,
     Steps,

@@ -22,7 +22,16 @@ from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import threads as _threads
 from nabi.native.addresses import NO_MEMORY, arguments, expect, to_fill, to_read
-from nabi.native.memory import LARGE, Block, fresh, fresh_like, give_back, take, working_memory, zeros
+from nabi.native.memory import (
+    LARGE,
+    Block,
+    fresh,
+    fresh_like,
+    new_memory,
+    working_memory,
+    zeros,
+)
+from nabi.targets.llvm._binder._records import NativeRecord, RecordMemory
 from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
 from nabi.targets.llvm._plan._chunked import CHUNK_ROWS, ChunkedForward
 
@@ -33,7 +42,6 @@ __all__ = [
     "Bound",
     "Fixed",
     "Forward",
-    "NativeRecord",
     "bind_backward",
     "bind_forward",
     "bound_backward",
@@ -57,41 +65,14 @@ EARLY_ROWS = 128
 _PANEL_ROWS = 512
 """Rows of a chunk of steps at most, of a small batch forward and of any batch backward."""
 
+_OWN_MEMORY = 128 << 10
+"""Bytes of working memory at most that the blocks of a prepared call have to themselves."""
+
 _KINDS = 64
 """Kinds of blocks that one layout of rows keeps: one for each kernel, place of working memory, and team."""
 
 Fixed = dict[int, int]
 """Arguments that are the same at every run, by their place."""
-
-
-class NativeRecord:
-    """What a native forward pass leaves for the backward pass.
-
-    Attributes:
-        x: input rows.
-        initial: initial states; none where all are zero.
-        states: rows of the states that were handed out, where nobody else holds them; the others lie in
-            `memory`.
-        noises: rows of every random input.
-        memory: where saved values lie; None where nothing is.
-    """
-
-    __slots__ = ("__weakref__", "initial", "memory", "noises", "states", "x")
-
-    def __init__(
-        self,
-        x: Tensor,
-        initial: Sequence[Tensor],
-        noises: Sequence[Tensor],
-        memory: Block | None,
-    ) -> None:
-        self.x, self.initial, self.noises, self.memory = x, initial, noises, memory
-        self.states: Sequence[Tensor | None] = ()
-
-    def __del__(self) -> None:
-        if self.memory is not None:
-            give_back(self.memory[0])
-            self.memory = None
 
 
 class Bound:
@@ -173,6 +154,19 @@ class Bound:
                 self.clear_counters(block, threads)
         return block, spare, threads
 
+    @property
+    def is_light(self) -> bool:
+        """Whether one thread always runs it, in so little working memory that blocks can have their own."""
+        is_for_one = _threads.is_for_one(self.work) and _threads.threads_for(self.work) == 1
+        return is_for_one and self.memory.working_layout.size <= _OWN_MEMORY
+
+    def _light_block(self, rows: Rows, spare: list[Any]) -> Any:
+        """Return a block with working memory of its own."""
+        try:
+            return spare.pop()
+        except IndexError:
+            return self.new_block(rows, new_memory(self.memory.working_layout, kept=False), 1)
+
     def _kind_of_block(self, rows: Rows, memory: Block, threads: int) -> list[Any]:
         if len(rows.blocks) >= _KINDS:
             rows.blocks.clear()
@@ -194,6 +188,16 @@ class Bound:
         block.weights, block.lines = (), ()
         self.lay(block, rows, threads)
         return block
+
+    def _put_weights(self, block: Any, weights: Sequence[int], lines: Sequence[int]) -> None:
+        """Write to a block where weights lie; a run that finds them there need not."""
+        at, step = self.compiled.family_at, self.compiled.family_step
+        for address, line in zip(weights, lines, strict=True):
+            if not address:
+                raise ArgumentError(NO_MEMORY)
+            block[at], block[at + 1] = address, line
+            at += step
+        block.weights, block.lines = weights, lines
 
     def lay(self, block: Any, rows: Rows, threads: int) -> None:
         """Write to a block what rows decide; they hold the memory that it then leads to."""
@@ -278,6 +282,7 @@ class Forward(Bound):
         weights: Sequence[int] = (),
         lines: Sequence[int] = (),
         noises: Sequence[Tensor] = (),
+        light: list[Any] | None = None,
     ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
         """Run the kernel.
 
@@ -288,25 +293,23 @@ class Forward(Bound):
             weights, lines: where weights lie, which the caller holds, and how far the lines of each lie
                 apart; nothing where they are fixed.
             noises: rows of the random inputs.
+            light: of a prepared call of a light kernel, the blocks that no thread uses now; empty at first.
 
         Returns:
             For each state its values at every step, None where they are not kept; the final states; and the
             record for the backward pass, None if there will be none.
         """
         compiled, dtype = self.compiled, self.dtype
-        x = _threads.contiguous(x)
+        x = x if x.is_contiguous() else _threads.contiguous(x)
         if x.numel() != self._x_size or x.dtype is not dtype:
             expect("x", x, (self.count, compiled.kernel.program.row_size), dtype)
-        block, spare, threads = self._block(rows)
+        if light is None:
+            block, spare, threads = self._block(rows)
+        else:
+            block, spare, threads = self._light_block(rows, light), light, 1
         block[compiled.x_at] = to_read(x)
         if block.weights != weights or block.lines != lines:
-            at, step = compiled.family_at, compiled.family_step
-            for address, line in zip(weights, lines, strict=True):
-                if not address:
-                    raise ArgumentError(NO_MEMORY)
-                block[at], block[at + 1] = address, line
-                at += step
-            block.weights, block.lines = weights, lines
+            self._put_weights(block, weights, lines)
         starts: list[Tensor] = []
         finals: list[Tensor] = []
         block[compiled.zeros_at] = initial is None
@@ -332,15 +335,20 @@ class Forward(Bound):
             noises = self._fill_noises(block, noises)
         record = None
         if compiled.saves:
-            memory = take(self.memory.record_layout) if self._record else None
+            memory = self._records.take() if self._record else None
             if memory is not None:
                 for at, offset in self._record:
                     block[at] = memory[1] + offset
-            record = NativeRecord(x, starts, noises, memory)
+            record = NativeRecord(x, starts, noises, memory, self._records)
         self.execute(block, threads)
-        block.memory = None
+        if light is None:
+            block.memory = None
         spare.append(block)
         return states, tuple(finals), record
+
+    @cached_property
+    def _records(self) -> RecordMemory:
+        return RecordMemory(self.memory.record_layout)
 
     def _fill_noises(self, block: Any, noises: Sequence[Tensor]) -> list[Tensor]:
         found = []
@@ -378,6 +386,7 @@ class Backward(Bound):
         *,
         need_input: bool,
         need_initial: bool,
+        light: list[Any] | None = None,
     ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor]]:
         """Run the kernel.
 
@@ -389,6 +398,7 @@ class Backward(Bound):
             cotangents: for each state those of its values at every step, or None, as the kernel takes them.
             final_cotangents: for each state that of its final value, or None.
             need_input, need_initial: whether the gradients of the input and of the initial states are wanted.
+            light: as in the forward pass.
 
         Returns:
             The gradients of the input and of the initial states, None unless wanted, and those of `families`
@@ -399,7 +409,10 @@ class Backward(Bound):
         gradients: list[Tensor] = []
         if compiled.family_step == 3:
             gradients = [new() for new in self._new_gradients]
-        block, spare, threads = self._block(rows)
+        if light is None:
+            block, spare, threads = self._block(rows)
+        else:
+            block, spare, threads = self._light_block(rows, light), light, 1
         block[compiled.x_at] = to_read(record.x)
         block[compiled.zeros_at] = not initial
         if memory is not None:
@@ -436,14 +449,11 @@ class Backward(Bound):
             block[compiled.final_at[i]] = address
         for values, at in zip(record.noises, compiled.noise_at, strict=True):
             block[at] = to_read(values)
-        at, step = compiled.family_at, compiled.family_step
-        for i, (family, line) in enumerate(zip(families, lines, strict=True)):
-            if not (address := to_read(family)):
-                raise ArgumentError(NO_MEMORY)
-            block[at], block[at + 1] = address, line
-            if gradients:
-                block[at + 2] = to_fill(gradients[i])
-            at += step
+        weights, at = [*map(to_read, families)], compiled.family_at
+        if block.weights != weights or block.lines != lines:
+            self._put_weights(block, weights, lines)
+        if gradients:
+            block[at + 2 : at + 3 * len(gradients) : 3] = [*map(to_fill, gradients)]
         dx = None
         if need_input:
             dx = self._new_dx()
@@ -452,7 +462,8 @@ class Backward(Bound):
             else:
                 block[compiled.input_at] = to_fill(dx)
         self.execute(block, threads)
-        block.memory = None
+        if light is None:
+            block.memory = None
         spare.append(block)
         return dx, wanted, gradients
 

@@ -1,6 +1,8 @@
 """Who runs a program's kernels, and what stays from run to run: rows, a shape, weights, packed weights."""
 
+import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +18,12 @@ from nabi.targets.llvm._binder._bound import (
     Backward,
     Fixed,
     Forward,
-    NativeRecord,
     bind_backward,
     bind_forward,
     bound_backward,
     bound_forward,
 )
+from nabi.targets.llvm._binder._records import NativeRecord
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 
@@ -35,14 +37,14 @@ def run_forward(
     program: Program,
     rows: Rows,
     x: Tensor,
-    initial: tuple[Tensor, ...],
+    initial: tuple[Tensor, ...] | None,
     families: Sequence[Tensor],
     noises: Sequence[Tensor],
     *,
     keep: tuple[int, ...],
     save: bool,
 ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
-    """Run a program over packed rows; see the eager kernel. Noises come as rows."""
+    """Run a program over packed rows; see the eager kernel. Noises come as rows, and no states are zeros."""
     families, columns_first, lines = readable(program, families, x.dtype)
     bound = bound_forward(
         program, x.dtype, columns_first, keep, save, rows.zero is not None, rows.batch, rows.count,
@@ -118,7 +120,18 @@ class Passes:
             program, dtype, columns_first, keep, save, rows.zero is not None, rows.batch, rows.count,
             len(rows.active), batched, from_zeros,
         )  # fmt: skip
-        self._backward: dict[tuple[tuple[int, ...], bool, bool], Backward] = {}
+        # Blocks of light kernels that no thread uses now; None where any run of the kernel may use them.
+        self._light: list[Any] | None = None
+        self._backward: dict[tuple[tuple[int, ...], bool, bool], tuple[Backward, list[Any] | None]] = {}
+
+    def own(self) -> "Passes":
+        """Return passes by the same forward kernel for whoever keeps them: with arguments of their own.
+
+        These need not be looked up, and have working memory of their own if that is little.
+        """
+        found = copy.copy(self)
+        found._light, found._backward = ([] if self._forward.is_light else None), {}
+        return found
 
     def forward(
         self,
@@ -128,7 +141,7 @@ class Passes:
         lines: Sequence[int],
     ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
         """Run forward; see `Forward.run`."""
-        return self._forward.run(self._rows, x, initial, weights, lines)
+        return self._forward.run(self._rows, x, initial, weights, lines, (), self._light)
 
     def backward(
         self,
@@ -145,19 +158,20 @@ class Passes:
     ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor]] | None:
         """Run backward; see `Backward.run`. None if the kernel cannot be made."""
         given = tuple([i for i, cotangent in enumerate(cotangents) if cotangent is not None])
-        bound = self._backward.get((given, need_input, need_families))
-        if bound is None:
-            bound = self._bind_backward(given, need_input, need_families)
-            if bound is None:
+        found = self._backward.get((given, need_input, need_families))
+        if found is None:
+            found = self._bind_backward(given, need_input, need_families)
+            if found is None:
                 return None
+        bound, light = found
         return bound.run(
             self._rows, record, families, lines, states, cotangents, final_cotangents,
-            need_input=need_input, need_initial=need_initial,
+            need_input=need_input, need_initial=need_initial, light=light,
         )  # fmt: skip
 
     def _bind_backward(
         self, given: tuple[int, ...], need_input: bool, need_families: bool
-    ) -> Backward | None:
+    ) -> tuple[Backward, list[Any] | None] | None:
         program, rows = self._program, self._rows
         bound = made_natively(
             program.key,
@@ -168,9 +182,11 @@ class Passes:
                 self._batched,
             ),
         )  # fmt: skip
-        if bound is not None:
-            self._backward[given, need_input, need_families] = bound
-        return bound
+        if bound is None:
+            return None
+        light: list[Any] | None = [] if self._light is not None and bound.is_light else None
+        found = self._backward[given, need_input, need_families] = bound, light
+        return found
 
 
 class Steps:
