@@ -48,7 +48,7 @@ LABELS = {
     "mamba-2": (3, 5, "left"),
     "mamba": RIGHT,
     "shm": RIGHT,
-    "kda": LEFT,
+    "kda": ABOVE,
 }
 """Cells with a name beside their dot: how many points to the right and up it stands, and its alignment."""
 
