@@ -232,7 +232,8 @@ def _pattern(given: Any, label_from: str | None) -> re.Pattern[str] | None:
 
 def _label(one: _Found, label_from: str, pattern: re.Pattern[str] | None) -> str:
     """Return the class of a sequence."""
-    label = str(_value(one, label_from, pattern or _LABELLED) or "")
+    value = _value(one, label_from, pattern or _LABELLED)
+    label = "" if value is None else str(value)
     if not label:
         what = f"the header {one.header!r} has no label" if label_from == "header" else "the label is missing"
         raise FileFormatError(f"path: {one.place}: {what}")

@@ -41,7 +41,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def trained():
-    model = small(epochs=30, joined=3)
+    model = small(epochs=45, joined=3)
     sounds, labels, speakers = words(120)
     model.fit(sounds, labels, rate=RATE, groups=speakers, validation=sentences(10, 8, 3), verbose=0)
     return model
