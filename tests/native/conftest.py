@@ -50,6 +50,21 @@ done:
   ret void
 }
 
+; The thread of number arguments[0] rests 200 times, the others return at once.
+define void @dawdle(ptr %arguments, i64 %thread, i64 %threads) nounwind {
+  %late = load i64, ptr %arguments, align 8
+  %is_late = icmp eq i64 %late, %thread
+  br i1 %is_late, label %rest, label %done
+rest:
+  %rests = phi i64 [ 1, %0 ], [ %more, %rest ]
+  call void @nabi_yield(i32 50)
+  %more = add i64 %rests, 1
+  %again = icmp sle i64 %more, 200
+  br i1 %again, label %rest, label %done
+done:
+  ret void
+}
+
 ; Eight floats: x = 2.5 x + (0, 1, 2, 3, 4, 5, 6, 7), whose constants stand apart from the code.
 define void @scale(ptr %arguments, i64 %thread, i64 %threads) nounwind {
   %x = load <8 x float>, ptr %arguments, align 4
@@ -60,7 +75,7 @@ define void @scale(ptr %arguments, i64 %thread, i64 %threads) nounwind {
 }
 """
 
-NAMES = ("tell", "meet", "await", "scale")
+NAMES = ("tell", "meet", "await", "dawdle", "scale")
 
 
 @pytest.fixture

@@ -335,6 +335,26 @@ def clock(monkeypatch):
     return now
 
 
+@pytest.mark.skipif(_threads._openmp() is None, reason="torch has no OpenMP library with GOMP_parallel here")
+def test_a_late_thread_is_noticed_whichever_it_is(library, monkeypatch):
+    """The first one waits for the second at the end, but nobody for the first: it only ends later."""
+    losses = []
+    monkeypatch.setattr(_threads, "lose", losses.append)
+    arguments = Arguments()
+
+    def lost(late):
+        losses.clear()
+        arguments.numbers[0] = late
+        for _ in range(5):
+            run(library.address("dawdle"), arguments.pointer, 2)
+        return len(losses)
+
+    lost(-1)  # starts the threads
+    assert lost(0) == 5
+    assert lost(1) == 5
+    assert any(lost(-1) < 5 for _ in range(5))  # a busy machine may lose some
+
+
 def test_one_loss_is_an_accident(clock):
     _threads.lose(0.001)
     assert threads_for(1e9) == 2
