@@ -349,10 +349,14 @@ def test_a_late_thread_is_noticed_whichever_it_is(library, monkeypatch):
             run(library.address("dawdle"), arguments.pointer, 2)
         return len(losses)
 
+    def at_some_time(seen):
+        """What others do on a busy machine hides it at one time, but not at each of many."""
+        return any(seen() or time.sleep(0.02) for _ in range(200))
+
     lost(-1)  # starts the threads
-    assert lost(0) == 5
-    assert lost(1) == 5
-    assert any(lost(-1) < 5 for _ in range(5))  # a busy machine may lose some
+    assert at_some_time(lambda: lost(0) == 5)
+    assert at_some_time(lambda: lost(1) == 5)
+    assert at_some_time(lambda: lost(-1) == 0)
 
 
 def test_one_loss_is_an_accident(clock):
