@@ -30,10 +30,11 @@ __all__ = ["RandomAxes"]
 
 
 class RandomAxes(Cell):
-    """A step drawn from a seed; every state stays within ±1 or so."""
+    """A step drawn from a seed; every state stays within ±1 or so. Some multiply weights in their loop."""
 
     seed: int = 0
     heads: int = 2
+    products: int = 0
 
     states = ("y", "S", "n", "m", "T")
 
@@ -64,6 +65,15 @@ class RandomAxes(Cell):
             made = self._drawn(draw, pool)
             if made is not None and made.width is not None:
                 pool.append(made)
+        for _ in range(self.products):
+            one, two = (flat(draw.choice(pool)) for _ in range(2))
+            number, shape = len(pool), draw.choice([(h, keys), (h, values), (h, keys, values)])
+            width = h * keys * (values if len(shape) > 2 else 1) if shape != (h, values) else h * values
+            gates = {f"c{number}": one, f"d{number}": tanh(two)}
+            made = tanh(self.affine(f"p{number}", units=width, bias=f"e{number}", **gates))
+            pool.append(split(made * sigmoid(total(made, -1)), *shape))
+            made = self._drawn(draw, pool)
+            pool += [made] if made is not None and made.width is not None else []
         return tuple(self._fitted(draw, pool, axes[name], old) for name, old in zip(
             self.states, (None, S, n, m, T), strict=True
         ))  # fmt: skip

@@ -4,9 +4,15 @@ Forward, the state of a head stays in a thread's working memory; at the start of
 copied for the backward pass. Backward, chunk by chunk from the last: the steps of a chunk are computed again
 into a ring of states that fits into the second-level cache, then the derivative goes through them backward.
 No thread waits for another.
+
+Where steps multiply weights, a thread takes four rows together, step by step: loops of one row after the
+other, then a product for all that still have a step. Rows are sorted by length, so these come first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from llvmlite import ir
@@ -16,6 +22,8 @@ from nabi.native.kernel_function import KernelFunction, smaller
 from nabi.native.vectors import BYTE, INDEX, Loop, Vectors, index
 from nabi.targets.llvm._heads._loops import StepWriter
 from nabi.targets.llvm._heads._plan import HeadsKernel, Target
+from nabi.targets.llvm._heads._product_loops import write_product
+from nabi.targets.llvm._heads._products import Product
 from nabi.targets.llvm._heads._schedule import Schedule
 from nabi.targets.llvm._heads._shapes import REDUCTIONS
 
@@ -26,6 +34,29 @@ def write_module(kernel: HeadsKernel) -> ir.Module:
     """Write the module of a kernel."""
     writer = _Forward(kernel) if kernel.name == "forward" else _Backward(kernel)
     return writer.write()
+
+
+@dataclass(eq=False)
+class _Step:
+    """Where a step finds its values and leaves its results.
+
+    Attributes:
+        memory: of values, by node.
+        before: what is copied first: from, to, how many numbers, and whether they are added.
+        after: what is copied last.
+        adds: sums over the steps, by node.
+        overwritten: states whose memory gets the new value, by that value.
+        moved: states whose new value lies beside the old one.
+        lines: how far values of the next row are, by node, where they are in no working memory.
+    """
+
+    memory: dict[int, Any]
+    lines: dict[int, Any] = field(default_factory=dict)
+    before: list[tuple[Any, Any, int, bool]] = field(default_factory=list)
+    after: list[tuple[Any, Any, int, bool]] = field(default_factory=list)
+    adds: dict[int, Any] = field(default_factory=dict)
+    overwritten: dict[int, Node] = field(default_factory=dict)
+    moved: list[int] = field(default_factory=list)
 
 
 class _Writer:
@@ -41,28 +72,63 @@ class _Writer:
 
     def write(self) -> ir.Module:
         """Write the kernel."""
-        b, k = self.b, self.k
-        heads = index(self.heads.count)
-        pairs = b.mul(k["batch"], heads)
-        first = b.sdiv(b.mul(pairs, k.thread), k.threads)
-        stop = b.sdiv(b.mul(pairs, b.add(k.thread, index(1))), k.threads)
-        start = b.mul(k.thread, index(self.kernel.scratch_size))
+        b, k, together = self.b, self.k, self.kernel.together
+        self.pairs = b.mul(k["batch"], index(self.heads.count))
+        first = b.sdiv(b.mul(self.pairs, k.thread), k.threads)
+        stop = b.sdiv(b.mul(self.pairs, b.add(k.thread, index(1))), k.threads)
+        start = b.mul(k.thread, index(self.kernel.scratch_size * together))
         at = 0
-        self.scratch: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
         for name, size in self.kernel.scratch.items():
-            self.scratch[name] = self.v.address(k["scratch"], b.add(start, index(at)))
+            self._own[name] = self.v.address(k["scratch"], b.add(start, index(at)))
             at += size
-        loop = Loop(b, first, stop)
-        self.row, self.head = b.sdiv(loop.at, heads), b.srem(loop.at, heads)
+        loop = Loop(b, first, stop, together)
+        self._first = loop.at
+        self.count = smaller(b, index(together), b.sub(stop, loop.at)) if together > 1 else index(1)
+        self.enter(index(0))
         lengths = b.gep(k["lengths"], [self.row], source_etype=INDEX)
+        # Rows are sorted by length: no later one of a block has more steps.
         self.steps = b.load(lengths, align=8, typ=INDEX)
-        self.pair()
+        self.block()
         loop.close()
         b.ret_void()
         return k.module
 
-    def pair(self) -> None:
-        """Write everything for one head of one row."""
+    def enter(self, number: Any) -> None:
+        """Turn to one of the (row, head) that are computed together."""
+        b, heads = self.b, index(self.heads.count)
+        if self.kernel.together == 1:
+            self.row, self.head = b.sdiv(self._first, heads), b.srem(self._first, heads)
+            self.scratch = self._own
+            return
+        self.row, self.head = b.add(self._first, number), index(0)
+        move = b.mul(number, index(self.kernel.scratch_size))
+        self.scratch = {name: self.v.address(place, move) for name, place in self._own.items()}
+
+    @contextmanager
+    def each(self, count: Any) -> Iterator[None]:
+        """Write a loop over so many of the (row, head) that are computed together."""
+        if self.kernel.together == 1:
+            yield
+            return
+        loop = Loop(self.b, 0, count)
+        self.enter(loop.at)
+        yield
+        loop.close()
+
+    def active(self, step: Any) -> Any:
+        """Return how many of them have a step."""
+        b, k = self.b, self.k
+        if self.kernel.together == 1:
+            return self.count
+        first, stop = (
+            b.load(b.gep(k["offset"], [at], source_etype=INDEX), align=8, typ=INDEX)
+            for at in (step, b.add(step, index(1)))
+        )
+        return smaller(b, self.count, b.sub(b.sub(stop, first), self._first))
+
+    def block(self) -> None:
+        """Write everything for the (row, head) that are computed together."""
         raise NotImplementedError
 
     def share(self, name: str, row: Any, width: int, size: int) -> Any:
@@ -71,7 +137,7 @@ class _Writer:
         at = b.add(b.mul(row, index(width)), b.mul(self.head, index(size)))
         return self.v.address(self.k[name], at)
 
-    def copy(self, source: Any, target: Any, size: int, *, add: bool = False) -> None:
+    def copy(self, source: Any, target: Any, size: int, add: bool = False) -> None:
         """Copy numbers, or add them to what is there."""
         lanes = self.lanes
         while size % lanes:
@@ -107,140 +173,248 @@ class _Writer:
             for i, state in states.items():
                 self.clear(state, self.kernel.sizes[i])
 
-    def inputs(self, row: Any) -> dict[int, Any]:
-        """Return where the values from outside the loop lie for a row."""
-        b, found = self.b, {}
+    def inputs(self, row: Any, step: _Step) -> None:
+        """Say where the values from outside the loop lie for a row."""
+        b = self.b
         for j, node in enumerate(self.kernel.inputs):
-            at = b.mul(row, self.k[f"line_in_{j}"])
+            line = step.lines[node.index] = self.k[f"line_in_{j}"]
+            at = b.mul(row, line)
             if not self.heads.is_shared(node):
                 at = b.add(at, b.mul(self.head, index(self.heads.size(node))))
-            found[node.index] = self.v.address(self.k[f"in_{j}"], at)
+            step.memory[node.index] = self.v.address(self.k[f"in_{j}"], at)
+
+    def columns(self, row: Any) -> list[tuple[Target, Any, Any]]:
+        """Return where the values that are wanted outside the loop go, and how far those of the next row."""
+        b, found = self.b, []
+        for j, target in enumerate(self.kernel.columns):
+            line = self.k[f"line_out_{j}"]
+            at = b.add(b.mul(row, line), b.mul(self.head, index(self.heads.size(target.node))))
+            found.append((target, self.v.address(self.k[f"out_{j}"], at), line))
         return found
 
     def scratch_of(self, schedule: Schedule, prefix: str) -> dict[int, Any]:
         """Return the working memory of what a schedule keeps."""
-        return {i: self.scratch[f"{prefix}_{i}"] for i in schedule.kept}
+        found = {i: self.scratch[name] for i in schedule.kept if (name := f"{prefix}_{i}") in self.scratch}
+        for name, product in self.products(prefix):
+            found.update({n.index: self.v.address(self.scratch[name], at) for n, at in product.results})
+        return found
+
+    def products(self, prefix: str) -> list[tuple[str, Product]]:
+        """Return the products of a schedule."""
+        return [(name, one) for name, one in self.kernel.products.items() if name.startswith(prefix)]
 
     def place(
         self,
         targets: Sequence[tuple[Target, Any]],
-        memory: dict[int, Any],
-    ) -> list[tuple[Any, Any, int]]:
-        """Say where targets lie; copy what no loop computes; return what is to be copied after the loops."""
-        later: list[tuple[Any, Any, int]] = []
-        placed: dict[int, Any] = {}
-        for target, pointer in targets:
+        step: _Step,
+        prefix: str,
+        columns: Sequence[tuple[Target, Any, Any]] = (),
+    ) -> None:
+        """Say where targets lie; what no loop writes there is copied before or after the loops."""
+        results = {node.index for _, product in self.products(prefix) for node, _ in product.results}
+        placed: dict[int, Any] = {index: step.memory[index] for index in results}
+        for target, pointer, line in [*((*one, None) for one in targets), *columns]:
             size = self.heads.size(target.node)
             if target.root is None:
-                self.copy(self._given(target.node, memory), pointer, size)
+                step.before.append((self._given(target.node, step.memory), pointer, size, False))
             elif target.root.index in placed:
-                later.append((placed[target.root.index], pointer, size))
+                step.after.append((placed[target.root.index], pointer, size, False))
             else:
-                placed[target.root.index] = memory[target.root.index] = pointer
-        return later
+                placed[target.root.index] = step.memory[target.root.index] = pointer
+                if line is not None:
+                    step.lines[target.root.index] = line
 
     def _given(self, node: Node, memory: dict[int, Any]) -> Any:
+        return memory[self._found(node, memory)]
+
+    def _found(self, node: Node, memory: dict[int, Any]) -> int:
         while node.index not in memory:
             node = node.arguments[0]
-        return memory[node.index]
+        return node.index
 
     def run(
         self,
         schedule: Schedule,
-        memory: dict[int, Any],
-        adds: dict[int, Any] | None = None,
-        overwritten: dict[int, Node] | None = None,
+        prefix: str,
+        active: Any,
+        step_of: Callable[[], _Step],
+        begin: Callable[[], None],
+        end: Callable[[_Step], None],
     ) -> None:
-        """Write the loops of a step."""
-        adds = adds or {}
+        """Write a step of the (row, head) that have one: loops for each, and products for all.
+
+        Args:
+            schedule: the loops.
+            prefix: of the names of its memory.
+            active: how many have a step.
+            step_of: says where values lie for the one that is turned to.
+            begin: writes what comes before the loops.
+            end: writes what comes after them.
+        """
+        # Loops before every product, none if it comes first.
+        parts: list[tuple[list[Any], int]] = []
+        for is_product, some in groupby(schedule.loops, lambda loop: loop.product is not None):
+            if not is_product:
+                parts.append((list(some), 0))
+                continue
+            if not parts:
+                parts.append(([], 0))
+            parts[-1] = (parts[-1][0], len(list(some)))
+        if not parts or parts[-1][1]:
+            parts.append(([], 0))
+        products = iter(self.products(prefix))
+        for number, (loops, count) in enumerate(parts):
+            with self.each(active):
+                if number == 0:
+                    begin()
+                step = step_of()
+                if number == 0:
+                    self._copies(step.before)
+                if loops:
+                    self._loops(schedule, step, loops)
+                if number == len(parts) - 1:
+                    self._copies(step.after)
+                    end(step)
+            for _ in range(count):
+                self._product(*next(products), active, step_of)
+
+    def _copies(self, copies: Sequence[tuple[Any, Any, int, bool]]) -> None:
+        for source, target, size, add in copies:
+            self.copy(source, target, size, add)
+
+    def _loops(self, schedule: Schedule, step: _Step, loops: Sequence[Any]) -> None:
         # A sum over an axis that a loop's registers cannot carry adds up in memory, over the steps as well.
+        memory, adds = step.memory, step.adds
         running = frozenset(i for i in adds if i in memory and memory[i] is adds[i])
         adds = {i: place for i, place in adds.items() if i not in running}
         StepWriter(
-            self.b, self.kernel.dtype, self.lanes, schedule, memory, adds, running, overwritten
-        ).write()
+            self.b, self.kernel.dtype, self.lanes, schedule, memory, adds, running, step.overwritten
+        ).write(loops)
+
+    def _product(self, name: str, product: Product, active: Any, step_of: Callable[[], _Step]) -> None:
+        b, together = self.b, self.kernel.together
+        self.enter(index(0))
+        step, own = step_of(), index(self.kernel.scratch_size)
+        places = [self._found(node, step.memory) for node in product.operands]
+        lines = [step.lines.get(place, own) for place in places]
+        result = self.scratch[name]
+
+        def write(numbers: Sequence[Any]) -> None:
+            operands, results = [], []
+            for number in numbers:
+                moved = [
+                    self.v.address(step.memory[place], b.mul(number, line))
+                    for place, line in zip(places, lines, strict=True)
+                ]
+                widths = [node.width or 1 for node in product.operands]
+                operands.append(list(zip(moved, widths, strict=True)))
+                results.append(self.v.address(result, b.mul(number, own)))
+            registers = self.kernel.machine.registers
+            write_product(b, self.v, self.k[f"weights_{name}"], operands, results, product.width, registers)
+
+        with b.if_else(b.icmp_signed("==", active, index(together))) as (all_of_them, some):
+            with all_of_them:
+                write([index(number) for number in range(together)])
+            with some:
+                loop = Loop(b, 0, active)
+                write([loop.at])
+                loop.close()
 
 
 class _Forward(_Writer):
-    def pair(self) -> None:
-        kernel, k, b = self.kernel, self.k, self.b
+    def block(self) -> None:
+        kernel, b = self.kernel, self.b
         widths = kernel.program.state_widths
-        for i, size in kernel.sizes.items():
-            self.copy(self.share(f"initial_{i}", self.row, widths[i], size), self.scratch[f"state_{i}"], size)
+        with self.each(self.count):
+            for i, size in kernel.sizes.items():
+                place = self.share(f"initial_{i}", self.row, widths[i], size)
+                self.copy(place, self.scratch[f"state_{i}"], size)
         loop = Loop(b, 0, self.steps)
-        row = self.row_of(loop.at)
-        self.clear_where("zero", row, {i: self.scratch[f"state_{i}"] for i in kernel.sizes})
-        if kernel.save:
-            chunk = index(kernel.chunk)
-            with b.if_then(b.icmp_signed("==", b.srem(loop.at, chunk), index(0))):
-                start = b.add(b.mul(b.sdiv(loop.at, chunk), k["batch"]), self.row)
-                for i, size in kernel.sizes.items():
-                    place = self.share(f"check_{i}", start, widths[i], size)
-                    self.copy(self.scratch[f"state_{i}"], place, size)
-        memory = self.scratch_of(kernel.schedule, "value")
-        memory.update(self.inputs(row))
-        memory.update({leaf.index: self.scratch[f"state_{i}"] for i, leaf in kernel.leaves.items()})
+        at = loop.at
+        self.run(
+            kernel.schedule, "value", self.active(at),
+            lambda: self._step(at), lambda: self._begin(at), lambda step: self._end(step, at),
+        )  # fmt: skip
+        loop.close()
+        with self.each(self.count):
+            for i, size in kernel.sizes.items():
+                place = self.share(f"final_{i}", self.row, widths[i], size)
+                self.copy(self.scratch[f"state_{i}"], place, size)
+
+    def _begin(self, at: Any) -> None:
+        kernel, k, b = self.kernel, self.k, self.b
+        self.clear_where("zero", self.row_of(at), {i: self.scratch[f"state_{i}"] for i in kernel.sizes})
+        if not kernel.save:
+            return
+        widths, chunk = kernel.program.state_widths, index(kernel.chunk)
+        with b.if_then(b.icmp_signed("==", b.srem(at, chunk), index(0))):
+            start = b.add(b.mul(b.sdiv(at, chunk), k["batch"]), self.row)
+            for i, size in kernel.sizes.items():
+                place = self.share(f"check_{i}", start, widths[i], size)
+                self.copy(self.scratch[f"state_{i}"], place, size)
+
+    def _step(self, at: Any) -> _Step:
+        kernel, row = self.kernel, self.row_of(at)
+        step = _Step(self.scratch_of(kernel.schedule, "value"))
+        self.inputs(row, step)
+        step.memory.update({leaf.index: self.scratch[f"state_{i}"] for i, leaf in kernel.leaves.items()})
         targets: list[tuple[Target, Any]] = []
-        overwritten: dict[int, Node] = {}
-        moved = []
         for i, target in kernel.states.items():
             root = target.root
             if (
                 root is not None
-                and root.index not in overwritten
+                and root.index not in step.overwritten
                 and kernel.is_overwritten(kernel.leaves[i], root)
             ):
-                overwritten[root.index] = kernel.leaves[i]
+                step.overwritten[root.index] = kernel.leaves[i]
                 targets.append((target, self.scratch[f"state_{i}"]))
             else:
-                moved.append(i)
+                step.moved.append(i)
                 targets.append((target, self.scratch[f"next_{i}"]))
-        for j, target in enumerate(kernel.columns):
-            at = b.mul(row, self.k[f"line_out_{j}"])
-            at = b.add(at, b.mul(self.head, index(self.heads.size(target.node))))
-            targets.append((target, self.v.address(self.k[f"out_{j}"], at)))
-        later = self.place(targets, memory)
-        self.run(kernel.schedule, memory, None, overwritten)
-        for source, target_place, size in later:
-            self.copy(source, target_place, size)
-        for i in moved:
+        self.place(targets, step, "value", self.columns(row))
+        return step
+
+    def _end(self, step: _Step, at: Any) -> None:
+        kernel, widths = self.kernel, self.kernel.program.state_widths
+        for i in step.moved:
             self.copy(self.scratch[f"next_{i}"], self.scratch[f"state_{i}"], kernel.sizes[i])
         for i in kernel.keep:
             if i in kernel.sizes:
                 size = kernel.sizes[i]
-                self.copy(self.scratch[f"state_{i}"], self.share(f"rows_{i}", row, widths[i], size), size)
-        loop.close()
-        for i, size in kernel.sizes.items():
-            self.copy(self.scratch[f"state_{i}"], self.share(f"final_{i}", self.row, widths[i], size), size)
+                place = self.share(f"rows_{i}", self.row_of(at), widths[i], size)
+                self.copy(self.scratch[f"state_{i}"], place, size)
 
 
 class _Backward(_Writer):
-    def pair(self) -> None:
+    def block(self) -> None:
         kernel, b = self.kernel, self.b
         widths = kernel.program.state_widths
-        for i, size in kernel.sizes.items():
-            place = self.share(f"final_{i}", self.row, widths[i], size)
-            self.copy(place, self.scratch[f"cotangent_{i}"], size)
+        with self.each(self.count):
+            for i, size in kernel.sizes.items():
+                place = self.share(f"final_{i}", self.row, widths[i], size)
+                self.copy(place, self.scratch[f"cotangent_{i}"], size)
         chunk = index(kernel.chunk)
         chunks = b.sdiv(b.add(self.steps, index(kernel.chunk - 1)), chunk)
         outer = Loop(b, 0, chunks)
         number = b.sub(b.sub(chunks, index(1)), outer.at)
         first = b.mul(number, chunk)
         count = smaller(b, chunk, b.sub(self.steps, first))
-        row = b.add(b.mul(number, self.k["batch"]), self.row)
-        for i, size in kernel.sizes.items():
-            self.copy(self.share(f"check_{i}", row, widths[i], size), self.scratch[f"ring_{i}"], size)
+        with self.each(self.active(first)):
+            row = b.add(b.mul(number, self.k["batch"]), self.row)
+            for i, size in kernel.sizes.items():
+                self.copy(self.share(f"check_{i}", row, widths[i], size), self.scratch[f"ring_{i}"], size)
         forward = Loop(b, 0, count)
-        self._replay(forward.at, self.row_of(b.add(first, forward.at)))
+        self._replay(forward.at, b.add(first, forward.at))
         forward.close()
         back = Loop(b, 0, count)
         slot = b.sub(b.sub(count, index(1)), back.at)
-        self._step(slot, self.row_of(b.add(first, slot)))
+        self._back(slot, b.add(first, slot))
         back.close()
         outer.close()
-        for i, size in kernel.sizes.items():
-            place = self.share(f"initial_{i}", self.row, widths[i], size)
-            self.copy(self.scratch[f"cotangent_{i}"], place, size)
+        with self.each(self.count):
+            for i, size in kernel.sizes.items():
+                place = self.share(f"initial_{i}", self.row, widths[i], size)
+                self.copy(self.scratch[f"cotangent_{i}"], place, size)
 
     def _slot(self, name: str, slot: Any, size: int, after: int = 0) -> Any:
         at = self.b.mul(self.b.add(slot, index(after)) if after else slot, index(size))
@@ -269,90 +443,90 @@ class _Backward(_Writer):
         places += [self._slot(f"saved_{n.index}", slot, self.heads.size(n)) for n in kernel.saved]
         return list(zip(kernel.replayed, places, strict=True))
 
-    def _replay(self, slot: Any, row: Any) -> None:
+    def _replay(self, slot: Any, at: Any) -> None:
         kernel = self.kernel
-        before = {i: self._slot(f"ring_{i}", slot, size) for i, size in kernel.sizes.items()}
-        self.clear_where("zero", row, before)
-        memory = self.scratch_of(kernel.replay, "replay")
-        memory.update(self.inputs(row))
-        for i, leaf in kernel.leaves.items():
-            memory[leaf.index] = before[i]
-        later = self.place(self._replayed(slot), memory)
-        self.run(kernel.replay, memory)
-        for source, target, size in later:
-            self.copy(source, target, size)
-        if kernel.zeros:
-            for i, size in kernel.sizes.items():
-                after = self._slot(f"after_{i}", slot, size)
-                self.copy(after, self._slot(f"ring_{i}", slot, size, after=1), size)
 
-    def _step(self, slot: Any, row: Any) -> None:
-        kernel, b = self.kernel, self.b
-        widths = kernel.program.state_widths
+        def before() -> dict[int, Any]:
+            return {i: self._slot(f"ring_{i}", slot, size) for i, size in kernel.sizes.items()}
+
+        def step_of() -> _Step:
+            step = _Step(self.scratch_of(kernel.replay, "replay"))
+            self.inputs(self.row_of(at), step)
+            places = before()
+            step.memory.update({leaf.index: places[i] for i, leaf in kernel.leaves.items()})
+            self.place(self._replayed(slot), step, "replay")
+            return step
+
+        def end(_step: _Step) -> None:
+            if kernel.zeros:
+                for i, size in kernel.sizes.items():
+                    after = self._slot(f"after_{i}", slot, size)
+                    self.copy(after, self._slot(f"ring_{i}", slot, size, after=1), size)
+
+        def begin() -> None:
+            self.clear_where("zero", self.row_of(at), before())
+
+        self.run(kernel.replay, "replay", self.active(at), step_of, begin, end)
+
+    def _back(self, slot: Any, at: Any) -> None:
+        self.run(
+            self.kernel.schedule, "value", self.active(at),
+            lambda: self._step(slot, at), lambda: self._begin(at), lambda step: self._end(step, at),
+        )  # fmt: skip
+
+    def _begin(self, at: Any) -> None:
+        kernel, row = self.kernel, self.row_of(at)
         for i in kernel.given:
             size = kernel.sizes[i]
-            place = self.share(f"given_{i}", row, widths[i], size)
+            place = self.share(f"given_{i}", row, kernel.program.state_widths[i], size)
             self.copy(place, self.scratch[f"cotangent_{i}"], size, add=True)
-        memory = self.scratch_of(kernel.schedule, "value")
-        memory.update(self.inputs(row))
-        memory.update(self._ring(slot))
+
+    def _step(self, slot: Any, at: Any) -> _Step:
+        kernel, row = self.kernel, self.row_of(at)
+        step = _Step(self.scratch_of(kernel.schedule, "value"))
+        self.inputs(row, step)
+        step.memory.update(self._ring(slot))
         for i, leaf in kernel.cotangent_leaves.items():
-            memory[leaf.index] = self.scratch[f"cotangent_{i}"]
+            step.memory[leaf.index] = self.scratch[f"cotangent_{i}"]
         targets: list[tuple[Target, Any]] = []
-        overwritten: dict[int, Node] = {}
-        moved = []
         for i, target in kernel.cotangents.items():
             root, leaf = target.root, kernel.cotangent_leaves[i]
-            if root is not None and root.index not in overwritten and kernel.is_overwritten(leaf, root):
-                overwritten[root.index] = leaf
+            if root is not None and root.index not in step.overwritten and kernel.is_overwritten(leaf, root):
+                step.overwritten[root.index] = leaf
                 targets.append((target, self.scratch[f"cotangent_{i}"]))
             else:
-                moved.append(i)
+                step.moved.append(i)
                 targets.append((target, self.scratch[f"next_{i}"]))
-        for j, target in enumerate(kernel.columns):
-            at = b.mul(row, self.k[f"line_out_{j}"])
-            at = b.add(at, b.mul(self.head, index(self.heads.size(target.node))))
-            targets.append((target, self.v.address(self.k[f"out_{j}"], at)))
-        later = self.place(targets, memory)
-        adds: dict[int, Any] = {}
-        added: list[tuple[Any, Any, int]] = []
+        self.place(targets, step, "value", self.columns(row))
         for name, target in kernel.sums.items():
             size = self.heads.size(target.node)
             place = self.share(f"sum_{name}", self.row, target.node.width or 1, size)
-            self._sum(target, place, size, memory, adds, added)
-        self.run(kernel.schedule, memory, adds, overwritten)
-        for source, place, size in later:
-            self.copy(source, place, size)
-        for source, place, size in added:
-            self.copy(source, place, size, add=True)
+            self._sum(target, place, size, step)
+        return step
+
+    def _end(self, step: _Step, at: Any) -> None:
+        kernel = self.kernel
         for i in kernel.sizes:
             if i not in kernel.cotangents:
                 self.clear(self.scratch[f"cotangent_{i}"], kernel.sizes[i])
-        for i in moved:
+        for i in step.moved:
             self.copy(self.scratch[f"next_{i}"], self.scratch[f"cotangent_{i}"], kernel.sizes[i])
-        self.clear_where("cut", row, {i: self.scratch[f"cotangent_{i}"] for i in kernel.sizes})
+        cotangents = {i: self.scratch[f"cotangent_{i}"] for i in kernel.sizes}
+        self.clear_where("cut", self.row_of(at), cotangents)
 
-    def _sum(
-        self,
-        target: Target,
-        place: Any,
-        size: int,
-        memory: dict[int, Any],
-        adds: dict[int, Any],
-        added: list[tuple[Any, Any, int]],
-    ) -> None:
+    def _sum(self, target: Target, place: Any, size: int, step: _Step) -> None:
         """Say how a value is summed over the steps."""
         root = target.root
         if root is None:
-            self.copy(self._given(target.node, memory), place, size, add=True)
+            step.before.append((self._given(target.node, step.memory), place, size, True))
             return
         readers = self._readers(root)
-        if root.operation in REDUCTIONS and not readers and root.index not in adds:
+        if root.operation in REDUCTIONS and not readers and root.index not in step.adds:
             axis, shape = self.heads.axis(root), self.heads.shape(root.arguments[0])
             if root.operation == "axis_sum" and axis < len(shape) - 2:
-                memory[root.index] = adds[root.index] = place
+                step.memory[root.index] = step.adds[root.index] = place
                 return
-        added.append((memory[root.index], place, size))
+        step.after.append((step.memory[root.index], place, size, True))
 
     def _readers(self, root: Node) -> bool:
         return any(

@@ -4,7 +4,7 @@ Every value lies contiguously, one head's share after the other, so the number o
 of two that divides the last axis: no loop has a rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf, prod
 from typing import Any
 
@@ -14,7 +14,7 @@ from nabi.ir import Node
 from nabi.native.operations import apply
 from nabi.native.vectors import Loop as LlvmLoop, Vectors, index
 from nabi.targets.llvm._heads._schedule import Loop, Schedule, source_of
-from nabi.targets.llvm._heads._shapes import REDUCTIONS
+from nabi.targets.llvm._heads._shapes import REDUCTIONS, SUMS
 
 __all__ = ["StepWriter"]
 
@@ -54,9 +54,9 @@ class StepWriter:
         self._overwritten = overwritten or {}
         self._items: frozenset[int] = frozenset()
 
-    def write(self) -> None:
-        """Write all loops, in order."""
-        for loop in self._schedule.loops:
+    def write(self, loops: Iterable[Loop]) -> None:
+        """Write loops of the schedule, in order."""
+        for loop in loops:
             self._write(loop)
 
     def _vectors(self, size: int) -> Vectors:
@@ -67,7 +67,7 @@ class StepWriter:
 
     def _write(self, loop: Loop) -> None:
         shape = loop.shape
-        self._items = frozenset(node.index for node in loop.items)
+        self._items, self._shape = frozenset(node.index for node in loop.items), shape
         last = shape[-1] if shape else 1
         # Single numbers of a last axis do not lie side by side.
         narrow = any(self._is_narrow(node) for node in loop.items)
@@ -155,7 +155,7 @@ class StepWriter:
     def _combined(self, node: Node, old: Any, at: Sequence[Any], first: Any, u: int) -> Any:
         """Return a sum, or a maximum, with one more value."""
         given = node.arguments[0]
-        if node.operation != "axis_sum":
+        if node.operation not in SUMS:
             return apply(self.v, "maximum", old, self._value(given, at, first, u))
         if self._is_fresh_product(given):
             one, two = (self._value(argument, at, first, u) for argument in given.arguments)
@@ -187,12 +187,14 @@ class StepWriter:
         if u < self._unrolled - 1:
             return
         value = self._folded(node, rests[node.index])
+        if node.operation == "mean":
+            value = self.b.fmul(value, ir.Constant(value.type, 1 / self._heads.size(given)))
         self._add(node, None, value, at, None, 0)
         address = self._address(node, at, None, 0)
         if blocks > 1:
             before = self.v.load_scalar(address)
             one = Vectors(self.b, self._dtype, 1)
-            if node.operation == "axis_sum":
+            if node.operation in SUMS:
                 value = self.b.fadd(before, value)
             else:
                 both = apply(one, "maximum", one.splat(before), one.splat(value))
@@ -212,7 +214,7 @@ class StepWriter:
                 for start in (0, half)
             )  # fmt: skip
             v = Vectors(self.b, self._dtype, half)
-            value = v.add(one, two) if node.operation == "axis_sum" else apply(v, "maximum", one, two)
+            value = v.add(one, two) if node.operation in SUMS else apply(v, "maximum", one, two)
             lanes = half
         return self.b.extract_element(value, _INT32(0))
 
@@ -237,7 +239,9 @@ class StepWriter:
             return self.v.constant(node.value)
         if node.index in self._known:
             return self._known[node.index]
-        if node.index in self._memory and node.index not in self._items:
+        if self._heads.is_number(node) and self._shape:
+            found = self._splat(node, (), at)
+        elif node.index in self._memory and node.index not in self._items:
             found = self.v.load(self._address(node, at, first, u))
         elif node.operation == "view":
             given = node.arguments[0]
@@ -247,6 +251,8 @@ class StepWriter:
                 root = source_of(given, self._memory)
                 place = self._place(self._memory[root.index], self._heads.shape(node), at, first, u)
                 found = self.v.load(place)
+        elif node.operation == "spread":
+            found = self._value(node.arguments[0], at, first, u)
         elif node.operation == "expand":
             found = self._expanded(node, at, first, u)
         elif node.operation == "part":
@@ -361,4 +367,4 @@ class StepWriter:
 
 
 def _start(node: Node) -> float:
-    return 0.0 if node.operation == "axis_sum" else -inf
+    return 0.0 if node.operation in SUMS else -inf

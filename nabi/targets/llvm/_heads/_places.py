@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from nabi._once import cached_property
 from nabi.ir import LEAVES, Node, Program
-from nabi.targets.llvm._heads._shapes import Heads, UnsupportedError
+from nabi.targets.llvm._heads._shapes import PRODUCTS, Heads, UnsupportedError
 
 __all__ = ["AFTER", "BEFORE", "LOOP", "Backward", "Forward", "Places", "places_of"]
 
@@ -76,8 +76,9 @@ class Places:
         names = [node.name for node in self.nodes if node.operation == "state" and self._moving[node.index]]
         read = tuple(i for i, name in enumerate(program.state_names) if name in names)
         place: dict[int, str] = {}
+        needed = _needed(self.outputs[i] for i in read)
         for node in self.nodes:
-            place[node.index] = self._place(node, place)
+            place[node.index] = self._place(node, place, needed)
         self._force(self.nodes, place)
         for i in read:
             output = self.outputs[i]
@@ -88,7 +89,11 @@ class Places:
         wanted += [a for node in self.nodes if place[node.index] == AFTER for a in node.arguments]
         return Forward(place, read, _unique(node for node in wanted if place[node.index] == LOOP))
 
-    def _place(self, node: Node, place: dict[int, str]) -> str:
+    def _multiplies(self, node: Node, needed: set[int]) -> bool:
+        """Return whether the loop computes a product of weights: where its next step needs it."""
+        return node.operation in PRODUCTS and node.index in needed and self.heads.count == 1
+
+    def _place(self, node: Node, place: dict[int, str], needed: set[int]) -> str:
         if node.operation == "state" and self._moving[node.index]:
             return LOOP
         if node.operation in LEAVES:
@@ -102,7 +107,7 @@ class Places:
             return AFTER
         possible = self.heads.is_possible(node)
         if self._moving[node.index]:
-            return LOOP if possible else AFTER
+            return LOOP if possible or self._multiplies(node, needed) else AFTER
         # Without a state: in the loop if it is a product of axes.
         return LOOP if possible and (LOOP in places or len(node.axes) > 2) else BEFORE
 
@@ -123,6 +128,7 @@ class Places:
         # Known after the loop, since they are made of gradients by earlier inputs.
         late = {derivative.cotangents[i].index for i in self.earlier}
         place: dict[int, str] = {}
+        needed = _needed(node for node in (derivative.states[i] for i in forward.read) if node is not None)
         # Whether a value can be had for all rows without the loop.
         pure: dict[int, bool] = {}
         for node in derivative.nodes:
@@ -143,7 +149,7 @@ class Places:
                 place[node.index] = BEFORE
             elif any(place[argument.index] == AFTER for argument in node.arguments):
                 place[node.index] = AFTER
-            elif self.heads.is_possible(node):
+            elif self.heads.is_possible(node) or (self._multiplies(node, needed) and not pure[node.index]):
                 place[node.index] = LOOP
             else:
                 place[node.index] = BEFORE if pure[node.index] else AFTER
@@ -165,9 +171,19 @@ class Places:
             for name, node in derivative.vectors.items()
             if place[node.index] == LOOP and node.index not in by_row
         }
-        if any(node.operation == "state" and place[node.index] == LOOP for node in found_columns):
-            raise UnsupportedError("a matrix reads a state")
         return Backward(place, found_columns, sums)
+
+
+def _needed(wanted: Iterable[Node]) -> set[int]:
+    """Return the values that these need, themselves among them."""
+    found: set[int] = set()
+    waiting = list(wanted)
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found.add(node.index)
+            waiting.extend(node.arguments)
+    return found
 
 
 def _unique(nodes: Iterable[Node]) -> tuple[Node, ...]:

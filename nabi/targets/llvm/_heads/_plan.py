@@ -8,8 +8,9 @@ from nabi._once import cached_property
 from nabi.ir import Node, Program
 from nabi.native import Machine
 from nabi.targets.llvm._heads._places import LOOP, Places, places_of
+from nabi.targets.llvm._heads._products import Product, products_of
 from nabi.targets.llvm._heads._schedule import Schedule, is_item, make_schedule, reads_of, source_of
-from nabi.targets.llvm._heads._shapes import REDUCTIONS
+from nabi.targets.llvm._heads._shapes import PRODUCTS, REDUCTIONS
 
 __all__ = ["HeadsKernel", "Target", "inputs_of"]
 
@@ -18,6 +19,8 @@ _RING_BYTES = 192 << 10
 _CHUNKS = (4, 64)
 """Steps of a chunk, at least and at most."""
 _PAD = 16
+_TOGETHER = 4
+"""Rows of a block that read the weights together."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def inputs_of(wanted: Iterable[Node], place: dict[int, str]) -> tuple[Node, ...]
     waiting = list(wanted)
     while waiting:
         node = waiting.pop()
-        if node.index in seen or node.operation == "constant":
+        if node.index in seen or node.operation in ("constant", "matrix"):
             continue
         seen.add(node.index)
         if place[node.index] != LOOP:
@@ -158,7 +161,7 @@ class HeadsKernel:
         where = {node.index: i for i, loop in enumerate(schedule.loops) for node in loop.items}
         place = where[root.index]
         loop = schedule.loops[place]
-        is_plain = root.operation not in REDUCTIONS and root.operation != "pad"
+        is_plain = root.operation not in REDUCTIONS | PRODUCTS and root.operation != "pad"
         if not is_plain or loop.shape != heads.shape(leaf) or heads.size(root) != heads.size(leaf):
             return False
         for i, other in enumerate(schedule.loops):
@@ -267,7 +270,34 @@ class HeadsKernel:
         """Steps between two states that are kept."""
         item = 8 if self.dtype == "float64" else 4
         size = (sum(self.sizes.values()) + sum(self.places.heads.size(n) for n in self.saved)) * item
-        return max(_CHUNKS[0], min(_CHUNKS[1], _RING_BYTES // max(size, 1)))
+        return max(_CHUNKS[0], min(_CHUNKS[1], _RING_BYTES // max(size * self.together, 1)))
+
+    # Products ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def products(self) -> dict[str, Product]:
+        """The products of weights, by name."""
+        found = {f"value_product_{n}": one for n, one in enumerate(products_of(self.schedule))}
+        if self.name == "backward":
+            found.update({f"replay_product_{n}": one for n, one in enumerate(products_of(self.replay))})
+        return found
+
+    @cached_property
+    def lanes(self) -> int:
+        """Numbers of a vector."""
+        return self.machine.lanes(self.dtype)
+
+    @cached_property
+    def together(self) -> int:
+        """Rows that a thread computes step by step together, so that they share the weights it reads."""
+        places = (self.places.forward.place, self.places.backward.place)
+        nodes = (self.places.nodes, self.program.derivative.nodes)
+        multiplies = any(
+            node.operation in PRODUCTS and place[node.index] == LOOP
+            for some, place in zip(nodes, places, strict=True)
+            for node in some
+        )
+        return _TOGETHER if multiplies else 1
 
     # Memory -----------------------------------------------------------------------------------------------
 
@@ -288,11 +318,12 @@ class HeadsKernel:
             found.update({f"cotangent_{i}": size for i, size in self.sizes.items()})
             found.update({f"next_{i}": size for i, size in self.sizes.items()})
         found.update({f"value_{i}": heads.size(n) for i, n in _kept(self.schedule).items()})
+        found.update({name: one.width for name, one in self.products.items()})
         return {name: -(-size // _PAD) * _PAD + _PAD for name, size in found.items()}
 
     @property
     def scratch_size(self) -> int:
-        """Numbers of all arrays of a thread."""
+        """Numbers of all arrays of a row."""
         return sum(self.scratch.values())
 
     @cached_property
@@ -314,7 +345,7 @@ class HeadsKernel:
             found += [f"out_{j}", f"line_out_{j}"]
         if self.name == "backward":
             found += [f"sum_{name}" for name in self.sums]
-        return tuple(found)
+        return (*found, *(f"weights_{name}" for name in self.products))
 
 
 def _roots(targets: Sequence[Target]) -> list[Node]:
@@ -323,5 +354,6 @@ def _roots(targets: Sequence[Target]) -> list[Node]:
 
 
 def _kept(schedule: Schedule) -> dict[int, Node]:
-    items = {node.index: node for loop in schedule.loops for node in loop.items}
-    return {index: items[index] for index in sorted(schedule.kept)}
+    """Return what has memory of its own: results of products have theirs."""
+    items = {node.index: node for loop in schedule.loops if loop.product is None for node in loop.items}
+    return {index: items[index] for index in sorted(schedule.kept) if index in items}

@@ -14,6 +14,7 @@ from nabi.native.addresses import GUARDED, arguments, lay_out, to_fill, to_read,
 from nabi.native.memory import fresh, working_memory
 from nabi.targets.llvm._heads._places import AFTER, BEFORE, LOOP, Places, places_of
 from nabi.targets.llvm._heads._plan import HeadsKernel
+from nabi.targets.llvm._heads._products import packed
 from nabi.targets.llvm._heads._shapes import UnsupportedError
 from nabi.targets.llvm._heads._torch_parts import part_of
 
@@ -121,12 +122,20 @@ class _Call:
         self.fill(f"out_{j}", values[node.index])
         self._values[f"line_out_{j}"] = values[node.index].stride(0)
 
+    def weights(self, families: Sequence[Tensor]) -> None:
+        """Give the weights that the loop multiplies."""
+        kernel = self._kernel
+        with torch.no_grad():
+            for name, product in kernel.products.items():
+                self.read(f"weights_{name}", packed(product, kernel.program, families, kernel.lanes))
+
     def run(self, work: float) -> None:
         """Run the kernel."""
         kernel, rows = self._kernel, self._rows
         lengths, _ = _lengths(rows)
         threads = _threads.threads_for(work)
-        layout = lay_out({"scratch": kernel.scratch_size * threads + _LINE}, self._dtype.itemsize)
+        size = kernel.scratch_size * kernel.together * threads + _LINE
+        layout = lay_out({"scratch": size}, self._dtype.itemsize)
         memory = working_memory(layout)
         self._values["batch"] = rows.batch
         self._values["offset"], self._values["lengths"] = to_read(rows.offset), to_read(lengths)
@@ -180,6 +189,7 @@ def run_forward(
             states[i] = call.fill(f"rows_{i}", fresh((rows.count, width), dtype))
     for j, target in enumerate(kernel.columns):
         call.out(j, target.node, values)
+    call.weights(families)
     call.run(_work(kernel, rows))
     outputs = tuple(places.outputs[i] for i in range(len(initial)) if i not in kernel.read)
     _compute(program, values, families, outputs, "after")
@@ -244,6 +254,7 @@ def run_backward(
         name: call.update(f"sum_{name}", x.new_zeros((rows.batch, target.node.width or 1)))
         for name, target in kernel.sums.items()
     }
+    call.weights(families)
     call.run(3 * _work(kernel, rows))
     for i in reversed(_earlier(program)):
         initial[i] = _of_earlier(program, i, rows, values, families, stacks, initial[i])
@@ -554,4 +565,5 @@ def _of_output(
 
 def _work(kernel: HeadsKernel, rows: Rows) -> float:
     """Return about how many multiply-adds a run takes."""
-    return 3.0 * rows.count * sum(kernel.program.state_widths[i] for i in kernel.read)
+    products = sum(product.length * product.width for product in kernel.products.values())
+    return rows.count * (3.0 * sum(kernel.program.state_widths[i] for i in kernel.read) + products)

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nabi.ir import Node
-from nabi.targets.llvm._heads._shapes import REDUCTIONS, Heads
+from nabi.targets.llvm._heads._shapes import PRODUCTS, REDUCTIONS, Heads
 
 __all__ = ["Loop", "Schedule", "is_item", "make_schedule", "reads_of", "source_of"]
 
@@ -39,10 +39,12 @@ class Loop:
     Attributes:
         shape: what it runs over.
         items: the values that it computes, in order; a reduction runs over the shape of its argument.
+        product: of products of weights, what they multiply, and no loop nest: those of one value are one.
     """
 
     shape: tuple[int, ...]
     items: list[Node] = field(default_factory=list)
+    product: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +100,9 @@ def make_schedule(heads: Heads, wanted: Sequence[Node], given: frozenset[int]) -
     kept = set(forced)
     for node in nodes:
         for argument in node.arguments:
-            if argument.operation == "constant" or argument.index in given:
+            if argument.operation in ("constant", "matrix") or argument.index in given:
                 continue
-            if node.operation in ("expand", "part") or (
+            if node.operation in ("expand", "part", *PRODUCTS) or (
                 node.operation == "view" and heads.shape(node) != heads.shape(argument)
             ):
                 found = source_of(argument, given)
@@ -113,26 +115,28 @@ def make_schedule(heads: Heads, wanted: Sequence[Node], given: frozenset[int]) -
     own: dict[int, int] = {}
     for node in items:
         over_argument = node.operation in REDUCTIONS or node.operation == "pad"
-        shape = heads.shape(node.arguments[0] if over_argument else node)
+        product = _product(node)
+        shape = () if product is not None else heads.shape(node.arguments[0] if over_argument else node)
         first = 0
         for read, alike in _reads(node, heads, chosen, given):
             if read.index not in chosen:
                 continue
             same = alike and read.index in own and loops[own[read.index]].shape == shape
             first = max(first, own[read.index] if same else ready[read.index])
-        place = next((i for i in range(first, len(loops)) if loops[i].shape == shape), None)
+        fits = (i for i in range(first, len(loops)) if (loops[i].shape, loops[i].product) == (shape, product))
+        place = next(fits, None)
         if place is None:
             place = len(loops)
-            loops.append(Loop(shape))
+            loops.append(Loop(shape, product=product))
         loops[place].items.append(node)
         ready[node.index] = place + 1
-        if node.operation not in REDUCTIONS and node.operation != "pad":
+        if node.operation not in REDUCTIONS and node.operation != "pad" and product is None:
             own[node.index] = place
     # Also kept: what another loop reads, and results of reductions.
     where = {node.index: i for i, loop in enumerate(loops) for node in loop.items}
     for i, loop in enumerate(loops):
         for node in loop.items:
-            if node.operation in REDUCTIONS or node.operation == "pad":
+            if node.operation in REDUCTIONS or node.operation == "pad" or loop.product is not None:
                 kept.add(node.index)
             for read, alike in _reads(node, heads, chosen, given):
                 if read.index in chosen and (where[read.index] != i or not alike):
@@ -149,10 +153,11 @@ def reads_of(node: Node, schedule: Schedule) -> list[tuple[Node, bool]]:
 def _reads(node: Node, heads: Heads, chosen: set[int], given: frozenset[int]) -> list[tuple[Node, bool]]:
     """Return the values in memory or in loops that a value reads, and whether number by number."""
     found: list[tuple[Node, bool]] = []
-    waiting = [(argument, node.operation != "part") for argument in node.arguments]
+    plain = node.operation not in ("part", *PRODUCTS)
+    waiting = [(one, plain and not _is_spread(one, node, heads)) for one in node.arguments]
     while waiting:
         read, alike = waiting.pop()
-        if read.operation == "constant":
+        if read.operation in ("constant", "matrix"):
             continue
         if read.index in chosen or read.index in given or not read.arguments:
             found.append((read, alike))
@@ -163,8 +168,20 @@ def _reads(node: Node, heads: Heads, chosen: set[int], given: frozenset[int]) ->
         elif read.operation == "expand":
             waiting.append((read.arguments[0], False))
         else:
-            waiting.extend((argument, alike) for argument in read.arguments)
+            waiting.extend((one, alike and not _is_spread(one, read, heads)) for one in read.arguments)
     return found
+
+
+def _is_spread(argument: Node, node: Node, heads: Heads) -> bool:
+    """Return whether a value reads one number for all places of a vector."""
+    return heads.is_number(argument) and heads.shape(node) != ()
+
+
+def _product(node: Node) -> int | None:
+    """Return by what a product of weights shares a pass with others, None if it is none."""
+    if node.operation not in PRODUCTS:
+        return None
+    return node.arguments[1].index if node.operation == "linear" else node.index
 
 
 def _needed(wanted: Iterable[Node], given: frozenset[int]) -> list[Node]:
@@ -172,7 +189,7 @@ def _needed(wanted: Iterable[Node], given: frozenset[int]) -> list[Node]:
     waiting = list(wanted)
     while waiting:
         node = waiting.pop()
-        if node.index in found or node.index in given or node.operation == "constant":
+        if node.index in found or node.index in given or node.operation in ("constant", "matrix"):
             continue
         found[node.index] = node
         waiting.extend(node.arguments)

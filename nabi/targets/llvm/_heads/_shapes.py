@@ -3,9 +3,14 @@
 from nabi.ir import Node
 from nabi.native.operations import renders
 
-__all__ = ["REDUCTIONS", "Heads", "UnsupportedError"]
+__all__ = ["PRODUCTS", "REDUCTIONS", "SUMS", "Heads", "UnsupportedError"]
 
-REDUCTIONS = frozenset({"axis_sum", "axis_max", "axis_shift"})
+PRODUCTS = frozenset({"linear", "linear_transposed"})
+"""Products of weights and a whole row."""
+SUMS = frozenset({"axis_sum", "sum", "mean"})
+_WHOLE = frozenset({"sum", "mean", "max"})
+"""Reductions of a whole row to a number."""
+REDUCTIONS = frozenset({"axis_max", "axis_shift"}) | SUMS | _WHOLE
 _ON_LAST = frozenset({"part", "pad"})
 
 
@@ -44,12 +49,18 @@ class Heads:
             size *= axis
         return size
 
+    def is_number(self, node: Node) -> bool:
+        """Return whether a value is one number of a row, which stands beside vectors as it is."""
+        return node.width is None and node.operation != "constant"
+
     def is_shared(self, node: Node) -> bool:
         """Return whether all heads read the same numbers: an axis of 1 in the place of the heads."""
         return self.count > 1 and len(node.axes) > 1 and node.axes[0] == 1
 
     def axis(self, node: Node) -> int:
         """Return the axis that a reduction reduces, among the axes of its argument that are not 1."""
+        if node.operation in _WHOLE:
+            return 0
         axes = self.axes(node.arguments[0])
         return sum(size != 1 for size in axes[: node.details[0] - self._lead])
 
@@ -68,8 +79,10 @@ class Heads:
 
     def _is_possible(self, node: Node) -> bool:
         arguments = [argument for argument in node.arguments if argument.operation != "constant"]
-        if node.width is None or any(argument.width is None for argument in arguments):
+        if any(one.width is None for one in (node, *arguments)) and (self.count > 1 or not node.has_rows):
             return False
+        if node.operation in _WHOLE:
+            return self.count == 1 and len(self.shape(node.arguments[0])) <= 1
         self.axes(node)
         if self.is_shared(node):
             return False
@@ -88,4 +101,6 @@ class Heads:
             return node.operation in _ON_LAST or node.details[0] >= self._lead
         if node.operation == "view":
             return self.size(node) == self.size(node.arguments[0])
-        return renders(node.operation) and node.operation != "spread"
+        if node.operation == "spread":
+            return self.count == 1 and node.has_rows
+        return renders(node.operation)
