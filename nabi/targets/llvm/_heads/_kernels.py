@@ -85,7 +85,8 @@ class _Writer:
         loop = Loop(b, first, stop, together)
         self._first = loop.at
         self.count = smaller(b, index(together), b.sub(stop, loop.at)) if together > 1 else index(1)
-        self.enter(index(0))
+        heads = index(self.heads.count)
+        self.row, self.head, self.scratch = b.sdiv(loop.at, heads), b.srem(loop.at, heads), self._own
         lengths = b.gep(k["lengths"], [self.row], source_etype=INDEX)
         # Rows are sorted by length: no later one of a block has more steps.
         self.steps = b.load(lengths, align=8, typ=INDEX)
@@ -96,10 +97,8 @@ class _Writer:
 
     def enter(self, number: Any) -> None:
         """Turn to one of the (row, head) that are computed together."""
-        b, heads = self.b, index(self.heads.count)
+        b = self.b
         if self.kernel.together == 1:
-            self.row, self.head = b.sdiv(self._first, heads), b.srem(self._first, heads)
-            self.scratch = self._own
             return
         self.row, self.head = b.add(self._first, number), index(0)
         move = b.mul(number, index(self.kernel.scratch_size))
@@ -292,33 +291,19 @@ class _Writer:
         ).write(loops)
 
     def _product(self, name: str, product: Product, active: Any, step_of: Callable[[], _Step]) -> None:
-        b, together = self.b, self.kernel.together
+        b, kernel = self.b, self.kernel
         self.enter(index(0))
-        step, own = step_of(), index(self.kernel.scratch_size)
-        places = [self._found(node, step.memory) for node in product.operands]
-        lines = [step.lines.get(place, own) for place in places]
-        result = self.scratch[name]
+        step, own, result = step_of(), index(kernel.scratch_size), self.scratch[name]
+        found = [self._found(node, step.memory) for node in product.operands]
+        pieces = [(step.memory[place], step.lines.get(place, own)) for place in found]
 
-        def write(numbers: Sequence[Any]) -> None:
-            operands, results = [], []
-            for number in numbers:
-                moved = [
-                    self.v.address(step.memory[place], b.mul(number, line))
-                    for place, line in zip(places, lines, strict=True)
-                ]
-                widths = [node.width or 1 for node in product.operands]
-                operands.append(list(zip(moved, widths, strict=True)))
-                results.append(self.v.address(result, b.mul(number, own)))
-            registers = self.kernel.machine.registers
-            write_product(b, self.v, self.k[f"weights_{name}"], operands, results, product.width, registers)
+        def places(number: Any) -> tuple[list[Any], Any]:
+            moved = [self.v.address(place, b.mul(number, line)) for place, line in pieces]
+            return moved, self.v.address(result, b.mul(number, own))
 
-        with b.if_else(b.icmp_signed("==", active, index(together))) as (all_of_them, some):
-            with all_of_them:
-                write([index(number) for number in range(together)])
-            with some:
-                loop = Loop(b, 0, active)
-                write([loop.at])
-                loop.close()
+        widths = [node.width or 1 for node in product.operands]
+        weights, registers = self.k[f"weights_{name}"], kernel.machine.registers
+        write_product(b, self.v, weights, widths, places, active, product.width, registers)
 
 
 class _Forward(_Writer):

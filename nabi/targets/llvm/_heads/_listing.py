@@ -38,6 +38,7 @@ def head_and_module(
         *(f"  {equation}" for equation in program.equations),
         "",
         f"heads     {heads}; steps of a chunk whose states are computed again backward: {kernel.chunk}",
+        *([f"rows      {kernel.together} together multiply weights"] if kernel.together > 1 else []),
         f"machine   {machine.triple}, {machine.cpu}",
     ]
     if direction == "backward":
@@ -50,7 +51,7 @@ def head_and_module(
 def _loops(word: str, schedule: Schedule) -> list[str]:
     found = []
     for loop in schedule.loops:
-        shape = " × ".join(map(str, loop.shape)) or "1"
+        shape = " × ".join(map(str, loop.shape)) or ("1" if loop.product is None else "weights")
         operations = ", ".join(node.operation for node in loop.items)
         found += wrap(f"{word:<10}{shape}: {operations}", 100, subsequent_indent=" " * 10)
     return found

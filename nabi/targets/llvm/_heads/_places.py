@@ -1,8 +1,9 @@
 """What is computed for all rows before the loop, what in the loop of every head, and what after it.
 
 The loop takes all that reads a state and is independent from head to head, and products of more than two axes
-(keys × values) even where they read none: a whole batch of them would not fit into any cache. What the loop
-cannot do is left to torch, after it where it depends on the loop, else before.
+(keys × values) even where they read none: a whole batch of them would not fit into any cache. Products of
+weights are part of it where the next step needs them, and then a whole row is one head. What the loop cannot
+do is left to torch, after it where it depends on the loop, else before.
 
 States that hold earlier inputs are no states of the loop: their values are the input's, some steps later, and
 so are there for all rows before it. The gradient by them is added to that of the input after the loop.

@@ -15,7 +15,8 @@ from nabi.targets.llvm._heads._shapes import PRODUCTS, REDUCTIONS
 __all__ = ["HeadsKernel", "Target", "inputs_of"]
 
 _RING_BYTES = 192 << 10
-"""States of a chunk of steps that the backward pass holds at once: they fit into the second-level cache."""
+"""States of a chunk of steps that the backward pass holds at once: they fit into the second-level cache.
+Where rows multiply weights together, it is those of one row: longer chunks save more than a nearer cache."""
 _CHUNKS = (4, 64)
 """Steps of a chunk, at least and at most."""
 _PAD = 16
@@ -270,7 +271,7 @@ class HeadsKernel:
         """Steps between two states that are kept."""
         item = 8 if self.dtype == "float64" else 4
         size = (sum(self.sizes.values()) + sum(self.places.heads.size(n) for n in self.saved)) * item
-        return max(_CHUNKS[0], min(_CHUNKS[1], _RING_BYTES // max(size * self.together, 1)))
+        return max(_CHUNKS[0], min(_CHUNKS[1], _RING_BYTES // max(size, 1)))
 
     # Products ---------------------------------------------------------------------------------------------
 
