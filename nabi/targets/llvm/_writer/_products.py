@@ -115,26 +115,25 @@ def accumulate(
     w = v if w is None else w
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and not scales and all(len(segment.operands) == 1 for segment, _, _ in segments):
-        for part in _parts(size, registers, many_rows):
-            given = [_columns_of(segment.targets, vectors, part) for segment, _, _ in segments]
+        places = [_places(segment.targets, vectors) for segment, _, _ in segments]
+        for row, count, part, _ in _blocks(v, rows, tile_rows, size, size, registers, many_rows):
+            given = [[column for column, place in enumerate(of_one) if place in part] for of_one in places]
             read = [number for number, columns in enumerate(given) if columns]
-            last = {place: number for number in read for _, place in given[number]}
-            most = tile_rows if len(part) == size else rows_of_segment(tile_rows, len(part), registers)
-            for row, count in row_tiles(v, rows, row_steps(most)):
-                block = _Block(v, w, count, vectors, accumulators)
-                if resume:
-                    block.load(_lines(v, scratch, row, count), part)
-                for number in read:
-                    segment, operand, weights = segments[number]
-                    if aside is not None and number == aside.turn:
-                        block.put_aside(aside, _lines(v, scratch, row, count))
-                    columns = [column for column, _ in given[number]]
-                    add = partial(block.multiply_all, segment, operand, weights, row, columns)
-                    block.sums = only_if(v.builder, flags[number], block.sums, add)
-                    # What is complete leaves its registers: the next loop needs them.
-                    done = [place for _, place in given[number] if last[place] == number]
-                    block.store(_lines(v, scratch, row, count), done)
-                block.store(_lines(v, scratch, row, count), [place for place in part if place not in last])
+            last = {places[number][column]: number for number in read for column in given[number]}
+            block = _Block(v, w, count, vectors, accumulators)
+            if resume:
+                block.load(_lines(v, scratch, row, count), part)
+            for number in read:
+                segment, operand, weights = segments[number]
+                if aside is not None and number == aside.turn:
+                    block.put_aside(aside, _lines(v, scratch, row, count))
+                add = partial(block.multiply_all, segment, operand, weights, row, given[number])
+                block.sums = only_if(v.builder, flags[number], block.sums, add)
+                # What is complete leaves its registers: the next loop needs them.
+                of_columns = [places[number][column] for column in given[number]]
+                done = [place for place in of_columns if last[place] == number]
+                block.store(_lines(v, scratch, row, count), done)
+            block.store(_lines(v, scratch, row, count), [place for place in part if place not in last])
         return
     if not resume:
         with loop_over(v.builder, *rows) as row:
@@ -149,28 +148,64 @@ def accumulate(
                 block.store([scratch(row)], range(size))
         with nullcontext() if flag is None else v.builder.if_then(flag):
             for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
-                for part in _parts(len(segment.targets) * vectors, registers, many_rows):
-                    most = rows_of_segment(tile_rows, len(part), registers)
-                    steps = row_steps(most) if most == tile_rows else [most, *row_steps(tile_rows)]
-                    for row, count in row_tiles(v, rows, steps):
-                        block = _Block(v, w, count, vectors, accumulators)
-                        is_first = far and part.start == 0  # the weights of all parts are fetched with it
-                        ahead = _ahead(v, w, piece, row, rows, most) if is_first else None
-                        block.multiply(segment, piece, row, part, ahead)
-                        factors = scales[number] if scales else None
-                        block.add_to(_lines(v, scratch, row, count), segment.targets, part, factors)
+                columns = len(segment.targets) * vectors
+                blocks = _blocks(v, rows, tile_rows, size, columns, registers, many_rows)
+                for row, count, part, most in blocks:
+                    block = _Block(v, w, count, vectors, accumulators)
+                    is_first = far and part.start == 0  # the weights of all parts are fetched with it
+                    ahead = _ahead(v, w, piece, row, rows, most) if is_first else None
+                    block.multiply(segment, piece, row, part, ahead)
+                    factors = scales[number] if scales else None
+                    block.add_to(_lines(v, scratch, row, count), segment.targets, part, factors)
 
 
-def _parts(columns: int, registers: int, many_rows: bool) -> list[range]:
-    return parts_of_segment(columns, registers) if many_rows else [range(columns)]
+def _places(targets: Sequence[int], vectors: int) -> list[int]:
+    """Return the number of the sum that each vector of weights of a segment gives."""
+    return [target * vectors + n for target in targets for n in range(vectors)]
 
 
-def _columns_of(targets: Sequence[int], vectors: int, part: range) -> list[tuple[int, int]]:
-    """Return which vectors of a segment's weights give sums of a part, each with the number of its sum."""
-    columns = [
-        (j * vectors + n, target * vectors + n) for j, target in enumerate(targets) for n in range(vectors)
-    ]
-    return [(column, place) for column, place in columns if place in part]
+def _blocks(
+    v: Vectors,
+    rows: tuple[Any, Any],
+    tile_rows: int,
+    sums: int,
+    columns: int,
+    registers: int,
+    many_rows: bool,
+) -> Iterator[tuple[Any, int, range, int]]:
+    """Write loops over the blocks whose sums are in registers.
+
+    Args:
+        v: the instruction writer.
+        rows: the first row and the one after the last.
+        tile_rows: rows of a full tile.
+        sums: vectors of sums of a row of the tile.
+        columns: those that are given.
+        registers: number of vector registers of the machine.
+        many_rows: whether there are usually more rows than a tile has.
+
+    Yields:
+        The first row of a block and how many it has, which of the sums, and the rows of a full block of them.
+    """
+    parts = parts_of_segment(columns, registers)
+
+    def most(part: range) -> int:
+        return tile_rows if len(part) == sums else rows_of_segment(tile_rows, len(part), registers)
+
+    def steps(full: int) -> list[int]:
+        return sorted({tile_rows, *row_steps(full)}, reverse=True)
+
+    if many_rows:
+        for part in parts:
+            full = most(part)
+            for row, count in row_tiles(v, rows, steps(full)):
+                yield row, count, part, full
+        return
+    full = most(max(parts, key=len))
+    for row, count in row_tiles(v, rows, steps(full)):
+        # Of a row alone, all sums at once: a few of them would wait for each other's multipliers.
+        for part in parts if count > 1 else [range(columns)]:
+            yield row, count, part, full
 
 
 LONGEST_CHAIN = 192
@@ -354,7 +389,8 @@ class _Block:
             factors: the address of the factors of all their vectors.
         """
         v, size = self.v, self.accumulators * self.vectors
-        places = [targets[column // self.vectors] * self.vectors + column % self.vectors for column in part]
+        of_all = _places(targets, self.vectors)
+        places = [of_all[column] for column in part]
         scales = [] if factors is None else [v.load(factors, column * v.lanes) for column in part]
         for r, address in enumerate(addresses):
             for j, place in enumerate(places):
