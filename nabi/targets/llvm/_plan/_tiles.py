@@ -151,9 +151,16 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
     room = registers - registers // 4
     wanted = max(1, (8 if few_rows else 4) // accumulators)
     count = -(-width // lanes)
-    # Vectors of a tile beyond the width are wasted work: at most one in eight.
-    sizes = [n for n in (4, 3, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
-    vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
+    # Vectors of a tile beyond the width are wasted work, and ask for masks: there are none for three sums and
+    # more. Fewer of them wait for each other's multipliers in a tile of one vector: at most one in eight is
+    # wasted, or in four where rows are few, too.
+    most = 4 if few_rows and accumulators < 3 else 8
+    unused = {n: -(-count // n) * n - count for n in (4, 3, 2) if n <= wanted}
+    sizes = [n for n in unused if unused[n] * most <= count]
+    full = [n for n in sizes if width % lanes or not unused[n]]
+    if accumulators < 3 and not full:
+        full = sorted(sizes, key=lambda n: 0 if few_rows else unused[n])
+    vectors = full[0] if full else 1
     sums = accumulators * vectors
     # Besides the sums, registers hold a number of each row and a vector of weights.
     rows = min(8, room // sums, (registers - 1) // (sums + 1))
