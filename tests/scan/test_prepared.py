@@ -18,7 +18,9 @@ CELLS = [name for name in cells_of_today() if not cells.get(name).needed_setting
 
 def weights_of(program: Program, dtype: torch.dtype, seed: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(f.shape, generator=generator, dtype=dtype) / 3 for f in program.families]
+    drawn = {f.name: torch.randn(f.shape, generator=generator, dtype=dtype) / 3 for f in program.families}
+    # The first weights of rows of an NTM, of which it takes logarithms.
+    return [value.abs() if name in ("p_0", "w_0") else value for name, value in drawn.items()]
 
 
 # Each cell in one data type, or in both: it is compiling that takes time.
