@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
     deletes them.
     """
     day()  # before the workers start, which inherit it
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and so would all that they start:
+    # trainings that stop themselves would go on for minutes.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "NABI_CACHE_DIR" in os.environ:
         return
     if (cache := getattr(config, "cache", None)) is not None:
