@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from .forked import PACKAGES, Forked, forking
-from .rotation import day, leave_out
+from .rotation import at_full_effort, day, leave_out
 
 # Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
 # native code test what users get.
@@ -86,6 +86,13 @@ def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for kernels in found:
         kernels.cache_clear()
+
+
+@pytest.fixture
+def effort_by_turns(request: pytest.FixtureRequest) -> None:
+    """Compile with LLVM's full effort where it is the test's turn, else with hardly any."""
+    if at_full_effort(request.node):
+        request.getfixturevalue("full_effort")
 
 
 @pytest.fixture(scope="session")

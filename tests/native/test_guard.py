@@ -29,10 +29,12 @@ PARTS = [
     pytest.param("0", "end", "", id="end"),
     # On a processor without AVX-512 this changes nothing.
     pytest.param("1", "begin", "-avx512f", id="begin-avx2"),
+    pytest.param("2", "end", "", id="more-end"),
+    pytest.param("3", "begin", "-avx512f", id="more-begin-avx2"),
 ]
 
 
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 @pytest.mark.timeout(LONGEST + 60)
 @pytest.mark.parametrize(("part", "place", "features"), PARTS)
 def test_native_code_keeps_within_its_memory(part: str, place: str, features: str) -> None:
