@@ -321,6 +321,7 @@ def test_an_input_that_is_missing_is_named_whatever_its_ending(nabi: Any, place:
 # What is there already ---------------------------------------------------------------------------------
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("line", WRITING, ids=ids)
 def test_a_file_of_somebody_else_is_kept_side_files_too(
     nabi: Any, line: list[str], place: Path, monkeypatch: pytest.MonkeyPatch

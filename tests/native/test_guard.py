@@ -64,6 +64,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("place", ["end", "begin"])
 def test_the_guard_sees_every_fault(place: str) -> None:
     """Each fault in a process of its own, forked from one that has torch loaded."""
