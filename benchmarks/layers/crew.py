@@ -5,23 +5,19 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.layers.arrays import Arrays, load
+from benchmarks.layers.idle import wait_until_idle
 from benchmarks.layers.isa import NATIVE, variables
 from benchmarks.layers.points import Task
 
 __all__ = ["Crew", "Seat", "Turns", "WorkerError", "environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
-
-# OpenMP threads spin for some milliseconds after a parallel region before they sleep. The pause between turns
-# is long enough for them to release the processors; their wait policy is left at its default.
-PAUSE = 0.03
 
 # Large blocks are reused instead of being returned to the system at every call, which costs page faults. The
 # limits are glibc's and must be set before a process starts.
@@ -134,8 +130,12 @@ class Crew:
                 self._reply(seat.worker)
 
     def turn(self, seat: Seat) -> list[float]:
-        """Run one worker for a while, alone; return the times of its calls in milliseconds."""
-        time.sleep(PAUSE)
+        """Run one worker for a while, alone; return the times of its calls in milliseconds.
+
+        Threads of the turn before may still spin. How long they do is left at each library's default, so
+        the turn begins when all have stopped.
+        """
+        wait_until_idle([process.pid for process in self._processes.values()])
         self._send(seat.worker, {"do": "turn", "key": seat.key, "milliseconds": self.milliseconds})
         reply = self._reply(seat.worker)
         self.processor.setdefault(seat, []).append(reply["processor"])

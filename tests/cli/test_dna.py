@@ -100,8 +100,10 @@ def test_every_base_gets_a_label(folder, nabi, tmp_path, labels) -> None:
     assert said[0] == "sequence,step,label,probability"
     assert len(said) - 1 == sum(len(one) for one, _ in genes(60 if bed else 40))
     assert nabi("evaluate", place, file, "--label", given).status == 0
-    missing = nabi("evaluate", place, file)
-    assert (missing.status, "--label: expected a file or a column" in missing.err) == (2, True)
+    unsaid = nabi("evaluate", place, file)
+    # A column is where it was in the training; a file is of its sequences alone.
+    assert unsaid.status == (2 if bed else 0)
+    assert ("--label: expected a file or a column" in unsaid.err) is bed
 
 
 def test_a_table_with_a_column_of_sequences(folder, nabi, tmp_path) -> None:
@@ -112,6 +114,13 @@ def test_a_table_with_a_column_of_sequences(folder, nabi, tmp_path) -> None:
     )  # fmt: skip
     assert trained.status == 0
     assert json.loads((tmp_path / "t.json").read_text())["settings"]["reverse_complement"] is True
+    # Its columns are known afterwards, also where their names say nothing.
+    assert nabi("evaluate", tmp_path / "t.nabi", folder / "genes.csv").status == 0
+    (tmp_path / "odd.csv").write_text("dna,other\nACGT,strong\n")
+    missing = nabi("predict", tmp_path / "t.nabi", tmp_path / "odd.csv")
+    assert (missing.status, "'seq'" in missing.err) == (2, True)
+    # Another kind of file has no such place.
+    assert nabi("evaluate", tmp_path / "t.nabi", folder / "more.fasta").status == 0
 
 
 def test_what_is_wrong_is_one_line(model, folder, nabi, tmp_path) -> None:

@@ -49,6 +49,8 @@ def test_a_table_is_learnt_evaluated_and_predicted(nabi) -> None:
     by_column = nabi(
         "evaluate", "yields.nabi", "yields.csv", "--target", "yield", "--json", "--picture", "a.svg"
     )
+    remembered = nabi("evaluate", "yields.nabi", "yields.csv", "--json")
+    assert json.loads(remembered.out)["rmse"] == json.loads(by_column.out)["rmse"]
     by_header = nabi("evaluate", "yields.nabi", "yields.fasta", "--json")
     assert json.loads(by_column.out)["rmse"] == json.loads(by_header.out)["rmse"]
     assert Path("a.svg").exists()
@@ -61,7 +63,7 @@ def test_numbers_in_headers_and_in_a_table_without_one(nabi) -> None:
     assert "40 test sequences: MAE" in done.out
     done = nabi("train", "bare.csv", "--no-header", "--sequence", 1, "--target", 0, *SMALL, "--loss", "huber")
     assert (done.status, done.err) == (0, "")
-    done = nabi("evaluate", "bare.nabi", "bare.csv", "--no-header", "--text", 1, "--target", 0, "--json")
+    done = nabi("evaluate", "bare.nabi", "bare.csv", "--no-header", "--json")
     assert json.loads(done.out)["rows"] == 40
 
 

@@ -1,13 +1,17 @@
 """What nabi and torch do in the benchmark; the peers that are an install of their own are not here."""
 
 import json
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks.layers import __main__ as command
 from benchmarks.layers.arrays import disagreements
 from benchmarks.layers.crew import Crew, Seat, WorkerError
+from benchmarks.layers.idle import wait_until_idle
 from benchmarks.layers.isa import label
 from benchmarks.layers.load import Load, busy_processor
 from benchmarks.layers.machine import processor
@@ -17,6 +21,13 @@ from benchmarks.layers.points import CELLS, KINDS, Point
 from benchmarks.layers.sections import Bench, ragged_lengths
 
 SHAPE = (4, 6, 3, 5)
+SPIN = """
+import sys, time
+sys.stdin.readline()
+while time.process_time() < 0.3:
+    pass
+sys.stdin.readline()
+"""
 
 
 def machine_vectors():
@@ -161,3 +172,20 @@ def test_a_cap_is_looked_after_not_only_set():
 
 def broken(crew: Crew, worker: str) -> None:
     raise WorkerError(f"{worker} cannot start")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not tell what threads use")
+def test_a_turn_begins_when_the_threads_of_the_last_one_have_stopped_spinning():
+    with subprocess.Popen([sys.executable, "-c", SPIN], stdin=subprocess.PIPE, text=True) as process:
+        process.stdin.write("\n")
+        process.stdin.flush()
+        start = time.monotonic()
+        while process_seconds(process.pid) < 0.05:  # it is past its start, and spins
+            assert time.monotonic() < start + 20
+        wait_until_idle([process.pid])
+        assert process_seconds(process.pid) >= 0.2
+        process.kill()
+
+
+def process_seconds(process: int) -> float:
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9

@@ -43,7 +43,15 @@ def test_steps_agree_with_the_definition(name: str, dtype: torch.dtype) -> None:
         expected = states
         for _ in range(3):
             x = torch.randn(batch, 5, generator=generator, dtype=dtype)
-            found, wanted = prepared(x, states), step(program, x, expected, parameters)
+            extra = {
+                one.name: torch.rand(
+                    batch, *([one.width] if one.width else []), generator=generator, dtype=dtype
+                )
+                for one in program.inputs[1:]
+                if one.default is None and one.name != "position"
+            }
+            found = prepared(x, states, extra)
+            wanted = step(program, x, expected, parameters, extra=extra)
             # An output that is no state comes before them.
             states, expected = found[program.readouts :], wanted[program.readouts :]
             for own, other in zip(found, wanted, strict=True):

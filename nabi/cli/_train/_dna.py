@@ -12,7 +12,7 @@ from nabi.cli._train._system import Figures, SystemForm
 from nabi.errors import ArgumentError
 from nabi.models import DNASettings
 
-__all__ = ["DNAForm", "is_of_dna"]
+__all__ = ["DNAForm", "is_of_dna", "read_with"]
 
 _PANEL = "DNA"
 
@@ -27,6 +27,12 @@ def is_of_dna(said: Said) -> bool:
     if file.is_dir():
         return any(is_dna_file(one) for one in file.rglob("*"))
     return is_dna_file(file)
+
+
+def read_with(said: Said, **places: str | None) -> dict[str, str]:
+    """Return how a file is read, for the model to remember: where labels or numbers are, and sequences."""
+    told = {**places, "label_pattern": said["label_pattern"], "sequence": said["sequence"]}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 class DNAForm(SystemForm):
@@ -120,7 +126,12 @@ class DNAForm(SystemForm):
         """Train on the sequences."""
         train, *others = ((one.sequences, one.labels or one.base_labels) for one in data)
         validation = {"validation": others[0]} if others else {}
-        return model.fit(*train, **validation, names=data[0].places, **how)
+        report = model.fit(*train, **validation, names=data[0].places, **how)
+        labels = said["base_labels"]
+        # A file with the labels of bases is of this file of sequences alone.
+        column = None if labels is None or Path(labels).exists() else labels
+        model.reading = read_with(said, label_from=said["label_from"], base_labels=column)
+        return report
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the files, and what was left out."""

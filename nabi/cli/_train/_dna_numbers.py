@@ -9,7 +9,7 @@ import typer
 from nabi.cli._messages import in_words_of_options
 from nabi.cli._texts import Reading
 from nabi.cli._train._column import Task, why_numbers
-from nabi.cli._train._dna import DNAForm, is_of_dna
+from nabi.cli._train._dna import DNAForm, is_of_dna, read_with
 from nabi.cli._train._form import Said
 from nabi.cli._train._outputs import say_what_is_left_out
 from nabi.cli._train._system import Figures, SystemForm
@@ -68,7 +68,9 @@ class DNANumbersForm(SystemForm):
             name: None if one is None else (one.sequences, one.numbers)
             for name, one in zip(_FILES[1:], others, strict=True)
         }
-        return model.fit(train.sequences, train.numbers, **held_out, names=train.places, **how)
+        report = model.fit(train.sequences, train.numbers, **held_out, names=train.places, **how)
+        model.reading = read_with(said, number_from=said["target"] or said["label_from"])
+        return report
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
         """Return the files, what was left out, and how much the linear model counts."""

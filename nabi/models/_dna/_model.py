@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nabi.models._dna._front import DNAFront
 from nabi.models._dna._sequences import (
     check_lengths,
     check_positions,
+    checked_reading,
     common_length,
     duplicates,
     other_strands,
@@ -68,6 +70,10 @@ class DNAClassifier(SequenceModel):
     _training_type = DNATraining
 
     settings: DNASettings
+
+    reading: Mapping[str, str] = MappingProxyType({})
+    """How the file of the training was read: arguments of `nabi.data.read_dna`, by name. `nabi train` says
+    it; `nabi predict` and `nabi evaluate` then read their files likewise."""
 
     @property
     def _answer(self) -> str:
@@ -169,13 +175,15 @@ class DNAClassifier(SequenceModel):
         return None if self.settings.positions == "no" else self._length
 
     def _own_state(self) -> dict[str, Any]:
-        """Return the common length of the sequences."""
-        return {"length": self._length}
+        """Return the common length of the sequences, and how their file was read."""
+        return {"length": self._length, "reading": dict(self.reading)}
 
     def _set_own_state(self, state: Mapping[str, Any]) -> None:
         """Take what `_own_state` gave."""
         length = state["length"]
         self._length = None if length is None else _checks.whole("length", length, 1)
+        # Files of earlier versions do not say it.
+        self.reading = checked_reading(state.get("reading", {}))
 
     # Simple models ------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nabi.models._dna._front import DNAFront
 from nabi.models._dna._sequences import (
     check_lengths,
     check_positions,
+    checked_reading,
     common_length,
     duplicates,
     other_strands,
@@ -69,6 +71,9 @@ class DNARegressor(NumberModel):
     _linear_name = "ridge regression on frequencies of bases, pairs and triplets"
 
     settings: DNANumberSettings
+
+    reading: Mapping[str, str] = MappingProxyType({})
+    """How the file of the training was read, as for a `DNAClassifier`."""
 
     # Training -----------------------------------------------------------------------------------------------
 
@@ -174,13 +179,15 @@ class DNARegressor(NumberModel):
         return np.zeros(1, np.uint8)
 
     def _own_state(self) -> dict[str, Any]:
-        """Return the common length of the sequences."""
-        return {"length": self._length}
+        """Return the common length of the sequences, and how their file was read."""
+        return {"length": self._length, "reading": dict(self.reading)}
 
     def _set_own_state(self, state: Mapping[str, Any]) -> None:
         """Take what `_own_state` gave."""
         length = state["length"]
         self._length = None if length is None else _checks.whole("length", length, 1)
+        # Files of earlier versions do not say it.
+        self.reading = checked_reading(state.get("reading", {}))
 
     # Asking -------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Sequences of DNA as models read them: checked, as codes of letters."""
 
+import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
-from nabi.data import COMPLEMENT, encode_dna, reverse_complement
+from nabi.data import COMPLEMENT, encode_dna, read_dna, reverse_complement
 from nabi.errors import ArgumentError
 from nabi.models._sequences._samples import SequenceSamples
 
 __all__ = [
     "check_lengths",
     "check_positions",
+    "checked_reading",
     "common_length",
     "duplicates",
     "other_strands",
@@ -41,6 +43,20 @@ def read_sequences(
         if not text:
             raise ArgumentError(f"{name}: expected a sequence of one base or more, got an empty one")
     return texts, codes, told
+
+
+def checked_reading(given: Any) -> dict[str, str]:
+    """Return how the file of a training was read, as a model's file holds it: arguments of `read_dna`.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    known = inspect.signature(read_dna).parameters
+    if not isinstance(given, Mapping) or not all(
+        name in known and isinstance(value, str) for name, value in given.items()
+    ):
+        raise ArgumentError(f"reading: expected texts by arguments of read_dna, got {_checks.short(given)}")
+    return dict(given)
 
 
 def common_length(*parts: SequenceSamples) -> int | None:

@@ -15,6 +15,7 @@ from nabi.targets.llvm._plan._tiles import (
     Places,
     Tile,
     choose_tile,
+    parts_of_segment,
     rows_of_segment,
     side_by_side,
 )
@@ -34,14 +35,16 @@ def test_a_tile_and_what_it_reads_fit_the_registers(registers: int, lanes: int, 
 @pytest.mark.parametrize(("registers", "lanes"), [(32, 16), (16, 8), (32, 4), (16, 4)])
 def test_more_rows_of_some_sums_fit_the_registers(registers: int, lanes: int) -> None:
     """Then a vector of weights for each sum and a number of one row are beside them."""
-    for accumulators in range(2, registers // 2):
+    for accumulators in range(2, registers):
         tile = choose_tile(accumulators, registers, few_rows=False, width=64, lanes=lanes)
-        sums = accumulators * tile.vectors
-        for columns in range(1, sums + 1):
-            rows = rows_of_segment(tile.rows, sums, columns)
-            assert rows >= tile.rows
-            if rows > tile.rows:
-                assert rows * columns + min(rows, columns) + 1 <= registers
+        for columns in range(1, accumulators * tile.vectors + 1):
+            parts = parts_of_segment(columns, registers)
+            assert [column for part in parts for column in part] == list(range(columns))
+            for part in parts:
+                rows = rows_of_segment(tile.rows, len(part), registers)
+                assert rows >= max(2, tile.rows)
+                if rows > tile.rows:
+                    assert rows * len(part) + min(rows, len(part)) + 1 <= registers
 
 
 @pytest.mark.usefixtures("full_effort")

@@ -1,13 +1,15 @@
 """Register tiles: how many rows and vectors of units a product keeps in registers at a time."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
 __all__ = [
-    "Columns", "Places", "Tile", "choose_tile", "dot_tile", "row_steps", "rows_of_segment", "side_by_side",
+    "Columns", "Places", "Tile", "choose_tile", "dot_tile", "parts_of_segment", "row_steps",
+    "rows_of_segment", "side_by_side",
 ]  # fmt: skip
 
 
@@ -149,9 +151,16 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
     room = registers - registers // 4
     wanted = max(1, (8 if few_rows else 4) // accumulators)
     count = -(-width // lanes)
-    # Vectors of a tile beyond the width are wasted work: at most one in eight.
-    sizes = [n for n in (4, 3, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
-    vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
+    # Vectors of a tile beyond the width are wasted work, and ask for masks: there are none for three sums and
+    # more. Fewer of them wait for each other's multipliers in a tile of one vector: at most one in eight is
+    # wasted, or in four where rows are few, too.
+    most = 4 if few_rows and accumulators < 3 else 8
+    unused = {n: -(-count // n) * n - count for n in (4, 3, 2) if n <= wanted}
+    sizes = [n for n in unused if unused[n] * most <= count]
+    full = [n for n in sizes if width % lanes or not unused[n]]
+    if accumulators < 3 and not full:
+        full = sorted(sizes, key=lambda n: 0 if few_rows else unused[n])
+    vectors = full[0] if full else 1
     sums = accumulators * vectors
     # Besides the sums, registers hold a number of each row and a vector of weights.
     rows = min(8, room // sums, (registers - 1) // (sums + 1))
@@ -220,7 +229,26 @@ def _time(rows: int, vectors: int) -> float:
     return max(vectors, (rows + vectors) / rows)
 
 
-def rows_of_segment(rows: int, sums: int, columns: int) -> int:
+def parts_of_segment(columns: int, registers: int) -> list[range]:
+    """Divide the sums that an operand gives into those that are computed at a time, as even as can be.
+
+    All at once while two rows of them fit into registers. A single row would read each weight for one product
+    only, and so many weights that they do not stay in the first-level cache for the next row.
+
+    Args:
+        columns: vectors of sums that the operand gives.
+        registers: number of vector registers of the machine.
+
+    >>> parts_of_segment(6, 16), parts_of_segment(8, 16), parts_of_segment(8, 32)
+    ([range(0, 6)], [range(0, 4), range(4, 8)], [range(0, 8)])
+    """
+    room = registers - registers // 4
+    count = 1 if 2 * columns <= room else -(-columns // (room // 3))
+    ends = [columns * n // count for n in range(count + 1)]
+    return [range(start, end) for start, end in pairwise(ends)]
+
+
+def rows_of_segment(rows: int, columns: int, registers: int) -> int:
     """Return how many rows are multiplied at a time by an operand that gives only some of a tile's sums.
 
     The registers of the other sums hold more rows. Where tiles have four rows or more, the multipliers are
@@ -228,13 +256,18 @@ def rows_of_segment(rows: int, sums: int, columns: int) -> int:
 
     Args:
         rows: rows of the tile.
-        sums: vectors of sums of a row of the tile.
-        columns: vectors of sums that the operand gives.
+        columns: vectors of sums that are computed at a time.
+        registers: number of vector registers of the machine.
 
-    >>> rows_of_segment(3, 4, 3), rows_of_segment(3, 4, 4), rows_of_segment(6, 4, 3)
+    >>> rows_of_segment(3, 3, 16), rows_of_segment(3, 4, 16), rows_of_segment(6, 3, 32)
     (4, 3, 6)
     """
-    return rows if rows >= 4 else max(rows, min(8, rows * sums // columns))
+    if rows >= 4:
+        return rows
+    room = registers - registers // 4
+    # Beside the sums, the fewer of numbers of rows and vectors of weights, and one of the others.
+    fit = [r for r in range(1, 9) if r * columns <= room and r * columns + min(r, columns) < registers]
+    return max([rows, *fit])
 
 
 def row_steps(rows: int) -> list[int]:

@@ -34,8 +34,9 @@ class BackwardWriter(WeightGradients):
         super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states, kernel)
         slots, in_place = kernel.values.panel_slots, kernel.in_place
         self.passes = PassWriter(
-            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, slots=slots, in_place=in_place
-        )
+            k.v, kernel.schedule, kernel.tiles, self, kernel.machine.registers, kernel.few_rows,
+            slots=slots, in_place=in_place,
+        )  # fmt: skip
         self.saved = {
             node.index: (width, len(nodes), slot)
             for width, nodes in kernel.values.slots.items()
@@ -48,7 +49,9 @@ class BackwardWriter(WeightGradients):
             self.packed_after = WeightsWriter(k, kernel.input_weights, kernel.program, kernel.columns_first)
         if kernel.input_schedule is not None:
             frame = _InputFrame(self)
-            self.after = PassWriter(k.v, kernel.input_schedule, kernel.input_tiles, frame, slots=slots)
+            self.after = PassWriter(
+                k.v, kernel.input_schedule, kernel.input_tiles, frame, kernel.machine.registers, slots=slots
+            )
 
     def write(self) -> ir.Module:
         """Write the whole function."""

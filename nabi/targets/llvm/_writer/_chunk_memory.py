@@ -226,8 +226,8 @@ class StageWriter:
         kernel = memory.kernel
         self.packed = WeightsWriter(memory.k, stage.weights, kernel.program, kernel.columns_first)
         self.passes = PassWriter(
-            memory.v, stage.schedule, stage.tiles, self, slots=slots, in_place=in_place,
-            in_place_rows=getattr(kernel, "in_place_rows", 1),
+            memory.v, stage.schedule, stage.tiles, self, kernel.machine.registers, slots=slots,
+            in_place=in_place, in_place_rows=getattr(kernel, "in_place_rows", 1),
         )  # fmt: skip
 
     def load(self, node: Node, place: Place) -> Any:

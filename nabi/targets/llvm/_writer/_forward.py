@@ -33,8 +33,8 @@ class ForwardWriter(StepMemory):
         self.kernel = kernel
         self.packed = WeightsWriter(k, kernel.weights, kernel.program, kernel.columns_first)
         self.passes = PassWriter(
-            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, in_place=kernel.in_place,
-            in_place_rows=kernel.in_place_rows, weight_type=kernel.weight_type,
+            k.v, kernel.schedule, kernel.tiles, self, kernel.machine.registers, kernel.few_rows,
+            in_place=kernel.in_place, in_place_rows=kernel.in_place_rows, weight_type=kernel.weight_type,
             scales=self.packed.scales if kernel.weight_type == "int8" else None,
             starts=self.packed.starts if kernel.by_dots else None,
         )  # fmt: skip

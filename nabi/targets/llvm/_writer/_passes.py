@@ -117,6 +117,7 @@ class PassWriter:
         schedule: the schedule.
         tiles: the tile of each pass.
         frame: the locations of values.
+        registers: number of vector registers of the machine.
         few_rows: whether steps have few rows; products that read the input are then computed before them.
         slots: for each cotangent its slot among the panels of its width, in a derivative.
         in_place: whether products read the unpacked weights.
@@ -133,6 +134,7 @@ class PassWriter:
         schedule: Schedule,
         tiles: dict[Pass, Tile],
         frame: Frame,
+        registers: int,
         few_rows: bool = False,
         slots: Mapping[int, int] | None = None,
         in_place: bool = False,
@@ -142,7 +144,7 @@ class PassWriter:
         starts: Callable[[Pass, int], Any] | None = None,
     ) -> None:
         self.v, self.schedule, self.tiles, self.frame = v, schedule, tiles, frame
-        self.few_rows, self.in_place = few_rows, in_place
+        self.few_rows, self.in_place, self.registers = few_rows, in_place, registers
         self.in_place_rows = in_place_rows
         self._weight_type, self._scales, self._starts = weight_type, scales, starts
         self._dots: DotProducts | None = None
@@ -334,6 +336,7 @@ class PassWriter:
                     segments=list(zip(segments, operands, weights, strict=True)),
                     scratch=partial(of_row, shift),
                     resume=False,
+                    registers=self.registers,
                     far=self._is_far(found),
                     flags=flags,
                     aside=aside,
@@ -389,6 +392,8 @@ class PassWriter:
             segments=segments,
             scratch=scratch,
             resume=resume,
+            registers=self.registers,
+            many_rows=only_early or not self.few_rows,
             far=self._is_far(found) and (only_early or not self.few_rows),
             w=self._weights(),
             scales=scales,

@@ -15,7 +15,7 @@ from nabi.native.kernel_function import smaller
 from nabi.native.vectors import Loop, Vectors, index, loop_over, only_if
 from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment
-from nabi.targets.llvm._plan._tiles import row_steps, rows_of_segment
+from nabi.targets.llvm._plan._tiles import parts_of_segment, row_steps, rows_of_segment
 
 __all__ = ["LONGEST_CHAIN", "PIECE", "Aside", "Panel", "RowAddress", "accumulate", "row_tiles"]
 
@@ -78,6 +78,8 @@ def accumulate(
     segments: Sequence[tuple[Segment, RowAddress | Panel, Any]],
     scratch: RowAddress,
     resume: bool,
+    registers: int,
+    many_rows: bool = True,
     far: bool = False,
     w: Vectors | WeightVectors | None = None,
     scales: Sequence[Any] = (),
@@ -99,6 +101,8 @@ def accumulate(
         segments: each with its operand and the address of its packed weights for this tile.
         scratch: the address of the stored sums of a row, `[accumulator][vector][lane]`.
         resume: whether the sums continue from the stored ones.
+        registers: number of vector registers of the machine.
+        many_rows: whether there are usually more rows than a tile has.
         far: whether the weights are too large to stay in the second-level cache between steps.
         w: loads the weights; `v` unless they are stored as smaller numbers.
         scales: for each segment the address of the factors of its sums, `[accumulator][vector][lane]`; empty
@@ -111,20 +115,25 @@ def accumulate(
     w = v if w is None else w
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and not scales and all(len(segment.operands) == 1 for segment, _, _ in segments):
-        last = {target: n for n, (segment, _, _) in enumerate(segments) for target in segment.targets}
-        for row, count in row_tiles(v, rows, row_steps(tile_rows)):
+        places = [_places(segment.targets, vectors) for segment, _, _ in segments]
+        for row, count, part, _ in _blocks(v, rows, tile_rows, size, size, registers, many_rows):
+            given = [[column for column, place in enumerate(of_one) if place in part] for of_one in places]
+            read = [number for number, columns in enumerate(given) if columns]
+            last = {places[number][column]: number for number in read for column in given[number]}
             block = _Block(v, w, count, vectors, accumulators)
             if resume:
-                block.load(_lines(v, scratch, row, count))
-            for number, ((segment, operand, weights), flag) in enumerate(zip(segments, flags, strict=True)):
+                block.load(_lines(v, scratch, row, count), part)
+            for number in read:
+                segment, operand, weights = segments[number]
                 if aside is not None and number == aside.turn:
                     block.put_aside(aside, _lines(v, scratch, row, count))
-                add = partial(block.multiply_all, segment, operand, weights, row)
-                block.sums = only_if(v.builder, flag, block.sums, add)
+                add = partial(block.multiply_all, segment, operand, weights, row, given[number])
+                block.sums = only_if(v.builder, flags[number], block.sums, add)
                 # What is complete leaves its registers: the next loop needs them.
-                done = [target for target in segment.targets if last[target] == number]
+                of_columns = [places[number][column] for column in given[number]]
+                done = [place for place in of_columns if last[place] == number]
                 block.store(_lines(v, scratch, row, count), done)
-            block.store(_lines(v, scratch, row, count), set(range(accumulators)) - set(last))
+            block.store(_lines(v, scratch, row, count), [place for place in part if place not in last])
         return
     if not resume:
         with loop_over(v.builder, *rows) as row:
@@ -134,20 +143,69 @@ def accumulate(
         if aside is not None and number == aside.turn:
             with loop_over(v.builder, *rows) as row:
                 block = _Block(v, w, 1, vectors, accumulators)
-                block.load([scratch(row)])
+                block.load([scratch(row)], range(size))
                 block.put_aside(aside, [scratch(row)])
-                block.store([scratch(row)])
+                block.store([scratch(row)], range(size))
         with nullcontext() if flag is None else v.builder.if_then(flag):
-            columns = len(segment.targets) * vectors
-            most = rows_of_segment(tile_rows, size, columns)
-            steps = row_steps(most) if most == tile_rows else [most, *row_steps(tile_rows)]
             for piece in _pieces(v, w, segment, operand, weights, vectors, PIECE):
-                for row, count in row_tiles(v, rows, steps):
+                columns = len(segment.targets) * vectors
+                blocks = _blocks(v, rows, tile_rows, size, columns, registers, many_rows)
+                for row, count, part, most in blocks:
                     block = _Block(v, w, count, vectors, accumulators)
-                    ahead = _ahead(v, w, piece, row, rows, most) if far else None
-                    block.multiply(segment, piece, row, ahead)
+                    is_first = far and part.start == 0  # the weights of all parts are fetched with it
+                    ahead = _ahead(v, w, piece, row, rows, most) if is_first else None
+                    block.multiply(segment, piece, row, part, ahead)
                     factors = scales[number] if scales else None
-                    block.add_to(_lines(v, scratch, row, count), segment.targets, factors)
+                    block.add_to(_lines(v, scratch, row, count), segment.targets, part, factors)
+
+
+def _places(targets: Sequence[int], vectors: int) -> list[int]:
+    """Return the number of the sum that each vector of weights of a segment gives."""
+    return [target * vectors + n for target in targets for n in range(vectors)]
+
+
+def _blocks(
+    v: Vectors,
+    rows: tuple[Any, Any],
+    tile_rows: int,
+    sums: int,
+    columns: int,
+    registers: int,
+    many_rows: bool,
+) -> Iterator[tuple[Any, int, range, int]]:
+    """Write loops over the blocks whose sums are in registers.
+
+    Args:
+        v: the instruction writer.
+        rows: the first row and the one after the last.
+        tile_rows: rows of a full tile.
+        sums: vectors of sums of a row of the tile.
+        columns: those that are given.
+        registers: number of vector registers of the machine.
+        many_rows: whether there are usually more rows than a tile has.
+
+    Yields:
+        The first row of a block and how many it has, which of the sums, and the rows of a full block of them.
+    """
+    parts = parts_of_segment(columns, registers)
+
+    def most(part: range) -> int:
+        return tile_rows if len(part) == sums else rows_of_segment(tile_rows, len(part), registers)
+
+    def steps(full: int) -> list[int]:
+        return sorted({tile_rows, *row_steps(full)}, reverse=True)
+
+    if many_rows:
+        for part in parts:
+            full = most(part)
+            for row, count in row_tiles(v, rows, steps(full)):
+                yield row, count, part, full
+        return
+    full = most(max(parts, key=len))
+    for row, count in row_tiles(v, rows, steps(full)):
+        # Of a row alone, all sums at once: a few of them would wait for each other's multipliers.
+        for part in parts if count > 1 else [range(columns)]:
+            yield row, count, part, full
 
 
 LONGEST_CHAIN = 192
@@ -298,21 +356,16 @@ class _Block:
         self.v, self.w, self.rows, self.vectors, self.accumulators = v, w, rows, vectors, accumulators
         self.sums = [v.zero] * (rows * accumulators * vectors)
 
-    def load(self, addresses: Sequence[Any]) -> None:
-        """Load the stored sums."""
-        size = self.accumulators * self.vectors
-        self.sums = [
-            self.v.load(address, place * self.v.lanes) for address in addresses for place in range(size)
-        ]
-
-    def store(self, addresses: Sequence[Any], targets: Iterable[int] | None = None) -> None:
-        """Store the sums, all or those of some accumulators."""
+    def load(self, addresses: Sequence[Any], places: Iterable[int]) -> None:
+        """Load stored sums, of each row those at some places."""
         v, size = self.v, self.accumulators * self.vectors
-        places = [
-            target * self.vectors + n
-            for target in (range(self.accumulators) if targets is None else targets)
-            for n in range(self.vectors)
-        ]
+        for r, address in enumerate(addresses):
+            for place in places:
+                self.sums[r * size + place] = v.load(address, place * v.lanes)
+
+    def store(self, addresses: Sequence[Any], places: Iterable[int]) -> None:
+        """Store sums, of each row those at some places."""
+        v, size = self.v, self.accumulators * self.vectors
         for r, address in enumerate(addresses):
             for place in places:
                 v.store(self.sums[r * size + place], address, place * v.lanes)
@@ -324,11 +377,21 @@ class _Block:
         parts = [aside.put(self.v, sums, at) for sums, at in zip(rows, addresses, strict=True)]
         self.sums = [total for part in parts for total in part]
 
-    def add_to(self, addresses: Sequence[Any], targets: Sequence[int], factors: Any = None) -> None:
-        """Add the sums of some accumulators to the stored ones, each times its factor if there are any."""
+    def add_to(
+        self, addresses: Sequence[Any], targets: Sequence[int], part: range, factors: Any = None
+    ) -> None:
+        """Add sums to the stored ones, each times its factor if there are any.
+
+        Args:
+            addresses: of the stored sums of each row.
+            targets: the accumulators of a segment.
+            part: those of their vectors that are added.
+            factors: the address of the factors of all their vectors.
+        """
         v, size = self.v, self.accumulators * self.vectors
-        places = [target * self.vectors + n for target in targets for n in range(self.vectors)]
-        scales = [] if factors is None else [v.load(factors, j * v.lanes) for j in range(len(places))]
+        of_all = _places(targets, self.vectors)
+        places = [of_all[column] for column in part]
+        scales = [] if factors is None else [v.load(factors, column * v.lanes) for column in part]
         for r, address in enumerate(addresses):
             for j, place in enumerate(places):
                 before, total = v.load(address, place * v.lanes), self.sums[r * size + place]
@@ -336,20 +399,31 @@ class _Block:
                 v.store(after, address, place * v.lanes)
 
     def multiply_all(
-        self, segment: Segment, operand: RowAddress | Panel, weights: Any, row: Any, sums: list[Any]
+        self,
+        segment: Segment,
+        operand: RowAddress | Panel,
+        weights: Any,
+        row: Any,
+        columns: Sequence[int],
+        sums: list[Any],
     ) -> list[Any]:
         """Return sums with the products of a whole segment added, for rows from `row` on."""
         self.sums = sums
         for piece in _pieces(self.v, self.w, segment, operand, weights, self.vectors, None):
-            self.multiply(segment, piece, row)
+            self.multiply(segment, piece, row, columns)
         return self.sums
 
-    def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
-        """Add the products with a piece, for rows from `row` on; prefetch weights from `ahead` meanwhile."""
+    def multiply(
+        self, segment: Segment, piece: _Piece, row: Any, columns: Sequence[int], ahead: Any = None
+    ) -> None:
+        """Add the products with a piece, for rows from `row` on; prefetch weights from `ahead` meanwhile.
+
+        `columns` are the numbers of the vectors of weights that are multiplied.
+        """
         v, b = self.v, self.v.builder
         rows = _lines(v, piece.rows, row, self.rows)
         if not piece.vectors:
-            self._loop(segment, rows, piece.weights, piece.length, ahead)
+            self._loop(segment, rows, piece.weights, piece.length, ahead, columns)
             return
         line = len(segment.targets) * self.vectors * v.lanes
         loop = Loop(b, 0, piece.vectors, 1, self.sums)
@@ -358,14 +432,23 @@ class _Block:
         here = v.address(piece.weights, b.mul(loop.at, index(v.lanes * line)))
         if ahead is not None:
             ahead = v.address(ahead, b.mul(loop.at, index(v.lanes * line // _PARTS)))
-        self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes, ahead)
+        self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes, ahead, columns)
         self.sums = loop.close(self.sums)
         if piece.length:
             shift = b.mul(index(piece.vectors), piece.stride)
             here = v.address(piece.weights, piece.vectors * v.lanes * line)
-            self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, piece.length, None)
+            last = [v.address(line_of, shift) for line_of in rows]
+            self._loop(segment, last, here, piece.length, None, columns)
 
-    def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int, ahead: Any) -> None:
+    def _loop(
+        self,
+        segment: Segment,
+        rows: Sequence[Any],
+        weights: Any,
+        length: int,
+        ahead: Any,
+        columns: Sequence[int],
+    ) -> None:
         v, b = self.v, self.v.builder
         line = len(segment.targets) * self.vectors * v.lanes
         # Enough multiplications per iteration to hide the loop overhead. More take longer to compile; and
@@ -381,23 +464,25 @@ class _Block:
             here_ahead = self.w.address(ahead, b.mul(loop.at, index(line // _PARTS)))
             self.w.fetch(here_ahead, -(-unroll * line // _PARTS))
         for u in range(unroll):
-            self._turn(segment, places, u, here, u * line)
+            self._turn(segment, places, u, here, u * line, columns)
         self.sums = loop.close(self.sums)
         for k in range(main, length):
-            self._turn(segment, rows, k, weights, k * line)
+            self._turn(segment, rows, k, weights, k * line, columns)
 
-    def _turn(self, segment: Segment, rows: Sequence[Any], k: int, weights: Any, at: int) -> None:
-        v, columns = self.v, len(segment.targets) * self.vectors
+    def _turn(
+        self, segment: Segment, places: Sequence[Any], k: int, weights: Any, at: int, columns: Sequence[int]
+    ) -> None:
+        v = self.v
         # The fewer of both stay in registers, while each of the others is used up.
-        if columns < len(rows):
-            loaded = [self.w.load(weights, at + column * v.lanes) for column in range(columns)]
-            for r, row in enumerate(rows):
+        if len(columns) < len(places):
+            loaded = [self.w.load(weights, at + column * v.lanes) for column in columns]
+            for r, row in enumerate(places):
                 value = v.broadcast(row, k)
-                for column, weight in enumerate(loaded):
+                for column, weight in zip(columns, loaded, strict=True):
                     self._add(segment, r, column, value, weight)
             return
-        values = [v.broadcast(row, k) for row in rows]
-        for column in range(columns):
+        values = [v.broadcast(row, k) for row in places]
+        for column in columns:
             weight = self.w.load(weights, at + column * v.lanes)
             for r, value in enumerate(values):
                 self._add(segment, r, column, value, weight)

@@ -65,7 +65,9 @@ class _Width:
     ) -> None:
         self.memory, self.v, self.b, self.found, self.carried = memory, memory.v, memory.b, found, carried
         self.columns = Columns(found.width, self.v.lanes, vectors)
-        self.passes = PassWriter(memory.v, schedule, {found: Tile(1, vectors)}, memory)
+        self.passes = PassWriter(
+            memory.v, schedule, {found: Tile(1, vectors)}, memory, memory.kernel.machine.registers
+        )
         results = [one.result for one in carried if one.result is not None]
         self.fixed = _fixed([*found.stores, *results], schedule)
 
