@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from .forked import PACKAGES, Forked, forking
-from .rotation import day, leave_out
+from .rotation import at_full_effort, day, leave_out
 
 # Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
 # native code test what users get.
@@ -34,6 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
     deletes them.
     """
     day()  # before the workers start, which inherit it
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and so would all that they start:
+    # trainings that stop themselves would go on for minutes.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "NABI_CACHE_DIR" in os.environ:
         return
     if (cache := getattr(config, "cache", None)) is not None:
@@ -81,6 +86,13 @@ def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for kernels in found:
         kernels.cache_clear()
+
+
+@pytest.fixture
+def effort_by_turns(request: pytest.FixtureRequest) -> None:
+    """Compile with LLVM's full effort where it is the test's turn, else with hardly any."""
+    if at_full_effort(request.node):
+        request.getfixturevalue("full_effort")
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ def test_every_cell_has_its_equations_twice() -> None:
     assert set(cells.names()) == set(CLASSIC) | set(TWINS) | ELSEWHERE
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("units", [5, INPUTS], ids=["wider than the input", "as wide"])
 @pytest.mark.parametrize("name", TWINS)
 def test_a_cell_computes_the_equations_of_its_paper(name: str, units: int) -> None:

@@ -169,6 +169,7 @@ def test_a_gru_has_three_quarters_of_an_lstm_s_recurrent_weights() -> None:
     assert gru_h.shape[0] * 4 == lstm_h.shape[0] * 3
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("name", cells.names())
 def test_without_bias_no_bias_remains(name: str) -> None:
     more = cells.get(name).needed_settings(4, 3)

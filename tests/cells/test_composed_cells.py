@@ -199,7 +199,7 @@ def test_a_cell_computes_its_equations(cell: Cell, reference: Callable[..., Stat
     assert program.parameter_count == count
 
 
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 @pytest.mark.parametrize("native", ["", "0"])
 @pytest.mark.parametrize("cell", [case[0] for case in CASES[3:]], ids=lambda cell: type(cell).__name__)
 def test_gradients_are_those_of_numeric_differentiation(

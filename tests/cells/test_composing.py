@@ -276,7 +276,7 @@ def test_a_skipping_cell_updates_when_it_says_so_with_a_straight_derivative() ->
 
 
 @pytest.mark.parametrize("native", ["", "0"])
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 @pytest.mark.parametrize(
     "cell",
     [

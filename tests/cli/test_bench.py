@@ -19,6 +19,7 @@ def wide_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize(
     ("cell", "peer"),
     [

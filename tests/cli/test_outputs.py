@@ -242,6 +242,7 @@ def ids(line: list[str]) -> str:
 WRITING = [line for line in LINES if getattr(files_of(COMMANDS[line[0]]), "writes", None)]
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("line", WRITING, ids=ids)
 def test_an_input_is_never_replaced(
     nabi: Any, line: list[str], place: Path, monkeypatch: pytest.MonkeyPatch
@@ -320,6 +321,7 @@ def test_an_input_that_is_missing_is_named_whatever_its_ending(nabi: Any, place:
 # What is there already ---------------------------------------------------------------------------------
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("line", WRITING, ids=ids)
 def test_a_file_of_somebody_else_is_kept_side_files_too(
     nabi: Any, line: list[str], place: Path, monkeypatch: pytest.MonkeyPatch

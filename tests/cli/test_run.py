@@ -93,6 +93,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 @pytest.mark.parametrize("network", [1, 2])
 def test_ctrl_c_writes_what_there_is_and_ends_with_130(fresh, tmp_path, network):

@@ -250,6 +250,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 @pytest.mark.parametrize(("batch", "cells"), [(4, 1), (20, 1), (50, 2)])
 def test_ctrl_c_saves_what_has_been_learnt_and_ends_with_130(fresh, table, batch, cells):

@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _as_users_get_it(full_effort: None) -> None:
-    """Compile as for users."""
+def _as_users_get_it(effort_by_turns: None) -> None:
+    """Compile as for users, by turns."""

@@ -151,6 +151,7 @@ def test_torch_does_what_native_code_does_not(monkeypatch: pytest.MonkeyPatch) -
     assert adam_steps(*tensors([20], torch.float32, 3)) is None
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]

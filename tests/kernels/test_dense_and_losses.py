@@ -145,6 +145,7 @@ def test_torch_does_what_is_large_or_not_for_native_code(monkeypatch: pytest.Mon
     assert small_loss("squared_error", torch.ones(3, 3)) is None
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]

@@ -115,6 +115,7 @@ def test_without_native_code_torch_draws(monkeypatch: pytest.MonkeyPatch) -> Non
     torch.func.vmap(lambda x: draw_kept(x, 0.25, None).times(x), randomness="different")(torch.ones(2, 3))
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]

@@ -73,6 +73,7 @@ def test_what_does_not_fit_is_refused() -> None:
         dropout.forward(torch.zeros(6), torch.tensor(1))
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str, dtype: str) -> None:

@@ -146,6 +146,7 @@ def test_states_are_looked_at() -> None:
         rmsprop_steps(weights, [torch.zeros(40)[::2]])
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 @pytest.mark.parametrize("rule", [_gradient_descent.SGD, _gradient_descent.RMSPROP], ids=["SGD", "RMSprop"])
 def test_code_for_other_machines(name: str, rule: _updates.Rule) -> None:

@@ -69,6 +69,7 @@ def test_what_torch_has_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pooled_convolution(torch.ones(2, 3, 4), 1, 1) is None
 
 
+@pytest.mark.usefixtures("full_effort")
 # What has no fused multiply-add never runs; see `why_not`.
 @pytest.mark.parametrize("name", [name for name in OTHER_MACHINES if "sse" not in name])
 def test_code_for_other_machines(name: str) -> None:

@@ -184,6 +184,7 @@ def test_torch_does_what_could_not_be_compiled(monkeypatch: pytest.MonkeyPatch) 
         assert torch.equal(one, two)
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]

@@ -42,6 +42,10 @@ __all__ = [
 ]
 
 
+# The systems take turns: what these checks test, files and the loop, they share.
+in_turns = pytest.mark.rotates(days=3)
+
+
 @dataclass(frozen=True)
 class Task:
     """A system, small enough for a test.
@@ -126,6 +130,7 @@ def test_a_file_of_another_kind_is_refused_with_what_reads_it(learnt: Any, tmp_p
         type(learnt).load(path)
 
 
+@in_turns
 def test_a_damaged_file_is_refused(learnt: Any, tmp_path: Path) -> None:
     path, cut = tmp_path / "model.nabi", tmp_path / "cut.nabi"
     learnt.save(path)
@@ -145,6 +150,7 @@ def test_a_damaged_file_is_refused(learnt: Any, tmp_path: Path) -> None:
                     type(learnt).load(cut)
 
 
+@in_turns
 def test_weights_of_other_shapes_are_refused(learnt: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.nabi"
     learnt.save(path)
@@ -178,6 +184,7 @@ def test_nothing_is_asked_before_something_is_learnt(task: Task, tmp_path: Path)
     assert not (tmp_path / "model.nabi").exists()
 
 
+@in_turns
 def test_another_seed_gives_other_weights_and_the_same_the_same(task: Task, learnt: Any) -> None:
     state = torch.get_rng_state()
     again, other = task.make(), task.make(seed=learnt.settings.seed + 1)
@@ -189,6 +196,7 @@ def test_another_seed_gives_other_weights_and_the_same_the_same(task: Task, lear
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@in_turns
 def test_a_training_that_fails_leaves_the_model_as_it_was(task: Task) -> None:
     model = task.make()
     with pytest.raises(InterruptedError):
@@ -202,6 +210,7 @@ def test_a_training_that_fails_leaves_the_model_as_it_was(task: Task) -> None:
     assert task.ask(model) == answer
 
 
+@in_turns
 @pytest.mark.parametrize("batches", [2, 5])
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     task: Task, learnt: Any, tmp_path: Path, batches: int
@@ -218,6 +227,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     assert again.history == learnt.history
 
 
+@in_turns
 def test_the_checkpoint_of_another_training_is_refused(task: Task, tmp_path: Path) -> None:
     place = tmp_path / "model.training"
     task.fit(task.make(), checkpoint=place, callbacks=PressesCtrlC(2))

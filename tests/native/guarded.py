@@ -1,6 +1,6 @@
 """Native code at odd sizes on guarded memory: `python -m tests.native.guarded`, with NABI_GUARD set.
 
-`test_guard.py` runs two parts of it in processes of their own, since a fault ends the process; `--part 0` is
+`test_guard.py` runs four parts of it in processes of their own, since a fault ends the process; `--part 0` is
 one of them, and without it everything is run, which takes many minutes. Each check compares with
 torch, the eager kernel or the definition: what was read too early is NaN, and so is noticed.
 """
@@ -167,7 +167,7 @@ def some(cases: list[Any], number: int, part: int | None, count: int = 1) -> lis
 def check_cells(part: int | None) -> Iterator[str]:
     """All cells, over time in all ways, forward and backward."""
     for number, cell in enumerate(CELLS):
-        if part is not None and number % 2 != part:
+        if part is not None and number % 4 != part:
             continue
         cases = some(list(itertools.product(SIZES, SETTINGS, DTYPES)), number, part)
         for (units, inputs), setting, dtype in cases:
@@ -228,7 +228,7 @@ def check_modules(part: int | None) -> Iterator[str]:
         lambda u, i, d: nabi.nn.RNN(cells.M2RNN(u, keys=3), i, dtype=d),
     ]
     for number, make in enumerate(made):
-        if part is not None and number % 2 != part:
+        if part is not None and number % 2 != part:  # parts 2 and 3 have prepared passes instead
             continue
         pairs = list(itertools.product(SIZES, DTYPES))
         for (units, inputs), dtype in some(pairs, number, part):
@@ -265,7 +265,7 @@ def check_modules(part: int | None) -> Iterator[str]:
 def check_prepared(part: int | None) -> Iterator[str]:
     """Passes of a training that is prepared, and steps that are."""
     for number, cell in enumerate([cells.LSTM(1), cells.GRU(1), cells.GRU2014(1), cells.PeepholeLSTM(1)]):
-        if part is not None and number % 2 != part:
+        if part is not None and number % 2 != part - 2:
             continue
         pairs = list(itertools.product(SIZES, DTYPES))
         for (units, inputs), dtype in some(pairs, number, part):
@@ -480,7 +480,9 @@ def check_flat_steps(part: int | None) -> Iterator[str]:
             model.fit(x, y, batch, 2, shuffle=False, verbose=0)
         return model
 
-    for stateful, batch in ((True, 1), (False, 3)):
+    for number, (stateful, batch) in enumerate(((True, 1), (False, 3))):
+        if part is not None and number != part // 2:
+            continue
         found = trained(stateful, batch)
         assert torch.get_num_threads() > 1 or any(found.compiled.spare[0].flat.values())
         with mock.patch.object(Chain, "shall_be_flat", return_value=False):
@@ -498,7 +500,8 @@ CHECKS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--part", type=int, help="0 or 1: a part that takes some seconds, else everything")
+    takes = "a part that takes some seconds; by default everything is run"
+    parser.add_argument("--part", type=int, choices=range(4), help=takes)
     part = parser.parse_args().part
     assert _guard.MODE in ("end", "begin"), "set NABI_GUARD"
     count = 0

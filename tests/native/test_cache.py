@@ -162,6 +162,7 @@ def test_every_source_that_writes_code_is_in_the_key(tmp_path):
     assert told - key - ON_THE_GROUND == set()
 
 
+@pytest.mark.rotates(days=4)
 @pytest.mark.parametrize("path", _cache._sources(), ids=lambda path: str(Path(path).relative_to(PACKAGE)))
 def test_any_change_of_a_source_changes_the_key(path, tmp_path, monkeypatch):
     before = _cache._digest_of_sources.__wrapped__()

@@ -15,6 +15,9 @@ from nabi.native._code._objects import undefined_symbols
 
 from .machines import called_by
 
+# What stands in the code, and not what it computes, depends on the effort.
+pytestmark = pytest.mark.usefixtures("full_effort")
+
 CALLS_TANH = """
 declare float @llvm.tanh.f32(float)
 declare void @nabi_yield(i32)

@@ -9,6 +9,9 @@ from nabi.native._code._compiler import emit_object
 
 from .machines import called_by
 
+# What stands in the code, and not what it computes, depends on the effort.
+pytestmark = pytest.mark.usefixtures("full_effort")
+
 # The first bytes of an object file: ELF, 64 bits, little-endian; Mach-O, 64 bits, ARM64; COFF, x86-64.
 MAGIC = {"linux": b"\x7fELF\x02\x01", "macos": b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01", "windows": b"\x64\x86"}
 # e_machine at byte 18 of an ELF file: AArch64 and x86-64.

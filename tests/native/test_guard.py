@@ -29,10 +29,12 @@ PARTS = [
     pytest.param("0", "end", "", id="end"),
     # On a processor without AVX-512 this changes nothing.
     pytest.param("1", "begin", "-avx512f", id="begin-avx2"),
+    pytest.param("2", "end", "", id="more-end"),
+    pytest.param("3", "begin", "-avx512f", id="more-begin-avx2"),
 ]
 
 
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 @pytest.mark.timeout(LONGEST + 60)
 @pytest.mark.parametrize(("part", "place", "features"), PARTS)
 def test_native_code_keeps_within_its_memory(part: str, place: str, features: str) -> None:
@@ -62,6 +64,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("place", ["end", "begin"])
 def test_the_guard_sees_every_fault(place: str) -> None:
     """Each fault in a process of its own, forked from one that has torch loaded."""

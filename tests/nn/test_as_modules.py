@@ -16,6 +16,7 @@ from nabi import cells
 from .conftest import EVERY, MAKERS, data, gradients, leaves, make, same, total
 
 
+@pytest.mark.rotates(days=3)
 @EVERY
 @pytest.mark.parametrize("how", ["deepcopy", "pickle", "torch.save"])
 def test_copies_are_independent_and_equal(name: str, how: str) -> None:
@@ -137,6 +138,7 @@ def test_pruning_and_spectral_norm(name: str) -> None:
     assert getattr(module.parametrizations, WEIGHT[name]).original.grad.any()
 
 
+@pytest.mark.rotates(days=3)
 @EVERY
 def test_partly_frozen_weights(name: str) -> None:
     module = make(name)

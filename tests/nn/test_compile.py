@@ -11,7 +11,7 @@ from nabi import cells
 
 from .conftest import EVERY, LAYERS, data, make, same, total
 
-pytestmark = pytest.mark.rotates(days=3)
+pytestmark = pytest.mark.rotates(days=5)
 
 
 @EVERY

@@ -83,6 +83,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

@@ -41,7 +41,7 @@ def random(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-@pytest.mark.rotates(days=2)
+@pytest.mark.rotates(days=4)
 @EVERY_CELL
 @pytest.mark.parametrize("initializer", ["torch", "keras"])
 def test_every_cell_trains(cell: Any, initializer: str) -> None:

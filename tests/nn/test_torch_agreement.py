@@ -170,6 +170,7 @@ def test_the_sweep_covers_every_value() -> None:
         assert set(columns[6]) == {False, True}
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_lengths_and_masks_are_a_packed_sequence(kind: str, bidirectional: bool) -> None:

@@ -14,7 +14,7 @@ from .conftest import DOUBLE, EVERY, LAYERS, MAKERS, data, gradients, leaves, ma
 
 # torch's own forward mode uses torch.jit.script, of which it warns.
 pytestmark = [
-    pytest.mark.rotates(days=3),
+    pytest.mark.rotates(days=5),
     pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning"),
 ]
 

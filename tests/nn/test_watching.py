@@ -24,7 +24,7 @@ from nabi.scan import PreparedStep
 from .conftest import EVERY, LAYERS, MAKERS, data, gradients, leaves, make, same, total
 
 pytestmark = [
-    pytest.mark.rotates(days=3),
+    pytest.mark.rotates(days=5),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning"),
 ]
 

@@ -32,6 +32,7 @@ def on_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NABI_NATIVE", "0")
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("name", READ)
 def test_an_old_file_answers_as_it_did(tmp_path: Path, name: str) -> None:
     answer = plain(FILES[name].read(unpack(name, tmp_path)))

@@ -179,6 +179,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 @pytest.mark.parametrize(
     ("method", "epochs", "missing"),

@@ -102,6 +102,7 @@ def test_what_it_does_not_cover_is_left_alone():
     assert scan_full_batch(noisy, x, None, weights) is None
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("time_major", [True, False])
 @pytest.mark.parametrize("states", [True, False])
 def test_a_graph_is_gone_through_twice_and_differentiated_twice(time_major, states):

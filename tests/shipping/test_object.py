@@ -99,6 +99,7 @@ def test_the_self_test_finds_other_weights(tmp_path: Path) -> None:
     assert content in (tmp_path / "model/gate_weights.o").read_bytes()
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("target", shipping.TARGETS)
 def test_every_target(tmp_path: Path, target: str) -> None:
     """Nothing is undefined, nothing changes but the caller's memory, the same model gives the same bytes."""

@@ -97,6 +97,7 @@ def ours(name: str, options: dict[str, Any], size: float) -> list[list[np.ndarra
     return [*found, [weight.detach().numpy().copy() for weight in weights]]
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 100.0])
 @pytest.mark.parametrize(("name", "options"), CASES, ids=[f"{name}-{'-'.join(o)}" for name, o in CASES])
 def test_every_step_is_keras(name: str, options: dict[str, Any], size: float) -> None:

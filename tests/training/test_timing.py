@@ -254,6 +254,8 @@ def test_times_in_words(seconds: float, said: str) -> None:
     validation=st.floats(0.0, 0.3),
     seconds=st.floats(20.0, 600.0),
 )
+# At the end less is left than a step and a validation take.
+@example(epochs=1, batches=59, step=1.3125, validation=0.15625, seconds=102.0)
 def test_a_limit_is_kept_and_made_use_of(
     epochs: int, batches: int, step: float, validation: float, seconds: float
 ) -> None:

@@ -149,10 +149,11 @@ class Timing:
     def after_epoch(self) -> None:
         """An epoch and its validation are done: is there time for more?"""
         self.pace.end_epoch()
-        limit = self._limit
-        if limit is not None and not self.is_up:
+        limit, training = self._limit, self._training
+        # After the last epoch nothing is left that the time could end.
+        if limit is not None and not self.is_up and training.position.epoch < training.epochs:
             needed = (self.pace.per_batch() or 0.0) + self._per_validation()
-            self.is_up = bool(self._training.from_first(limit.left <= needed))
+            self.is_up = bool(training.from_first(limit.left <= needed))
         if self.seconds_said:
             self._correct()
 

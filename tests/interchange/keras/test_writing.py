@@ -179,6 +179,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, in_keras: Callable[..., by
     return folder
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("name", MODELS)
 def test_keras_computes_and_trains_as_nabi(written: Path, name: str) -> None:
     with np.load(written / f"{name}.npz") as own, np.load(written / f"{name}_keras.npz") as theirs:

@@ -68,6 +68,7 @@ def test_all_eighteen_are_there() -> None:
     assert len(CASES) == 18
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_random_models(seed: int, tmp_path: Path) -> None:
     given = random_model(seed)

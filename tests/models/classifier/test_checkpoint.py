@@ -132,7 +132,7 @@ def test_a_time_limit_ends_it_with_the_best_weights(reviews: Any) -> None:
     begun = time.process_time()
     report = classifier.fit(*reviews, minutes=0.8 / 60, verbose=0)
     assert not report.interrupted
-    assert time.process_time() - begun < 4
+    assert time.process_time() - begun < 20
     assert 1 <= len(classifier.history["loss"]) < 100_000
     losses = classifier.history["val_loss"]
     assert classifier.model is not None

@@ -108,6 +108,7 @@ def test_padding_changes_nothing(reviews, pooling):
     np.testing.assert_allclose(classifier.model.predict(padded)[0], alone, atol=1e-6)
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("cell", ["simple-rnn", "peephole-lstm", "projected-lstm", cells.GRU, cells.LSTM(5)])
 def test_any_cell_by_name_class_or_object(reviews, cell):
     settings = SMALL if not isinstance(cell, Cell) else {k: v for k, v in SMALL.items() if k != "units"}

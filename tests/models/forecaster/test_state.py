@@ -49,6 +49,7 @@ def test_reading_alone_and_among_others_is_the_same(trained):
         assert (alone.quantiles == together[number].quantiles).all()
 
 
+@pytest.mark.rotates(days=3)
 @pytest.mark.parametrize("baseline", FORECASTS)
 def test_a_baseline_that_takes_part_is_the_same_alone_and_among_others(trained, baseline):
     calibration = replace(trained.calibration, share=0.5, share_of_mean=0.5, baseline=baseline)

@@ -81,6 +81,7 @@ def test_states_go_on_from_window_to_window() -> None:
     assert nats(network, codes) == pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("cell", ["gru", "peephole-lstm", "projected-lstm", cells.ZoneoutLSTM(12)])
 def test_any_cell_learns(cell: Any) -> None:
     model = small(cell=cell, layers=2)

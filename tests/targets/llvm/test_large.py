@@ -48,6 +48,7 @@ def inner_loops(assembly):
     return [body for _, body in found]
 
 
+@pytest.mark.usefixtures("full_effort")
 def test_inner_loops_keep_all_sums_in_registers():
     for text in kernels(256, 256, "x86_64-linux-avx512"):
         loops = [body for body in inner_loops(text) if body.count("vfmadd") >= 8]

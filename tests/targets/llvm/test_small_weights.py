@@ -139,6 +139,7 @@ def test_units_are_shared_out_without_a_change() -> None:
     assert torch.equal(*found)
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("name", sorted(OTHER_MACHINES))
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]

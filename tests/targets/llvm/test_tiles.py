@@ -47,6 +47,7 @@ def test_more_rows_of_some_sums_fit_the_registers(registers: int, lanes: int) ->
                     assert rows * len(part) + min(rows, len(part)) + 1 <= registers
 
 
+@pytest.mark.usefixtures("full_effort")
 @pytest.mark.parametrize("inputs", [32, 256])
 @pytest.mark.parametrize("name", ["gru", "lstm"])
 def test_sums_stay_in_registers(name: str, inputs: int) -> None:

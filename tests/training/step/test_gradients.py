@@ -176,6 +176,7 @@ TEXTS: dict[str, Callable[[Any], list[layers.Layer]]] = {
 PADDING = st.sampled_from(["valid", "same", "causal"])
 
 
+@pytest.mark.rotates(days=2)
 @pytest.mark.parametrize("body", TEXTS)
 @settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
