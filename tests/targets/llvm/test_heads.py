@@ -220,9 +220,10 @@ def test_a_layer_is_the_same_in_native_code(
         torch.testing.assert_close(one, two)
 
 
-@pytest.mark.parametrize("cell", [cells.GatedDeltaNet(64, heads=4), cells.NRU(64)], ids=repr)
+@pytest.mark.parametrize("cell", [cells.GatedDeltaNet(64, heads=4), cells.NRU(64), cells.NRU(300)], ids=repr)
 def test_two_threads_compute_the_same(cell: Cell) -> None:
-    """Seven rows of one thread are four and three together, those of two threads three and four."""
+    """Seven rows of one thread are four and three together, or all of them with large weights; those of two
+    threads are three and four."""
     torch.manual_seed(0)
     rnn = nabi.nn.RNN(cell, input_size=8)
     x = torch.randn(7, 70, 8)

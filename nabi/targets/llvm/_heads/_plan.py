@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from nabi._once import cached_property
@@ -20,8 +21,10 @@ Where rows multiply weights together, it is those of one row: longer chunks save
 _CHUNKS = (4, 64)
 """Steps of a chunk, at least and at most."""
 _PAD = 16
-_TOGETHER = 4
-"""Rows of a block that read the weights together."""
+_TOGETHER, _TOGETHER_FAR = 4, 16
+"""Rows of a block that read the weights together: more where these are far away."""
+_NEAR = 512 << 10
+"""Bytes of weights that stay in the second-level cache from step to step."""
 
 
 @dataclass(frozen=True)
@@ -293,12 +296,16 @@ class HeadsKernel:
         """Rows that a thread computes step by step together, so that they share the weights it reads."""
         places = (self.places.forward.place, self.places.backward.place)
         nodes = (self.places.nodes, self.program.derivative.nodes)
-        multiplies = any(
-            node.operation in PRODUCTS and place[node.index] == LOOP
+        products = [
+            [node for node in some if node.operation in PRODUCTS and place[node.index] == LOOP]
             for some, place in zip(nodes, places, strict=True)
-            for node in some
-        )
-        return _TOGETHER if multiplies else 1
+        ]
+        if not any(products):
+            return 1
+        read = [one for node in products[0] for one in node.arguments]
+        matrices = {one.index: one for one in read if one.operation == "matrix"}
+        numbers = sum(prod(one.axes) for one in matrices.values())
+        return _TOGETHER_FAR if numbers * (8 if self.dtype == "float64" else 4) > _NEAR else _TOGETHER
 
     # Memory -----------------------------------------------------------------------------------------------
 
