@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Literal
 
 from nabi._once import cached_property
@@ -302,9 +301,7 @@ class HeadsKernel:
         ]
         if not any(products):
             return 1
-        read = [one for node in products[0] for one in node.arguments]
-        matrices = {one.index: one for one in read if one.operation == "matrix"}
-        numbers = sum(prod(one.axes) for one in matrices.values())
+        numbers = sum((node.width or 1) * (node.arguments[1].width or 1) for node in products[0])
         return _TOGETHER_FAR if numbers * (8 if self.dtype == "float64" else 4) > _NEAR else _TOGETHER
 
     # Memory -----------------------------------------------------------------------------------------------
