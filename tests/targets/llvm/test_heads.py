@@ -29,9 +29,11 @@ from nabi.ir.functions import (
     vector,
 )
 from nabi.kernels import Rows
+from nabi.native import host
 from nabi.targets import eager
 from nabi.targets.llvm._heads import _run
 from nabi.targets.llvm._heads._places import places_of
+from nabi.targets.llvm._heads._plan import HeadsKernel
 
 from .axis_programs import RandomAxes
 
@@ -169,6 +171,15 @@ def test_heads_are_divided_or_rows_are() -> None:
     assert places_of(OfRows(12).program(5)).heads.count == 1
     assert places_of(Fed(6).program(5)).heads.count == 1
     assert "it reads more than x" in _run.can_run(cells.MCLSTM(6).program(5))
+
+
+@torch.no_grad()
+def test_more_rows_go_together_where_weights_are_large() -> None:
+    """Sixteen and one at first, later seven and fewer."""
+    program = cells.NRU(300).program(5)
+    kernels = [HeadsKernel(program, "float64", host(), one, given=(0,)) for one in ("forward", "backward")]
+    assert [kernel.together for kernel in kernels] == [16, 16]
+    compare(program, Rows([17, 7, 4, 1], 17), torch.float64, 1e-9, (0,))
 
 
 def run(rnn: nabi.nn.RNN, x: Tensor, **options: Any) -> list[Tensor]:
