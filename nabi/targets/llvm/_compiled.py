@@ -15,7 +15,7 @@ from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._plan._kinds import make_backward, make_forward
 from nabi.targets.llvm._plan._schedule import is_cheap, is_product
-from nabi.targets.llvm._plan._tiles import Columns
+from nabi.targets.llvm._plan._tiles import NEAR, Columns
 
 __all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel", "small_weights_kernel"]
 
@@ -57,7 +57,7 @@ class Compiled:
         in_chunks = isinstance(kernel, ChunkedForward | ChunkedBackward)
         self.barriers = 0 if in_chunks else len(kernel.schedule.order)
         # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
-        self.is_small = self.multiply_adds * self.item_size <= 1 << 19
+        self.is_small = self.multiply_adds * self.item_size <= NEAR
         # Where the arguments are that change from run to run.
         self.zeros_at = place["from_zeros"]
         self.x_at, self.family_at, self.family_step = place["x"], place.get("family_0", 0), kernel.family_step

@@ -105,3 +105,12 @@ def test_what_is_wrong_is_said(arguments: Any, options: Any, message: str) -> No
     chosen = options.pop("settings", {})
     with pytest.raises(ArgumentError, match=message):
         DNARegressor(**SMALL, **chosen).fit(*arguments, **options, verbose=0)
+
+
+@pytest.mark.parametrize("reading", [{"sequence": 1}, {"squence": "seq"}, ["seq"], None])
+def test_how_a_file_was_read_is_checked_when_a_model_is_loaded(reading: object) -> None:
+    model = DNARegressor()
+    with pytest.raises(ArgumentError, match="reading: expected texts by arguments of read_dna"):
+        model._set_own_state({"length": None, "reading": reading})
+    model._set_own_state({"length": None})  # of an earlier version
+    assert model.reading == {}

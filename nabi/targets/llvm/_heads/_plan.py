@@ -11,6 +11,7 @@ from nabi.targets.llvm._heads._places import LOOP, Places, places_of
 from nabi.targets.llvm._heads._products import Product, products_of
 from nabi.targets.llvm._heads._schedule import Schedule, is_item, make_schedule, reads_of, source_of
 from nabi.targets.llvm._heads._shapes import PRODUCTS, REDUCTIONS
+from nabi.targets.llvm._plan._tiles import NEAR
 
 __all__ = ["HeadsKernel", "Target", "inputs_of"]
 
@@ -22,8 +23,6 @@ _CHUNKS = (4, 64)
 _PAD = 16
 _TOGETHER, _TOGETHER_FAR = 4, 16
 """Rows of a block that read the weights together: more where these are far away."""
-_NEAR = 512 << 10
-"""Bytes of weights that stay in the second-level cache from step to step."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +301,7 @@ class HeadsKernel:
         if not any(products):
             return 1
         numbers = sum((node.width or 1) * (node.arguments[1].width or 1) for node in products[0])
-        return _TOGETHER_FAR if numbers * (8 if self.dtype == "float64" else 4) > _NEAR else _TOGETHER
+        return _TOGETHER_FAR if numbers * (8 if self.dtype == "float64" else 4) > NEAR else _TOGETHER
 
     # Memory -----------------------------------------------------------------------------------------------
 

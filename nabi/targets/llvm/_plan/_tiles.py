@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
 
 __all__ = [
-    "Columns", "Places", "Tile", "choose_tile", "dot_tile", "parts_of_segment", "row_steps",
+    "NEAR", "Columns", "Places", "Tile", "choose_tile", "dot_tile", "parts_of_segment", "row_steps",
     "rows_of_segment", "side_by_side",
 ]  # fmt: skip
+
+NEAR = 512 << 10
+"""Bytes of weights assumed to stay in the second-level cache from step to step, besides everything else."""
 
 
 class Places(NamedTuple):

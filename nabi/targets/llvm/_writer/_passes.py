@@ -23,7 +23,7 @@ from nabi.targets.llvm._plan._operand_groups import (
     segments_of,
 )
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_across, is_reduction
-from nabi.targets.llvm._plan._tiles import Columns, Places, Tile
+from nabi.targets.llvm._plan._tiles import NEAR, Columns, Places, Tile
 from nabi.targets.llvm._writer._along import write_along
 from nabi.targets.llvm._writer._dot_products import DotProducts
 from nabi.targets.llvm._writer._packing import Matrix
@@ -34,9 +34,6 @@ __all__ = ["Early", "Frame", "PassWriter", "Place", "Values"]
 
 _DIGITS = 16 << 10
 """Numbers of rows whose digits are kept at a time: they stay in the first two caches."""
-
-_NEAR = 512 << 10
-"""Bytes of weights assumed to fit in the second-level cache besides everything else."""
 
 
 @dataclass(frozen=True)
@@ -408,7 +405,7 @@ class PassWriter:
         """Tell whether the weights of a pass do not stay in the second-level cache between steps."""
         columns = self.tiles[found].product(found.width, self.v.lanes)
         sizes = [s.elements(columns.tiles, columns.vectors, columns.lanes) for s in self.segments[found]]
-        return sum(sizes) * self._weights().size > _NEAR
+        return sum(sizes) * self._weights().size > NEAR
 
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
         """Write the maps on the sums of a tile, row by row."""
