@@ -11,14 +11,14 @@ from typing import Any
 from llvmlite import ir
 
 from nabi.native.vectors import Loop, Vectors, index
+from nabi.targets.llvm._heads._products import tile_of
 
 __all__ = ["write_product"]
 
 _ROWS = 4
 """Rows whose sums are in registers together."""
-_FEW_REGISTERS = 16
-_ALONE = 8
-"""Vectors of results of a single row: as many sums as a processor adds up at a time."""
+_ALONE = 9
+"""Vectors of results of a single row at most: as many sums as a processor adds up at a time."""
 
 
 def write_product(
@@ -36,7 +36,7 @@ def write_product(
     Args:
         builder: receives the instructions.
         v: whole vectors of the machine.
-        weights: where they lie, in rows of whole vectors.
+        weights: where they lie, as `packed` lays them out.
         operands: how many numbers each piece of a row's vector has.
         places: returns where the pieces of a row lie, and where its results go, with room for whole vectors.
         count: how many rows.
@@ -44,18 +44,21 @@ def write_product(
         registers: of the machine.
     """
     b = builder
-    line = -(-width // v.lanes) * v.lanes
+    length, vectors = sum(operands), -(-width // v.lanes)
+    tile = tile_of(width, v.lanes, registers)
+    whole, rest = divmod(vectors, tile)
 
-    def part(first: Any, vectors: int, rows: Sequence[Any]) -> None:
-        """Write some vectors of results of some rows."""
+    def part(first: Any, tiles: int, size: int, rows: Sequence[Any]) -> None:
+        """Write some tiles of so many vectors of results of some rows."""
+        vectors, apart = tiles * size, length * size * v.lanes
         sums = [v.zero] * (len(rows) * vectors)
         found = [places(row) for row in rows]
+        start = v.address(weights, b.mul(first, index(length)))
         begin = 0
-        for piece, size in enumerate(operands):
-            loop = Loop(b, 0, size, carried=sums)
-            row = b.mul(b.add(loop.at, index(begin)), index(line))
-            place = v.address(weights, b.add(row, first))
-            loaded = [v.load(place, u * v.lanes) for u in range(vectors)]
+        for piece, numbers in enumerate(operands):
+            loop = Loop(b, 0, numbers, carried=sums)
+            place = v.address(start, b.mul(b.add(loop.at, index(begin)), index(size * v.lanes)))
+            loaded = [v.load(place, t * apart + u * v.lanes) for t in range(tiles) for u in range(size)]
             sums = list(loop.carried)
             for r, (pieces, _) in enumerate(found):
                 number = v.broadcast(pieces[piece], loop.at)
@@ -63,39 +66,41 @@ def write_product(
                     at = r * vectors + u
                     sums[at] = v.fma(number, loaded[u], sums[at])
             sums = loop.close(sums)
-            begin += size
+            begin += numbers
         for r, (_, result) in enumerate(found):
             for u in range(vectors):
                 v.store(sums[r * vectors + u], result, b.add(first, index(u * v.lanes)))
 
-    def tiles(most: int, write: Callable[[Any, int], None]) -> None:
-        """Write all results, so many vectors at a time."""
-        vectors = line // v.lanes
-        tile = -(-vectors // -(-vectors // most))
-        whole = vectors // tile
-        loop = Loop(b, 0, whole * tile * v.lanes, tile * v.lanes)
-        write(loop.at, tile)
-        loop.close()
-        if vectors % tile:
-            write(index(whole * tile * v.lanes), vectors % tile)
+    def all_tiles(together: int, write: Callable[[Any, int, int], None]) -> None:
+        """Write all results, so many tiles at a time."""
+        step = tile * v.lanes
+        groups, alone = divmod(whole, together)
+        if groups:
+            loop = Loop(b, 0, groups * together * step, together * step)
+            write(loop.at, together, tile)
+            loop.close()
+        if alone:
+            write(index(groups * together * step), alone, tile)
+        if rest:
+            write(index(whole * step), 1, rest)
 
-    def many(first: Any, vectors: int) -> None:
-        whole = b.mul(b.sdiv(count, index(_ROWS)), index(_ROWS))
-        loop = Loop(b, 0, whole, _ROWS)
-        part(first, vectors, [b.add(loop.at, index(row)) for row in range(_ROWS)])
+    def many(first: Any, tiles: int, size: int) -> None:
+        fours = b.mul(b.sdiv(count, index(_ROWS)), index(_ROWS))
+        loop = Loop(b, 0, fours, _ROWS)
+        part(first, tiles, size, [b.add(loop.at, index(row)) for row in range(_ROWS)])
         loop.close()
-        rest = Loop(b, whole, count)
-        part(first, vectors, [rest.at])
-        rest.close()
+        last = Loop(b, fours, count)
+        part(first, tiles, size, [last.at])
+        last.close()
 
-    def alone(first: Any, vectors: int) -> None:
-        part(first, vectors, [row])
+    def alone(first: Any, tiles: int, size: int) -> None:
+        part(first, tiles, size, [row])
 
     with b.if_else(b.icmp_signed(">=", count, index(_ROWS))) as (at_least_four, less):
         with at_least_four:
-            tiles(3 if registers <= _FEW_REGISTERS else 6, many)
+            all_tiles(1, many)
         with less:
             each = Loop(b, 0, count)
             row = each.at
-            tiles(_ALONE, alone)
+            all_tiles(max(_ALONE // tile, 1), alone)
             each.close()

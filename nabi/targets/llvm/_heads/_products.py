@@ -1,8 +1,9 @@
 """Products of weights in the loop: what each multiplies by what, and how its weights lie in memory.
 
-All products of one value are one: its matrices lie side by side, `[operand, outputs]`, so that a row reads
-them from the first number to the last. The product of a derivative adds up several, with matrices one below
-the other.
+All products of one value are one, its matrices side by side. The product of a derivative adds up several, with
+matrices one below the other. The weights of as many results as are in registers together lie together,
+`[results, operand, vectors of results]`, so that they are read from the first number to the last: numbers that
+are whole lines of results apart would share few places of the caches and displace one another.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,15 @@ from torch import Tensor
 from nabi.ir import Node, Program
 from nabi.targets.llvm._heads._schedule import Schedule
 
-__all__ = ["Product", "packed", "products_of"]
+__all__ = ["Product", "packed", "products_of", "tile_of"]
+
+_FEW_REGISTERS = 16
+
+
+def tile_of(width: int, lanes: int, registers: int) -> int:
+    """Return how many vectors of results are in registers together, of four rows; the last may be fewer."""
+    vectors = -(-width // lanes)
+    return -(-vectors // -(-vectors // (3 if registers <= _FEW_REGISTERS else 6)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +65,10 @@ def _product(items: Sequence[Node]) -> Product:
     return Product((first.arguments[1],), tuple(n.arguments[0] for n in items), tuple(results), at)
 
 
-def packed(product: Product, program: Program, families: Sequence[Tensor], lanes: int) -> Tensor:
-    """Return the weights of a product, rows of whole vectors with zeros at their ends."""
+def packed(
+    product: Product, program: Program, families: Sequence[Tensor], lanes: int, registers: int
+) -> Tensor:
+    """Return the weights of a product, in whole vectors with zeros after the last result."""
     line = -(-product.width // lanes) * lanes
     found = torch.zeros(product.length, line, dtype=families[0].dtype)
     at = 0
@@ -69,4 +80,7 @@ def packed(product: Product, program: Program, families: Sequence[Tensor], lanes
         else:
             found[at : at + len(weights), : product.width] = weights
         at += len(weights)
-    return found
+    tile = tile_of(product.width, lanes, registers) * lanes
+    whole = line // tile * tile
+    tiles = found[:, :whole].unflatten(1, (-1, tile)).transpose(0, 1).reshape(-1)
+    return tiles if whole == line else torch.cat((tiles, found[:, whole:].reshape(-1)))

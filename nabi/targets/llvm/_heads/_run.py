@@ -125,9 +125,11 @@ class _Call:
     def weights(self, families: Sequence[Tensor]) -> None:
         """Give the weights that the loop multiplies."""
         kernel = self._kernel
+        registers = kernel.machine.registers
         with torch.no_grad():
             for name, product in kernel.products.items():
-                self.read(f"weights_{name}", packed(product, kernel.program, families, kernel.lanes))
+                weights = packed(product, kernel.program, families, kernel.lanes, registers)
+                self.read(f"weights_{name}", weights)
 
     def run(self, work: float) -> None:
         """Run the kernel."""
