@@ -19,6 +19,8 @@ from nabi.targets.llvm._heads._shapes import PRODUCTS, Heads, UnsupportedError
 __all__ = ["AFTER", "BEFORE", "LOOP", "Backward", "Forward", "Places", "places_of"]
 
 BEFORE, LOOP, AFTER = "before", "loop", "after"
+_LONG = 16
+"""Terms of a sum of a product from which on reading it from memory takes less than adding it up again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +31,18 @@ class Forward:
         place: by node.
         read: the states that a step reads, by index; the others are outputs only.
         columns: values of the loop that are wanted outside, for every row.
+        products: others that a derivative wants for every row, since they take longer to compute again.
     """
 
     place: dict[int, str]
     read: tuple[int, ...]
     columns: tuple[Node, ...]
+    products: tuple[Node, ...]
+
+    @property
+    def left(self) -> tuple[Node, ...]:
+        """Values of the loop that are there for every row when the derivative begins."""
+        return (*self.columns, *self.products)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +97,10 @@ class Places:
             self.heads.axes(output)
         wanted = [output for i, output in enumerate(self.outputs) if i not in read]
         wanted += [a for node in self.nodes if place[node.index] == AFTER for a in node.arguments]
-        return Forward(place, read, _unique(node for node in wanted if place[node.index] == LOOP))
+        columns = _unique(node for node in wanted if place[node.index] == LOOP)
+        products = [node for node in self.nodes if place[node.index] == LOOP and _is_long(node)]
+        wanted_too = {node.index for node in columns}
+        return Forward(place, read, columns, tuple(n for n in products if n.index not in wanted_too))
 
     def _multiplies(self, node: Node, needed: set[int]) -> bool:
         """Return whether the loop computes a product of weights: where its next step needs it."""
@@ -124,7 +136,7 @@ class Places:
     def backward(self) -> Backward:
         """The places of the derivative."""
         program, forward, derivative = self.program, self.forward, self.program.derivative
-        columns = {node.index for node in forward.columns}
+        columns = {node.index for node in forward.left}
         of_read = {derivative.cotangents[i].index for i in forward.read}
         # Known after the loop, since they are made of gradients by earlier inputs.
         late = {derivative.cotangents[i].index for i in self.earlier}
@@ -173,6 +185,11 @@ class Places:
             if place[node.index] == LOOP and node.index not in by_row
         }
         return Backward(place, found_columns, sums)
+
+
+def _is_long(node: Node) -> bool:
+    """Return whether a value is a product of weights whose sums are so long that it is rather kept."""
+    return node.operation == "linear" and (node.arguments[1].width or 1) >= _LONG
 
 
 def _needed(wanted: Iterable[Node]) -> set[int]:

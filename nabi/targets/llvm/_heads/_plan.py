@@ -129,23 +129,29 @@ class HeadsKernel:
     def columns(self) -> tuple[Target, ...]:
         """The values of the loop that are wanted for every row."""
         if self.name == "forward":
-            return tuple(self.target(node, self._given_forward) for node in self.places.forward.columns)
+            return tuple(self.target(node, self._given_forward) for node in self._wanted_rows)
         return tuple(self.target(node, self._given_backward) for node in self.places.backward.columns)
 
     @cached_property
     def inputs(self) -> tuple[Node, ...]:
         """The values from outside the loop."""
         if self.name == "forward":
-            outputs = [self.places.outputs[i] for i in self.read]
-            return inputs_of([*outputs, *self.places.forward.columns], self.places.forward.place)
+            return inputs_of(self._wanted_forward, self.places.forward.place)
         both = {node.index: node for node in (*self._replay_inputs, *self._inputs_backward)}
         return tuple(both[index] for index in sorted(both))
 
+    @property
+    def _wanted_rows(self) -> tuple[Node, ...]:
+        forward = self.places.forward
+        return forward.left if self.save else forward.columns
+
+    @property
+    def _wanted_forward(self) -> list[Node]:
+        return [*(self.places.outputs[i] for i in self.read), *self._wanted_rows]
+
     @cached_property
     def _given_forward(self) -> frozenset[int]:
-        outputs = [self.places.outputs[i] for i in self.read]
-        wanted = [*outputs, *self.places.forward.columns]
-        inputs = inputs_of(wanted, self.places.forward.place)
+        inputs = inputs_of(self._wanted_forward, self.places.forward.place)
         return frozenset(node.index for node in (*inputs, *self.leaves.values()))
 
     @cached_property
@@ -210,7 +216,7 @@ class HeadsKernel:
     @cached_property
     def _forward_in_loop(self) -> dict[int, str]:
         # Where the forward pass wrote a value for every row, it is not computed again.
-        columns = {node.index for node in self.places.forward.columns}
+        columns = {node.index for node in self.places.forward.left}
         return {i: "before" if i in columns else p for i, p in self.places.forward.place.items()}
 
     @cached_property

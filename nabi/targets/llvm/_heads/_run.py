@@ -205,7 +205,7 @@ def run_forward(
             states[i] = value.clone() if save else value
     if not save:
         return states, tuple(finals), None
-    wanted = {node.index for node in (*_before(program, True), *places.forward.columns)}
+    wanted = {node.index for node in (*_before(program, True), *places.forward.left)}
     kept_values = {index: value for index, value in values.items() if index in wanted}
     return states, tuple(finals), HeadsRecord(x, initial, noises, kept_values, checks)
 
