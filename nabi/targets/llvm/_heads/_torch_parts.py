@@ -1,11 +1,13 @@
 """What lies outside the loop over the steps, as functions of torch over all rows at once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import torch
 from torch import Tensor
 
 from nabi.ir import LEAVES, Node, Program, join_slices
+from nabi.native.memory import fresh
 from nabi.targets.eager._render import compile_source, write_node
 
 __all__ = ["Part", "part_of"]
@@ -36,8 +38,18 @@ def part_of(
         writer.value(node)
     returned = ", ".join(writer.values[node.index] for node in wanted)
     lines = [*writer.lines, f"return ({returned}{',' if wanted else ''})"]
-    made: Part = compile_source(name, ("there", "families"), lines, type(program.cell).__name__)
-    return made
+    made = compile_source(name, ("products", "there", "families"), lines, type(program.cell).__name__)
+    return partial(made, _products)
+
+
+def _products(*factors: Tensor) -> Tensor:
+    """Return the sum of products of two matrices each, in memory that large results use again."""
+    (one, two), rest = factors[:2], factors[2:]
+    found = fresh((one.shape[0], two.shape[1]), one.dtype)
+    torch.mm(one, two, out=found)
+    for left, right in zip(rest[::2], rest[1::2], strict=True):
+        found.addmm_(left, right)
+    return found
 
 
 class _Writer:
@@ -96,7 +108,13 @@ class _Writer:
             maps, rows = [node], self.program.family_of(matrix.name)[1]
         name, at = f"P{node.index}", 0
         weights = f"families[{family}][{rows.start}:{rows.stop}]"
-        self.lines.append(f"{name} = torch.nn.functional.linear({self.values[operand.index]}, {weights})")
+        read = self.values[operand.index]
+        whole = (
+            f"products({read}, {weights}.t())"
+            if operand.has_rows
+            else f"torch.nn.functional.linear({read}, {weights})"
+        )
+        self.lines.append(f"{name} = {whole}")
         for one in maps:
             width = one.width or 1
             part = name if len(maps) == 1 else f"{name}[..., {at}:{at + width}]"
@@ -112,11 +130,11 @@ class _Writer:
             stack = self.stacks.get(tuple(one.index for one in node.arguments[1::2]))
             if stack is None:
                 stack = cotangents[0] if len(cotangents) == 1 else f"torch.cat(({', '.join(cotangents)}), -1)"
-            products = [f"torch.mm({stack}, families[{places[0][0]}][{joined.start}:{joined.stop}])"]
+            factors = [f"{stack}, families[{places[0][0]}][{joined.start}:{joined.stop}]"]
         else:
-            products = [
-                f"torch.mm({cotangent}, families[{family}][{rows.start}:{rows.stop}])"
+            factors = [
+                f"{cotangent}, families[{family}][{rows.start}:{rows.stop}]"
                 for cotangent, (family, rows) in zip(cotangents, places, strict=True)
             ]
-        self.lines.append(f"{name} = {' + '.join(products)}")
+        self.lines.append(f"{name} = products({', '.join(factors)})")
         self.values[node.index] = name
