@@ -1,9 +1,9 @@
 """Products of weights in the loop: what each multiplies by what, and how its weights lie in memory.
 
-All products of one value are one, its matrices side by side. The product of a derivative adds up several, with
-matrices one below the other. The weights of as many results as are in registers together lie together,
-`[results, operand, vectors of results]`, so that they are read from the first number to the last: numbers that
-are whole lines of results apart would share few places of the caches and displace one another.
+All products of one value are one, its matrices side by side. The product of a derivative adds up several,
+with matrices one below the other. The weights of as many results as are in registers together lie together,
+`[results, operand, vectors of results]`, so that they are read from the first number to the last: numbers
+that are whole lines of results apart would share few places of the caches and displace one another.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,9 @@ from nabi.targets.llvm._heads._places import AFTER, BEFORE, LOOP, Places, places
 from nabi.targets.llvm._heads._plan import HeadsKernel
 from nabi.targets.llvm._heads._products import packed
 from nabi.targets.llvm._heads._shapes import UnsupportedError
+from nabi.targets.llvm._heads._stages import computed, shared
 from nabi.targets.llvm._heads._torch_parts import part_of
+from nabi.targets.llvm._heads._weight_gradients import family_gradient
 
 __all__ = ["HeadsRecord", "can_run", "heads_kernel", "run_backward", "run_forward"]
 
@@ -194,7 +196,8 @@ def run_forward(
     call.weights(families)
     call.run(_work(kernel, rows))
     outputs = tuple(places.outputs[i] for i in range(len(initial)) if i not in kernel.read)
-    _compute(program, values, families, outputs, "after")
+    late = _late_products(program) if save else ()
+    _compute(program, values, families, (*outputs, *late), "after")
     for i, output in enumerate(places.outputs):
         if i in kernel.read:
             continue
@@ -205,7 +208,7 @@ def run_forward(
             states[i] = value.clone() if save else value
     if not save:
         return states, tuple(finals), None
-    wanted = {node.index for node in (*_before(program, True), *places.forward.left)}
+    wanted = {node.index for node in (*_before(program, True), *places.forward.left, *late)}
     kept_values = {index: value for index, value in values.items() if index in wanted}
     return states, tuple(finals), HeadsRecord(x, initial, noises, kept_values, checks)
 
@@ -234,8 +237,10 @@ def run_backward(
         if i not in read:
             value, initial[i] = _of_output(state_cotangents[i], final_cotangents[i], record.initial[i], rows)
             values[leaf.index] = value
-    pre = _pre(program)
-    _compute(program, values, families, pre, "pre")
+    columns = tuple(target.node for target in kernel.columns)
+    wanted = _gradient_nodes(program, tuple(kernel.sums), need_input, need_families)
+    later = (*_of_earlier_nodes(program), *wanted)
+    _compute(program, values, families, _pre(program), "pre", None, later, columns)
     call = _Call(kernel, dtype, rows)
     for j, node in enumerate(kernel.inputs):
         call.column(j, node, values[node.index])
@@ -259,13 +264,12 @@ def run_backward(
     call.weights(families)
     call.run(3 * _work(kernel, rows))
     for i in reversed(_earlier(program)):
-        initial[i] = _of_earlier(program, i, rows, values, families, stacks, initial[i])
-    wanted = _gradient_nodes(program, tuple(sums), need_input, need_families)
+        initial[i] = _of_earlier(program, i, rows, values, families, stacks, initial[i], later)
     _compute(program, values, families, wanted, "after", stacks)
     (of_x,) = derivative.inputs
     dx = None if of_x is None or not need_input else _in_rows(values[of_x.index], of_x, rows)
     gradients = tuple(
-        _family_gradient(program, number, values, sums, family, stacks) if need_families[number] else None
+        family_gradient(program, number, values, sums, family, stacks) if need_families[number] else None
         for number, family in enumerate(families)
     )
     return dx, tuple(initial), gradients
@@ -315,13 +319,24 @@ def _compute(
     wanted: Iterable[Node],
     name: str,
     stacks: Mapping[tuple[int, ...], Tensor] | None = None,
+    later: tuple[Node, ...] = (),
+    until: tuple[Node, ...] = (),
 ) -> None:
-    """Add the wanted values to those that are there; stacks are values that lie side by side."""
+    """Add the wanted values to those that are there, and what is computed for them and needed again.
+
+    Args:
+        program, values, families, wanted, name: what and of what; the name is for tracebacks.
+        stacks: values that lie side by side.
+        later: what is computed after that.
+        until: what will be there in the meantime.
+    """
     missing = tuple(node for node in wanted if node.index not in values)
     if not missing:
         return
     nodes = program.trace.nodes
     there = tuple(nodes[index] for index in sorted(values))
+    if later:
+        missing = shared(there, missing, later, until)
     with torch.no_grad():
         side_by_side = stacks or {}
         part = part_of(program, there, missing, name, tuple(side_by_side))
@@ -399,6 +414,17 @@ def _gradient_reads(program: Program) -> list[Node]:
 
 
 @lru_cache(maxsize=512)
+def _late_products(program: Program) -> tuple[Node, ...]:
+    """Return the products that come after the loop and that the derivative reads."""
+    place, derivative = places_of_cached(program).forward.place, program.derivative
+    every = (True,) * len(program.families)
+    wanted = (*_pre(program), *_of_earlier_nodes(program), *_gradient_nodes(program, (), True, every))
+    early = [node for node in derivative.nodes if place.get(node.index) in (BEFORE, LOOP)]
+    found = computed(wanted, early).values()
+    return tuple(n for n in found if n.operation == "linear" and place.get(n.index) == AFTER)
+
+
+@lru_cache(maxsize=512)
 def _pre(program: Program) -> tuple[Node, ...]:
     """Return what is computed before the loop of the derivative."""
     kernel = heads_kernel(program, "float32", "backward", False, (), ())
@@ -423,64 +449,6 @@ def _gradient_nodes(
     return tuple(found[index] for index in sorted(found) if found[index].operation not in ("input", "noise"))
 
 
-def _family_gradient(
-    program: Program,
-    number: int,
-    values: dict[int, Tensor],
-    sums: dict[str, Tensor],
-    family: Tensor,
-    stacks: Mapping[tuple[int, ...], Tensor],
-) -> Tensor:
-    """Return the gradient of one tensor of weights."""
-    derivative = program.derivative
-    declared = program.families[number]
-    members = [one for one in program.parameters if one.family == declared.name]
-    if len(declared.shape) == 1:
-        pieces = [_vector_gradient(program, one.name, values, sums, one.shape[0], family) for one in members]
-        return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
-    groups: dict[int, list[tuple[slice, Node, Node]]] = {}
-    for one in members:
-        rows = program.family_of(one.name)[1]
-        for cotangent, operand in derivative.matrices.get(one.name, ()):
-            groups.setdefault(operand.index, []).append((rows, cotangent, operand))
-    found: list[tuple[slice, Tensor]] = []
-    for group in groups.values():
-        group.sort(key=lambda entry: entry[0].start)
-        cotangents = [values[cotangent.index] for _, cotangent, _ in group]
-        operand = group[0][2]
-        known = stacks.get(tuple(cotangent.index for _, cotangent, _ in group))
-        stack = known if known is not None else cotangents[0]
-        if known is None and len(cotangents) > 1:
-            stack = torch.cat(cotangents, 1)
-        read = values[operand.index]
-        product = stack.t().mm(read) if operand.has_rows else stack.sum(0).outer(read.reshape(-1))
-        at = 0
-        for rows, _, _ in group:
-            size = rows.stop - rows.start
-            found.append((rows, product[at : at + size]))
-            at += size
-        if len(groups) == 1 and at == declared.shape[0] and _is_ordered(group):
-            return product
-    gradient = torch.zeros_like(family)
-    for rows, piece in found:
-        gradient[rows] += piece
-    return gradient
-
-
-def _is_ordered(group: list[tuple[slice, Node, Node]]) -> bool:
-    stops = [0, *(rows.stop for rows, _, _ in group)]
-    return all(rows.start == stop for (rows, _, _), stop in zip(group, stops, strict=False))
-
-
-def _vector_gradient(
-    program: Program, name: str, values: dict[int, Tensor], sums: dict[str, Tensor], size: int, like: Tensor
-) -> Tensor:
-    if name in sums:
-        return sums[name].sum(0)
-    node = program.derivative.vectors.get(name)
-    return like.new_zeros(size) if node is None else values[node.index].sum(0)
-
-
 # Earlier inputs ------------------------------------------------------------------------------------------
 
 
@@ -501,6 +469,11 @@ def _a_step_later(value: Tensor, initial: Tensor, rows: Rows) -> Tensor:
     return found if rows.zero is None else found.masked_fill(rows.zero[:, None] != 0, 0)
 
 
+def _of_earlier_nodes(program: Program) -> tuple[Node, ...]:
+    found = [program.derivative.states[i] for i in _earlier(program)]
+    return tuple(node for node in found if node is not None)
+
+
 def _of_earlier(
     program: Program,
     state: int,
@@ -509,6 +482,7 @@ def _of_earlier(
     families: Sequence[Tensor],
     stacks: Mapping[tuple[int, ...], Tensor],
     initial: Tensor | None,
+    later: tuple[Node, ...],
 ) -> Tensor:
     """Add the gradient by an earlier input to that of the value it was a step before.
 
@@ -519,7 +493,7 @@ def _of_earlier(
     assert initial is not None
     if node is None:
         return initial
-    _compute(program, values, families, (node,), "earlier", stacks)
+    _compute(program, values, families, (node,), "earlier", stacks, later)
     gradient = values[node.index]
     if rows.cut is not None:
         gradient = gradient.masked_fill(rows.cut[:, None] != 0, 0)

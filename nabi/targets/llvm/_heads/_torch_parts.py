@@ -33,13 +33,30 @@ def part_of(
         name: of the function, for tracebacks.
         stacks: values that are given side by side as well, after the others, by the indices of their nodes.
     """
-    writer = _Writer(program, there, stacks)
+    writer = _Writer(program, there, wanted, stacks)
     for node in wanted:
         writer.value(node)
     returned = ", ".join(writer.values[node.index] for node in wanted)
     lines = [*writer.lines, f"return ({returned}{',' if wanted else ''})"]
-    made = compile_source(name, ("products", "there", "families"), lines, type(program.cell).__name__)
-    return partial(made, _products)
+    parameters = ("products", "with_bias", "there", "families")
+    made = compile_source(name, parameters, lines, type(program.cell).__name__)
+    return partial(made, _products, _with_bias)
+
+
+@lru_cache(maxsize=256)
+def _readers(program: Program) -> dict[int, tuple[Node, ...]]:
+    """Return what reads each value of a step and of its derivative."""
+    nodes = {node.index: node for node in (*program.plan.nodes, *program.derivative.nodes)}
+    found: dict[int, list[Node]] = {}
+    for node in nodes.values():
+        for argument in node.arguments:
+            found.setdefault(argument.index, []).append(node)
+    return {index: tuple(some) for index, some in found.items()}
+
+
+def _with_bias(bias: Tensor, one: Tensor, two: Tensor) -> Tensor:
+    """Return a product with a number added to each of its columns."""
+    return torch.addmm(bias, one, two, out=fresh((one.shape[0], two.shape[1]), one.dtype))
 
 
 def _products(*factors: Tensor) -> Tensor:
@@ -53,8 +70,14 @@ def _products(*factors: Tensor) -> Tensor:
 
 
 class _Writer:
-    def __init__(self, program: Program, there: Sequence[Node], stacks: Iterable[tuple[int, ...]]) -> None:
-        self.program = program
+    def __init__(
+        self,
+        program: Program,
+        there: Sequence[Node],
+        wanted: Sequence[Node],
+        stacks: Iterable[tuple[int, ...]],
+    ) -> None:
+        self.program, self.wanted = program, frozenset(node.index for node in wanted)
         self.values = {node.index: f"there[{i}]" for i, node in enumerate(there)}
         self.stacks = {nodes: f"there[{i}]" for i, nodes in enumerate(stacks, len(there))}
         self.lines: list[str] = []
@@ -108,18 +131,37 @@ class _Writer:
             maps, rows = [node], self.program.family_of(matrix.name)[1]
         name, at = f"P{node.index}", 0
         weights = f"families[{family}][{rows.start}:{rows.stop}]"
-        read = self.values[operand.index]
-        whole = (
-            f"products({read}, {weights}.t())"
-            if operand.has_rows
-            else f"torch.nn.functional.linear({read}, {weights})"
-        )
+        read, sums = self.values[operand.index], self._sums(maps)
+        whole = f"torch.nn.functional.linear({read}, {weights})"
+        if operand.has_rows and sums is not None:
+            whole, maps = f"with_bias({sums[1]}, {read}, {weights}.t())", sums[0]
+        elif operand.has_rows:
+            whole = f"products({read}, {weights}.t())"
         self.lines.append(f"{name} = {whole}")
         for one in maps:
             width = one.width or 1
             part = name if len(maps) == 1 else f"{name}[..., {at}:{at + width}]"
             self.values.setdefault(one.index, part)
             at += width
+
+    def _sums(self, maps: Sequence[Node]) -> tuple[list[Node], str] | None:
+        """Return the sums of products and biases, and the biases, if nothing else reads the products."""
+        found: list[Node] = []
+        places = []
+        for one in maps:
+            readers = _readers(self.program).get(one.index, ())
+            if len(readers) != 1 or readers[0].operation != "add" or one.index in self.wanted:
+                return None
+            (total,) = readers
+            other = total.arguments[1 if total.arguments[0].index == one.index else 0]
+            if other.operation != "parameter" or other.width != one.width or total.index in self.values:
+                return None
+            found.append(total)
+            places.append(self.program.family_of(other.name))
+        rows = join_slices(tuple(rows for _, rows in places))
+        if rows is None or len({family for family, _ in places}) > 1:
+            return None
+        return found, f"families[{places[0][0]}][{rows.start}:{rows.stop}]"
 
     def _linear_transposed(self, node: Node) -> None:
         places = [self.program.family_of(matrix.name) for matrix in node.arguments[::2]]
