@@ -76,7 +76,7 @@ class StepWriter:
         self._unrolled = unrolled = max(u for u in range(1, _UNROLLED + 1) if vectors % u == 0)
         blocks = vectors // unrolled
         reductions = [node for node in loop.items if node.operation in REDUCTIONS]
-        inner = len(shape) - 2
+        inner = self._inner(reductions, len(shape))
         carried = [n for n in reductions if len(shape) > 1 and self._heads.axis(n) == inner]
         in_registers = {node.index: number for number, node in enumerate(carried)}
         others = [n for n in reductions if n.index not in in_registers]
@@ -89,7 +89,7 @@ class StepWriter:
         for node in loop.items:
             if node.operation == "pad":
                 self._fill(node, 0.0)
-        outer = [self._loop(size) for size in shape[:-2]]
+        outer = [self._loop(size) for axis, size in enumerate(shape[:-1]) if axis != inner]
         block = self._loop(blocks) if blocks > 1 else None
         first: Any = index(0)
         if block is not None:
@@ -97,19 +97,31 @@ class StepWriter:
         rows = None
         start = [v.constant(_start(node)) for node in carried for _ in range(unrolled)]
         if len(shape) > 1:
-            rows = LlvmLoop(self.b, 0, shape[-2], carried=start)
-        at = [one.at for one in outer] + ([rows.at] if rows is not None else [])
+            rows = LlvmLoop(self.b, 0, shape[inner], carried=start)
+        at = [one.at for one in outer]
+        if rows is not None:
+            at.insert(inner, rows.at)
         sums = self._body(loop, at, first, rows.carried if rows is not None else [], in_registers, blocks)
         if rows is not None:
             sums = rows.close(sums)
         for number, node in enumerate(carried):
             for u in range(unrolled):
-                place = [one.at for one in outer]
-                self._store(node, sums[number * unrolled + u], place, first, u)
+                place, value = [one.at for one in outer], sums[number * unrolled + u]
+                if node.index in self._running:
+                    value = v.add(v.load(self._address(node, place, first, u)), value)
+                self._store(node, value, place, first, u)
         if block is not None:
             block.close()
         for one in reversed(outer):
             one.close()
+
+    def _inner(self, reductions: Sequence[Node], count: int) -> int:
+        """Return the leading axis that the innermost loop runs over: one whose sums it carries in registers.
+
+        Of three axes, sums over the first would else be loaded and stored for each of its places.
+        """
+        axes = {self._heads.axis(node) for node in reductions} - {count - 1}
+        return count - 2 if not axes or count - 2 in axes else max(axes)
 
     def _loop(self, size: int) -> LlvmLoop:
         return LlvmLoop(self.b, 0, size)
