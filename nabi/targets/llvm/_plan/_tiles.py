@@ -175,8 +175,12 @@ def choose_tile(
     vectors = full[0] if full else 1
     sums = accumulators * vectors
     # Besides the sums, registers hold a number of each row and a vector of weights.
-    rows = min(8, room // sums, (registers - 1) // (sums + 1))
-    return Tile(max(1, rows), vectors)
+    rows = max(1, min(8, room // sums, (registers - 1) // (sums + 1)))
+    if rows < 3 and given:
+        # Such sums are computed in parts, and parts have more rows.
+        columns = max(map(len, parts_of_segment(given * vectors, registers)))
+        rows = max(rows, rows_of_segment(rows, columns, registers))
+    return Tile(rows, vectors)
 
 
 def dot_tile(accumulators: int, registers: int, width: int, lanes: int) -> Tile:

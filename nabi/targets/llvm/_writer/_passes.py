@@ -161,7 +161,9 @@ class PassWriter:
         """Return the number of rows whose sums are kept for the maps: what fits the first-level cache."""
         tile = self.tiles[found]
         line = self._line_of(found) * self.v.size
-        return tile.rows * max(1, min(8, 16384 // max(1, line * tile.rows)))
+        # With tiles of three rows, 32 are one block then: the second one would read all weights again.
+        most = 11 if self.registers <= 16 else 8
+        return tile.rows * max(1, min(most, 16384 // max(1, line * tile.rows)))
 
     def _line_of(self, found: Pass) -> int:
         """Return the number of elements of the sums of a row of a tile."""
