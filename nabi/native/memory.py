@@ -73,7 +73,7 @@ _zeros: list[Tensor] = []
 def _fresh(size: int) -> Tensor:
     # A tensor created in inference mode can't be used outside it.
     with torch.inference_mode(False):
-        if size >= _HUGE:
+        if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
             return torch.frombuffer(_map(size + _ALIGNMENT), dtype=torch.uint8)
         return torch.empty(size + _ALIGNMENT, dtype=torch.uint8)
 
