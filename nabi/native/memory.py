@@ -7,10 +7,12 @@ reused by the next forward pass, and the memory of a large unused result by the 
 
 import ctypes
 import mmap
+import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from math import prod
 
@@ -33,8 +35,22 @@ __all__ = [
 ]
 
 _ALIGNMENT = 64
-KEPT = 256 << 20
+
+
+def _most_kept() -> int:
+    """Return the sixteenth part of the machine's memory, but 256 MiB at least and 1 GiB at most."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has none of it
+        memory = 0
+    return min(1 << 30, max(256 << 20, memory // 16))
+
+
+KEPT = _most_kept()
 """The maximum number of bytes kept for reuse, of each kind."""
+
+_HUGE = 8 << 20
+"""The size in bytes from which other memory is in large pages, of which most have 2 MiB."""
 
 LARGE = 512 << 10
 """The size in bytes from which a result gets reusable memory."""
@@ -57,7 +73,21 @@ _zeros: list[Tensor] = []
 def _fresh(size: int) -> Tensor:
     # A tensor created in inference mode can't be used outside it.
     with torch.inference_mode(False):
+        if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            return torch.frombuffer(_map(size + _ALIGNMENT), dtype=torch.uint8)
         return torch.empty(size + _ALIGNMENT, dtype=torch.uint8)
+
+
+def _map(size: int) -> mmap.mmap:
+    """Return fresh memory, in large pages where the system has them.
+
+    It clears those ten times as fast, and a processor remembers the places of more memory.
+    """
+    memory = mmap.mmap(-1, size, **_PRIVATE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel that was built without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 def working_memory(layout: Layout) -> Block:
@@ -172,10 +202,7 @@ def _map_of(size: int) -> mmap.mmap:
         if size <= len(memory) <= size + size // 4:
             return memory
         _maps.append(memory)
-    memory = mmap.mmap(-1, size, **_PRIVATE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return memory
+    return _map(size)
 
 
 def _take_back(memory: mmap.mmap) -> None:

@@ -1,6 +1,8 @@
 """Memory that kernels work in: who holds it while they run, around every size at which that changes."""
 
 import ctypes
+import errno
+import mmap
 import subprocess
 import sys
 import threading
@@ -157,6 +159,24 @@ def test_a_thread_keeps_as_much_as_it_may_and_no_more(monkeypatch: pytest.Monkey
         assert layout.size == size + 64
         assert (first[0] is again[0]) is is_kept
         assert first[1] % 64 == again[1] % 64 == 0
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["as it is", "without large pages"])
+def test_much_memory_is_whole_and_writable(refuses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pages are asked for; a system that has none gives small ones."""
+    if refuses:
+
+        class Small(mmap.mmap):
+            def madvise(self, *_: Any) -> None:
+                raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(mmap, "mmap", Small)
+    memory, start = _memory.new_memory(lay_out({"some": _memory._HUGE}, 1))
+    assert memory.numel() >= _memory._HUGE
+    assert not memory.is_inference()
+    assert start % 64 == 0
+    memory.fill_(7)
+    assert int(memory[0]) == int(memory[-1]) == 7
 
 
 def test_records_too_large_to_keep_push_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:

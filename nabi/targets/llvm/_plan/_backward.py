@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nabi._once import cached_property
 from nabi.ir import LEAVES, Node, Program
 from nabi.native import Machine
-from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes
+from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes, most_given
 from nabi.targets.llvm._plan._saved_values import Values, values_of
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
 from nabi.targets.llvm._plan._tiles import Columns, Tile, choose_tile
@@ -104,7 +104,10 @@ class BackwardKernel:
 
     def _tile(self, found: Pass, few_rows: bool) -> Tile:
         registers, lanes = self.machine.registers, self.lanes
-        return choose_tile(len(found.sums), registers, few_rows=few_rows, width=found.width, lanes=lanes)
+        given = 0 if few_rows or self.in_place else most_given(found, self.values.panel_slots)
+        return choose_tile(
+            len(found.sums), registers, few_rows=few_rows, width=found.width, lanes=lanes, given=given
+        )
 
     @cached_property
     def weights(self) -> Weights:

@@ -11,7 +11,7 @@ from nabi.ir import LEAVES, Node, Program
 from nabi.native import Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
-from nabi.targets.llvm._plan._operand_groups import Weights
+from nabi.targets.llvm._plan._operand_groups import Weights, most_given
 from nabi.targets.llvm._plan._saved_values import Values
 from nabi.targets.llvm._plan._schedule import Pass, Schedule, is_across, is_reduction, make_schedule
 from nabi.targets.llvm._plan._strata import BackwardStrata, Strata, strata_of
@@ -96,7 +96,14 @@ def _stage(
 ) -> Stage:
     registers, lanes = kernel.machine.registers, kernel.lanes
     tiles = {
-        one: choose_tile(len(one.sums), registers, few_rows=False, width=one.width, lanes=lanes)
+        one: choose_tile(
+            len(one.sums),
+            registers,
+            few_rows=False,
+            width=one.width,
+            lanes=lanes,
+            given=0 if kernel.in_place else most_given(one, slots),
+        )
         for one in schedule.passes
     }
     return Stage(

@@ -8,6 +8,7 @@ from nabi.native import Machine
 from nabi.targets.llvm._plan._operand_groups import (
     Weights,
     exchange_sizes,
+    most_given,
     places_of,
     scale_name,
     start_name,
@@ -95,7 +96,10 @@ class ForwardKernel:
             tile = None if places is None else side_by_side(places, registers, width=width, lanes=lanes)
             if tile is not None:
                 return tile
-        return choose_tile(len(found.sums), registers, few_rows=self.few_rows, width=width, lanes=lanes)
+        given = 0 if self.few_rows or self.in_place else most_given(found)
+        return choose_tile(
+            len(found.sums), registers, few_rows=self.few_rows, width=width, lanes=lanes, given=given
+        )
 
     @property
     def by_dots(self) -> bool:

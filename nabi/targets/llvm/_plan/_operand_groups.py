@@ -11,8 +11,8 @@ from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule
 from nabi.targets.llvm._plan._tiles import Columns, Places, Tile
 
 __all__ = [
-    "DIGITS", "FOUR", "Segment", "Weights", "exchange_sizes", "joined_segments", "packed_inputs", "places_of",
-    "scale_name", "segments_of", "start_name",
+    "DIGITS", "FOUR", "Segment", "Weights", "exchange_sizes", "joined_segments", "most_given",
+    "packed_inputs", "places_of", "scale_name", "segments_of", "start_name",
 ]  # fmt: skip
 
 DIGITS, FOUR = 3, 4
@@ -92,6 +92,11 @@ def segments_of(found: Pass, hoist: bool, slots: Mapping[int, int] | None = None
         early = hoist and node.operation == "input"
         segments.append(Segment((node,), places, (matrices,), transposed, early))
     return segments
+
+
+def most_given(found: Pass, slots: Mapping[int, int] | None = None) -> int:
+    """Return the most sums that an operand of a pass gives; arguments as those of `segments_of`."""
+    return max((len(segment.targets) for segment in segments_of(found, False, slots)), default=0)
 
 
 def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, int]:

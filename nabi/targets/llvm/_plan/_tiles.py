@@ -135,7 +135,9 @@ class Columns:
         return v.part_of_row(lanes, is_whole, is_last, rest, is_inside)
 
 
-def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int, lanes: int) -> Tile:
+def choose_tile(
+    accumulators: int, registers: int, *, few_rows: bool, width: int, lanes: int, given: int = 0
+) -> Tile:
     """Choose the tile of a pass.
 
     Weights stream through the cache once for every tile of rows, so for many rows, tiles of many rows and few
@@ -147,12 +149,19 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
         few_rows: whether there are fewer rows than an ideal tile has.
         width: number of units of the pass.
         lanes: elements of a vector.
+        given: the most sums that one operand gives, if known; the tile is one for those if they are few.
+
+    >>> choose_tile(4, 16, few_rows=False, width=512, lanes=8, given=1)[:2]
+    (3, 4)
     """
     if not accumulators:
         return Tile(1, 1)
     # A quarter of the registers hold weights, a broadcast value and addresses of the next iteration.
     room = registers - registers // 4
-    wanted = max(1, (8 if few_rows else 4) // accumulators)
+    best = 8 if few_rows else 4
+    if max(1, best // accumulators) < best // (given or accumulators):
+        accumulators = given  # one operand after the other, each with more vectors
+    wanted = max(1, best // accumulators)
     count = -(-width // lanes)
     # Vectors of a tile beyond the width are wasted work, and ask for masks: there are none for three sums and
     # more. Fewer of them wait for each other's multipliers in a tile of one vector: at most one in eight is
@@ -166,8 +175,12 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
     vectors = full[0] if full else 1
     sums = accumulators * vectors
     # Besides the sums, registers hold a number of each row and a vector of weights.
-    rows = min(8, room // sums, (registers - 1) // (sums + 1))
-    return Tile(max(1, rows), vectors)
+    rows = max(1, min(8, room // sums, (registers - 1) // (sums + 1)))
+    if rows < 3 and given:
+        # Such sums are computed in parts, and parts have more rows.
+        columns = max(map(len, parts_of_segment(given * vectors, registers)))
+        rows = max(rows, rows_of_segment(rows, columns, registers))
+    return Tile(rows, vectors)
 
 
 def dot_tile(accumulators: int, registers: int, width: int, lanes: int) -> Tile:
@@ -254,8 +267,8 @@ def parts_of_segment(columns: int, registers: int) -> list[range]:
 def rows_of_segment(rows: int, columns: int, registers: int) -> int:
     """Return how many rows are multiplied at a time by an operand that gives only some of a tile's sums.
 
-    The registers of the other sums hold more rows. Where tiles have four rows or more, the multipliers are
-    busy without them.
+    The registers of the other sums hold more rows. Where a tile of rows has eight sums, the multipliers
+    are busy without them.
 
     Args:
         rows: rows of the tile.
@@ -264,13 +277,17 @@ def rows_of_segment(rows: int, columns: int, registers: int) -> int:
 
     >>> rows_of_segment(3, 3, 16), rows_of_segment(3, 4, 16), rows_of_segment(6, 3, 32)
     (4, 3, 6)
+    >>> rows_of_segment(4, 1, 16), rows_of_segment(3, 6, 16)
+    (7, 2)
     """
-    if rows >= 4:
-        return rows
     room = registers - registers // 4
-    # Beside the sums, the fewer of numbers of rows and vectors of weights, and one of the others.
-    fit = [r for r in range(1, 9) if r * columns <= room and r * columns + min(r, columns) < registers]
-    return max([rows, *fit])
+    if rows >= 4 and 8 <= rows * columns <= room:
+        return rows
+    # Beside the sums, the fewer of numbers of rows and vectors of weights, and one of the others. A single
+    # vector of weights is used by all rows in turn, and compilers load the numbers of all of them before.
+    beside = [(r, r if columns == 1 else min(r, columns)) for r in range(1, 9)]
+    fit = [r for r, others in beside if r * columns <= room and r * columns + others < registers]
+    return max(fit, default=1)
 
 
 def row_steps(rows: int) -> list[int]:

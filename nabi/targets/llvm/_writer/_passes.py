@@ -161,7 +161,9 @@ class PassWriter:
         """Return the number of rows whose sums are kept for the maps: what fits the first-level cache."""
         tile = self.tiles[found]
         line = self._line_of(found) * self.v.size
-        return tile.rows * max(1, min(8, 16384 // max(1, line * tile.rows)))
+        # With tiles of three rows, 32 are one block then: the second one would read all weights again.
+        most = 11 if self.registers <= 16 else 8
+        return tile.rows * max(1, min(most, 16384 // max(1, line * tile.rows)))
 
     def _line_of(self, found: Pass) -> int:
         """Return the number of elements of the sums of a row of a tile."""
@@ -410,9 +412,32 @@ class PassWriter:
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
         """Write the maps on the sums of a tile, row by row."""
         v, b, tile = self.v, self.v.builder, self.tiles[found]
-        starts = tile.starts(found.width, len(found.sums), v.lanes)
         columns = self.columns(found) if tile.places is None else Columns(found.width, v.lanes, 1)
-        vectors = [b.add(first, index(n)) for n in range(columns.vectors)]
+        if columns.vectors * len(found.sums) <= (8 if self.few_rows else 4):
+            vectors = [b.add(first, index(n)) for n in range(columns.vectors)]
+            self._maps_of(found, columns, vectors, rows, scratch)
+            return
+        # Code for each of so many values would take long to compile.
+        with loop_over(b, 0, columns.vectors) as n:
+            shift = b.mul(n, index(v.lanes))
+
+            def line(row: Any) -> Any:
+                assert scratch is not None
+                return v.address(scratch(row), shift)
+
+            self._maps_of(found, columns, [b.add(first, n)], rows, line)
+
+    def _maps_of(
+        self,
+        found: Pass,
+        columns: Columns,
+        vectors: list[Any],
+        rows: tuple[Any, Any],
+        scratch: RowAddress | None,
+    ) -> None:
+        """Write the maps on the sums of some vectors of a tile, which follow each other, row by row."""
+        v, b, tile = self.v, self.v.builder, self.tiles[found]
+        starts = tile.starts(found.width, len(found.sums), v.lanes)
         masks = [columns.mask(v, vector) for vector in vectors]
         parameters = self._parameters(found, vectors, masks)
         with loop_over(b, rows[0], rows[1]) as row:

@@ -189,8 +189,11 @@ def _blocks(
     """
     parts = parts_of_segment(columns, registers)
 
+    room = registers - registers // 4
+
     def most(part: range) -> int:
-        return tile_rows if len(part) == sums else rows_of_segment(tile_rows, len(part), registers)
+        is_whole = len(part) == sums and tile_rows * sums <= room
+        return tile_rows if is_whole else rows_of_segment(tile_rows, len(part), registers)
 
     def steps(full: int) -> list[int]:
         return sorted({tile_rows, *row_steps(full)}, reverse=True)
