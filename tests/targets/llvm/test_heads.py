@@ -10,7 +10,7 @@ from torch import Tensor
 import nabi.nn
 from nabi import cells
 from nabi.cells import Cell
-from nabi.ir import Program
+from nabi.ir import LEAVES, Program
 from nabi.ir.functions import (
     cos,
     flat,
@@ -34,6 +34,7 @@ from nabi.targets import eager
 from nabi.targets.llvm._heads import _run
 from nabi.targets.llvm._heads._places import places_of
 from nabi.targets.llvm._heads._plan import HeadsKernel
+from nabi.targets.llvm._heads._stages import computed, shared
 
 from .axis_programs import RandomAxes
 
@@ -174,6 +175,29 @@ def test_heads_are_divided_or_rows_are() -> None:
 
 
 @torch.no_grad()
+def test_the_derivative_adds_up_no_long_product_again() -> None:
+    program = cells.get("mist")(units=32).program(input_size=32).as_states
+    kernel = HeadsKernel(program, "float32", host(), "backward", given=(0,))
+    again = [one for name, one in kernel.products.items() if name.startswith("replay")]
+    assert not [one for one in again if one.length >= 16]
+    left = kernel.places.forward.products
+    assert left
+    assert {node.index for node in left} <= {node.index for node in kernel.inputs}
+
+
+def test_what_two_parts_outside_the_loop_need_is_computed_once() -> None:
+    program = cells.get("ffm")(units=32).program(input_size=32).as_states
+    late = _run._late_products(program)
+    assert late  # a normalisation reads them, and so does its derivative
+    there = (*late, *(node for node in program.derivative.nodes if node.operation in LEAVES))
+    later = _run._gradient_nodes(program, (), True, (True,) * len(program.families))
+    pre = _run._pre(program)
+    more = shared(there, pre, later, ())
+    then = computed(later, (*there, *more))
+    doubled = [n for i, n in computed(pre, there).items() if i in then and n.operation in ("mean", "sqrt")]
+    assert not doubled
+
+
 def test_more_rows_go_together_where_weights_are_large() -> None:
     """Sixteen and one at first, later seven and fewer."""
     program = cells.NRU(300).program(5)
