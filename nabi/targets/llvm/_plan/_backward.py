@@ -4,9 +4,8 @@ Cotangents of products are kept only for a chunk of steps, in panels that are re
 of the weights and of the input.
 """
 
-from dataclasses import dataclass
-
 from nabi._once import cached_property
+from nabi._record import record
 from nabi.ir import LEAVES, Node, Program
 from nabi.native import Machine
 from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes, most_given
@@ -17,7 +16,7 @@ from nabi.targets.llvm._plan._tiles import Columns, Tile, choose_tile
 __all__ = ["BackwardKernel"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class BackwardKernel:
     """The parameters of a backward kernel; batch sizes and lengths are not among them.
 

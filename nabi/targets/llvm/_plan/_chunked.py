@@ -4,9 +4,9 @@ They take the arguments of other kernels, and further arrays that hold values of
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from nabi._once import cached_property
+from nabi._record import record
 from nabi.ir import LEAVES, Node, Program
 from nabi.native import Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
@@ -23,7 +23,7 @@ CHUNK_ROWS = 256
 """Rows of a chunk of steps at most: many for the products, few enough to stay in a near cache."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Stage:
     """Passes over all rows of a chunk, with their packed weights."""
 
@@ -32,7 +32,7 @@ class Stage:
     weights: Weights
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ChunkMemories:
     """The arrays of a forward kernel: `sizes` elements for any rows, `early_lines` for each of a chunk."""
 

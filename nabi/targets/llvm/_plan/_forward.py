@@ -1,8 +1,7 @@
 """The forward kernel: a program over packed rows, step by step, as one function."""
 
-from dataclasses import dataclass
-
 from nabi._once import cached_property
+from nabi._record import record
 from nabi.ir import Node, Program
 from nabi.native import Machine
 from nabi.targets.llvm._plan._operand_groups import (
@@ -23,7 +22,7 @@ _WIDEST = 1 << 15
 """Units of an operand whose products with bytes are added up in int32: half of what fits."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ForwardKernel:
     """The parameters of a forward kernel; batch sizes and lengths are not among them.
 

@@ -4,8 +4,8 @@ A kernel loaded from disk needs the sizes of its memory, but none of the code th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from nabi._record import record
 from nabi.ir import Node, Program
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule
 from nabi.targets.llvm._plan._tiles import Columns, Places, Tile
@@ -19,7 +19,7 @@ DIGITS, FOUR = 3, 4
 """Bytes that a number of a row becomes, and weights that are multiplied at once, in dot products of bytes."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Segment:
     """Products that read the same operand: one loop over its units.
 
@@ -144,7 +144,7 @@ def joined_segments(segments: Sequence[Segment], places: Places) -> list[Segment
     for segment in segments:
         first = [places.starts[target] for target in segment.targets].index(0)
         matrices = tuple((of_operand[first],) for of_operand in segment.matrices)
-        found.append(replace(segment, targets=(0,), matrices=matrices))
+        found.append(Segment(segment.operands, (0,), matrices, segment.transposed, segment.early))
     return found
 
 

@@ -5,10 +5,10 @@ saved values and states by cheap operations are recomputed, and so are functions
 tanh(c) in an LSTM.
 """
 
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from nabi._once import LOCK, cached_property
+from nabi._record import record
 from nabi.ir import LEAVES, Node, Program
 from nabi.targets.llvm._plan._schedule import (
     Schedule,
@@ -34,7 +34,7 @@ def values_of(program: Program) -> "Values":
         return found
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Values:
     """The forward values of a program for its derivative; see the module docstring."""
 

@@ -10,9 +10,9 @@ A step and its derivative are scheduled alike; they differ in the values availab
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from nabi._once import cached_property
+from nabi._record import record
 from nabi.ir import LEAVES, OPERATIONS, Node
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Sum:
     """Products that are summed in one accumulator.
 
@@ -41,7 +41,6 @@ class Sum:
         return any(operand.reads_cotangent for _, operand in self.terms)
 
 
-@dataclass(eq=False, repr=False)
 class Pass:
     """The computations for one width once all earlier ones are complete.
 
@@ -52,10 +51,10 @@ class Pass:
         stores: nodes whose values are stored.
     """
 
-    level: int
-    width: int
-    sums: list[Sum] = field(default_factory=list)
-    stores: list[Node] = field(default_factory=list)
+    def __init__(self, level: int, width: int) -> None:
+        self.level, self.width = level, width
+        self.sums: list[Sum] = []
+        self.stores: list[Node] = []
 
     @property
     def operands(self) -> list[Node]:
@@ -67,7 +66,7 @@ class Pass:
         return list(found.values())
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Reductions:
     """Reductions over units, and values whose units read other units, computed together row by row before the
     passes of their level.
@@ -77,7 +76,7 @@ class Reductions:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Schedule:
     """Passes and reductions in order.
 

@@ -14,10 +14,10 @@ A state is of one of three kinds:
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from nabi._once import LOCK, cached_property
+from nabi._record import record
 from nabi.ir import LEAVES, Node, Program
 from nabi.targets.llvm._plan._saved_values import Values, holds_product, values_of
 from nabi.targets.llvm._plan._schedule import (
@@ -43,7 +43,7 @@ def strata_of(program: Program) -> "Strata | None":
         return _found[program]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Strata:
     """What a step computes before, within and after its loop; see the module docstring."""
 
@@ -347,7 +347,7 @@ class _ValuesOfRows(Values):
         return tuple(node for node in values_of(self.program).saved if node.has_rows)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class BackwardStrata:
     """The schedules of a derivative, in the order in which they run.
 

@@ -1,8 +1,9 @@
 """Register tiles: how many rows and vectors of units a product keeps in registers at a time."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nabi._record import record
 
 if TYPE_CHECKING:
     from nabi.native.vectors import Vectors
@@ -92,7 +93,7 @@ class Tile(NamedTuple):
         return columns.tiles * columns.vectors * lanes
 
 
-@dataclass(frozen=True, repr=False)
+@record
 class Columns:
     """The units of one width, divided into tiles of vectors.
 
