@@ -29,7 +29,6 @@ from nabi.nn._inputs import (
 from nabi.nn._stack import Initial, Layers, Result, States, add_batch, run_stack
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
-from nabi.nn._torch_layers import ElmanRNN
 from nabi.nn._torch_step import check_step_resets, reset_states
 from nabi.nn._values import Asked, StackValues, asked_values, check_names
 from nabi.scan import (
@@ -50,6 +49,13 @@ from nabi.scan import (
 __all__ = ["RNN"]
 
 
+def _like_torch() -> Any:
+    """The drop-in for `torch.nn.RNN`, loaded where it is asked for: its cells take as long as a kernel."""
+    from nabi.nn._torch_layers import ElmanRNN
+
+    return ElmanRNN
+
+
 class _RNNType(type):
     """Lets `RNN(3, 5)` make what `torch.nn.RNN(3, 5)` makes, and counts that as an RNN."""
 
@@ -58,11 +64,11 @@ class _RNNType(type):
         # The name of a cell is refused as what it was meant to be; what torch refuses, torch's way.
         named = isinstance(given, str) and not given.isdigit()
         if cls is RNN and "cell" not in kwargs and not (named or isinstance(given, (Cell, nn.Module, type))):
-            return ElmanRNN(*args, **kwargs)
+            return _like_torch()(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return super().__instancecheck__(instance) or (cls is RNN and isinstance(instance, ElmanRNN))
+        return super().__instancecheck__(instance) or (cls is RNN and isinstance(instance, _like_torch()))
 
 
 class RNN(nn.Module, metaclass=_RNNType):
