@@ -119,9 +119,14 @@ def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
     kinds: dict[str, Kind] = {}
     # Those given by position, with their places; what may be anything is not looked at.
     looked_at: list[tuple[int, str, Kind]] = []
+    # So many arguments by position are not looked at; known once the kinds are.
+    free = 0
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
+        nonlocal free
+        if not kwargs and len(args) <= free:
+            return function(*args)
         if not open_ended and kwargs and not kwargs.keys() <= known:
             made = function.__name__ == "__init__" and args
             where = type(args[0]).__name__ if made else function.__name__
@@ -131,6 +136,7 @@ def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
             places = [(place, name, found[name]) for place, name in enumerate(positional)]
             looked_at[:] = [one for one in places if one[2].looks]
             kinds.update(found)
+            free = looked_at[0][0] if looked_at else len(positional)
         given, count = list(args), len(args)
         for place, name, kind in looked_at:
             if place >= count:

@@ -21,7 +21,7 @@ from nabi.layers._layer._base import Layer
 from nabi.layers._recurrent._families import GRU, LSTM, SimpleRNN
 from nabi.layers._recurrent._rnn import RNN
 from nabi.layers._sequence import Embedding
-from nabi.native import plain_addresses, runs_now
+from nabi.native import Likeness, likeness, plain_addresses, runs_now
 from nabi.scan import PreparedBatch
 
 __all__ = ["PreparedCalls"]
@@ -49,6 +49,9 @@ class PreparedCalls:
         self._seen: set[_Key] = set()
         # What the calls are prepared from, and the calls: replaced together, for other threads may read them.
         self._ready: tuple[_Watch | None, dict[_Key, list[_Call] | None]] = (None, {})
+        # Shapes and dtypes of arrays that a model has been given, and for which of its input shapes it takes
+        # them as they are.
+        self.arrays: dict[Any, tuple[Any]] = {}
 
     def __call__(self, stack: torch.nn.ModuleList, x: Any) -> Tensor | None:
         """Return the output of a stack out of training; None, with nothing done, if it must be called.
@@ -66,8 +69,19 @@ class PreparedCalls:
             if key not in known:
                 self._look_at(stack, key)
             return None
-        if not _is_plain(x):
+        return self._run(watch, calls, stack, x) if _is_plain(x) else None
+
+    def of_array(self, stack: torch.nn.ModuleList, x: Any) -> Tensor | None:
+        """As a call; `x` is a new tensor on the memory of an array. None also if nothing is ready for it."""
+        watch, known = self._ready
+        calls = known.get((x.shape, x.dtype))
+        if calls is None or watch is None or not _is_unwatched():
             return None
+        return self._run(watch, calls, stack, x)
+
+    def _run(
+        self, watch: "_Watch", calls: list[_Call], stack: torch.nn.ModuleList, x: Tensor
+    ) -> Tensor | None:
         if not watch.holds(stack):
             self._ready = None, {}
             return None
@@ -76,7 +90,7 @@ class PreparedCalls:
                 x = call(x)
         except IndexError:
             return None  # the layer says which number has no vector
-        return x  # type: ignore[no-any-return]
+        return x
 
     def calls_for(self, x: Tensor) -> list[_Call] | None:
         """Return what stands for the layers on inputs like this one, one after the other; None if they do."""
@@ -115,6 +129,8 @@ class _Watch:
         shapes = [weight.shape for weight in weights]
         self._addresses = plain_addresses(weights, shapes, dtype)
         self._shapes, self._dtypes = shapes, [dtype] * len(weights)
+        # Says so in a fraction of the time if weights are alike; not if they are not.
+        self._alike: Likeness | None = likeness(weights) if weights else None
 
     @classmethod
     def of(cls, stack: torch.nn.ModuleList) -> "_Watch | None":
@@ -139,10 +155,10 @@ class _Watch:
             return False  # another array or tensor in an attribute
         # The weights are the same objects; they may have been given other memory.
         weights = self._weights
-        return (
-            not any(self._hooks)
-            and list(map(Tensor.data_ptr, weights)) == self._addresses
-            and list(map(Tensor.size, weights)) == self._shapes
+        if any(self._hooks) or list(map(Tensor.data_ptr, weights)) != self._addresses:
+            return False
+        return (self._alike is not None and self._alike(*weights)) or (
+            list(map(Tensor.size, weights)) == self._shapes
             and list(map(_dtype, weights)) == self._dtypes
             and all(map(Tensor.is_contiguous, weights))
         )

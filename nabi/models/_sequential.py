@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,10 @@ from nabi.models._readouts import Readout, find_readout, giving_logits, with_log
 __all__ = ["Sequential"]
 
 Shape = tuple[int | None, ...]
+
+# Attributes that would decide what `predict` does, if a model itself had them.
+_PREDICTING = frozenset(("predict_step", "call", "_forward", "adjust_input"))
+_KINDS, _NONE = 64, object()
 
 
 class Sequential(Model):
@@ -226,6 +231,39 @@ class Sequential(Model):
             for layer in self.stack:
                 inputs = layer(inputs, training=training)
         return inputs
+
+    def _predict_again(self, x: Any) -> Any:
+        own, prepared = vars(self), self._prepared_calls
+        if prepared is None or type(self) is not Sequential or type(x) is not np.ndarray:
+            return None
+        stack: Any = own["_modules"]["stack"]
+        if own["training"] or stack.training or not own["built"] or not _PREDICTING.isdisjoint(own):
+            return None
+        if not x.flags.carray:
+            return None
+        kind = x.shape, x.dtype
+        taken_for = prepared.arrays.get(kind)
+        if taken_for is None:
+            self._note_array(x, kind, prepared)
+            return None
+        if taken_for[0] is not own["declared_input_shape"]:
+            return None
+        before = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)  # as in `predict_batch`
+        try:
+            found = prepared.of_array(stack, torch.from_numpy(x))
+            # A copy: the output may share its memory with the input.
+            return None if found is None else found.numpy().copy()
+        finally:
+            torch._C._set_grad_enabled(before)
+
+    def _note_array(self, x: Any, kind: Any, prepared: PreparedCalls) -> None:
+        """Note whether arrays of this shape and dtype are batches as they are, and for which input shape."""
+        batch = self._only_batch(x, None)
+        as_it_is = batch is not None and batch.shape == x.shape and batch.data_ptr() == x.ctypes.data
+        if len(prepared.arrays) >= _KINDS:
+            prepared.arrays.clear()
+        prepared.arrays[kind] = (self.declared_input_shape if as_it_is else _NONE,)
 
     def _cast(self, inputs: Tensor) -> Tensor:
         return inputs  # each layer casts its inputs
