@@ -218,6 +218,8 @@ def as_whole(value: Any, floats: bool) -> int | None:
 
 def as_real(value: Any) -> float | None:
     """Return a real number as a float, else None."""
+    if type(value) is float:
+        return value
     value = _without_axes(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None

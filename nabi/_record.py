@@ -41,8 +41,10 @@ def _init(self: Any, *given: Any, **named: Any) -> None:
     kind = type(self)
     fields = kind._fields
     found = {**kind._defaults, **dict(zip(fields, given, strict=False)), **named}
-    if len(found) != len(fields) or len(given) + len(named) > len(fields) or not found.keys() >= set(fields):
-        raise TypeError(f"{kind.__name__}: expected {', '.join(fields)}, got {len(given)} and {[*named]}")
+    too_many = len(given) > len(fields) or not named.keys().isdisjoint(fields[: len(given)])
+    if too_many or len(found) != len(fields) or not all(name in found for name in fields):
+        values = f"{len(given)} values" + (f" and {', '.join(named)}" if named else "")
+        raise TypeError(f"{kind.__name__}: expected {', '.join(fields)}, got {values}")
     self.__dict__.update(found)
 
 

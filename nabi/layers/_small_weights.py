@@ -80,9 +80,14 @@ def kind_of_weights(root: torch.nn.Module) -> str | None:
     >>> from nabi import layers
     >>> kind_of_weights(layers.Dense(3))
     """
-    for weight in root.parameters():
+    # Not by `parameters`, which makes names first: every call of `fit` asks.
+    for weight in root._parameters.values():
         if isinstance(weight, SmallWeight):
             return weight.stored.kind
+    for child in root._modules.values():
+        found = None if child is None else kind_of_weights(child)
+        if found is not None:
+            return found
     return None
 
 

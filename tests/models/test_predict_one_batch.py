@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from nabi import native
 from nabi.callbacks import LambdaCallback
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import LSTM, Concatenate, Dense, Dropout, Embedding, Input
@@ -91,6 +92,73 @@ def test_dropout_is_off_and_gradients_stay_on() -> None:
     with pytest.raises(ShapeError):
         model.predict(STEPS[:, :, :1])
     assert torch.is_grad_enabled()
+
+
+def changed_weights(model: Model) -> None:
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+
+
+def another_memory(model: Model) -> None:
+    model.layers[-1].bias.data = torch.ones(2)
+
+
+def another_activation(model: Model) -> None:
+    model.layers[-1].activation = torch.nn.functional.relu
+
+
+def a_step_of_its_own(model: Model) -> None:
+    model.predict_step = lambda data: model(data[0]) + 1  # type: ignore[method-assign]
+
+
+def one_layer_more(model: Model) -> None:
+    model.add(Dense(3))  # type: ignore[attr-defined]
+
+
+def other_inputs(model: Model) -> None:
+    model.declared_input_shape = (5, 4, 2)
+
+
+def in_training(model: Model) -> None:
+    model.train(True)
+
+
+CHANGES = [
+    changed_weights, another_memory, another_activation, a_step_of_its_own, one_layer_more, other_inputs,
+    in_training,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_changes_between_two_predictions_is_seen(change: Callable[[Model], None]) -> None:
+    set_random_seed(0)
+    model, x = over_time(), STEPS.astype("float32")
+    for _ in range(4):
+        before = model.predict(x)
+    if native.is_available():
+        with torch.no_grad():
+            again = model._prepared_calls.of_array(model.stack, torch.from_numpy(x))
+        assert np.array_equal(again, before)
+    change(model)
+    listened = LambdaCallback(on_predict_begin=lambda logs: None)
+    found, wanted = model.predict(x), model.predict(x, callbacks=[listened])
+    assert same(found, wanted)
+    assert same(found, before) is (change in (other_inputs, in_training))
+    assert not model.training
+    model.double()
+    assert model.predict(x).dtype == model.predict(x, callbacks=[listened]).dtype == np.float64
+
+
+@pytest.mark.parametrize("x", [STEPS.astype("float32")[:, ::-1], STEPS, STEPS.astype("float32")[:, :, :1]])
+def test_arrays_that_are_no_batch_as_they_are(x: Any) -> None:
+    model = over_time()
+    for _ in range(4):
+        usual = model.predict(STEPS.astype("float32"))
+    for _ in range(3):
+        if x.shape == STEPS.shape:
+            assert np.array_equal(model.predict(x), usual) is np.allclose(x, STEPS)
+        else:
+            with pytest.raises(ShapeError):
+                model.predict(x)
 
 
 def test_what_makes_several_batches_goes_through_the_loop() -> None:

@@ -210,7 +210,12 @@ class Weighted(torch.nn.Module):
             return super().train(mode)  # type: ignore[unreachable]  # raises torch's error
         self.training = mode
         for child in self._modules.values():
-            if child is not None:
+            if type(child) is torch.nn.ModuleList:  # what torch does, in a third of the time
+                vars(child)["training"] = mode
+                for each in child._modules.values():
+                    if each is not None:
+                        each.train(mode)
+            elif child is not None:
                 child.train(mode)
         return self
 
@@ -235,7 +240,8 @@ class Weighted(torch.nn.Module):
             if isinstance(child, Weighted):
                 yield from child.weights
             elif child is not None:
-                yield from child.parameters(recurse=False)
+                # Not by `parameters`, which makes names first.
+                yield from (weight for weight in child._parameters.values() if weight is not None)
                 yield from Weighted._inner_weights(child)
 
     @property

@@ -59,7 +59,7 @@ class ArrayBatches:
         self.x, self.y, self.weights = x, y, weights
         self.batch_size, self.generator = batch_size, generator
         self._first = x if isinstance(x, Tensor) else first_of(x)
-        available = -(-len(self._first) // batch_size)
+        available = -(-self._first.shape[0] // batch_size)
         self.steps: int | None = available if steps is None else min(steps, available)
 
     def epoch(self) -> Iterator[Batch]:
@@ -70,7 +70,7 @@ class ArrayBatches:
 
     def several(self) -> Iterator["SeveralBatches"]:
         """Yield the batches of an epoch, small ones many at a time."""
-        size, count = self.batch_size, len(self._first)
+        size, count = self.batch_size, self._first.shape[0]
         order: Tensor | None = None
         if self.generator is not None:
             order = torch.randperm(count, generator=self.generator).to(self._first.device)
@@ -126,12 +126,15 @@ class SeveralBatches:
         assert x is not None
         return x, y, weights
 
-    def drop(self, batches: int) -> Batch:
-        """Leave out the next batches, all of which are full; return the last of them."""
-        rest, size = self.rest, self.size
-        self.left -= batches * size
+    def drop(self, batches: int) -> None:
+        """Leave out the next batches, all of which are full."""
+        self.left -= batches * self.size
         self._pieces = None
-        x, y, weights = (_rows(part, slice((batches - 1) * size, batches * size)) for part in rest)
+
+    def one_of(self, number: int) -> Batch:
+        """Return one of those that are left, by its number from 0."""
+        size = self.size
+        x, y, weights = (_rows(part, slice(number * size, (number + 1) * size)) for part in self.rest)
         assert x is not None
         return x, y, weights
 

@@ -26,6 +26,8 @@ def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.devic
         kind = _USUAL.get(value.dtype)
         if kind is dtype or kind is torch.int64:
             return torch.from_numpy(value)
+        if kind is not None and dtype.is_floating_point:
+            return torch.from_numpy(value).to(dtype)
     tensor = value if isinstance(value, Tensor) else _from_array(argument, value)
     if tensor.is_floating_point():
         wanted = dtype

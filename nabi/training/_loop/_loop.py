@@ -457,7 +457,9 @@ class _Fit(Loop):
                     self._step = self._new_step()
                 done = self._step.train_several(several)
                 if done:
-                    self._look_at_loss(position.batch + done, several.drop(done))
+                    if not self._compiled.mean_loss.finite:
+                        self._look_at_loss(position.batch + done, several.one_of(done - 1))
+                    several.drop(done)
                 else:
                     self.step(several.take())
                     done = 1

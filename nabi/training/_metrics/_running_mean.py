@@ -49,6 +49,14 @@ class RunningMean:
         if len(self._waiting) >= _WAITING:
             self._fetch()
 
+    def add_several(self, values: Sequence[float], weight: float) -> None:
+        """Add numbers with the same weight, in their order."""
+        total = self._sum
+        for value in values:
+            total += value * weight
+        self._sum, self.last = total, values[-1] if values else self.last
+        self._weight += weight * len(values)
+
     def _fetch(self) -> None:
         values = torch.stack(self._waiting).tolist()
         self.last = values[-1]

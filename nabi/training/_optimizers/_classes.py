@@ -306,10 +306,11 @@ class Optimizer:
             if every and (self.iterations + 1) % every == 0:
                 weight.copy_(state["average"])
 
-    @torch.no_grad()
     def finish(self) -> None:
         """Replace the weights by their moving averages, if there are any; called at the end of `fit`."""
-        if self.use_ema and self._torch is not None:
+        if not self.use_ema or self._torch is None:
+            return
+        with torch.no_grad():
             for weight in self._parameters:
                 if "average" in self._torch.state[weight]:
                     weight.copy_(self._torch.state[weight]["average"])

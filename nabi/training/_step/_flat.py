@@ -210,7 +210,8 @@ class FlatStep:
         ):
             return [], ()
         several = self._several
-        count = len(x) // size if several is None else several.at_once(len(x) // size)
+        available = x.shape[0] // size
+        count = available if several is None else several.at_once(available)
         rows = count * size
         targets = self._closed.targets_of_several(y[:rows], self.outputs, count)
         if targets is None:

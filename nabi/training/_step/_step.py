@@ -280,8 +280,7 @@ class Step:
         try:
             x = x if x.dtype is chain.dtype or chain.takes_numbers else x.to(chain.dtype)
             losses, outputs = flat.train_several(x, y, size, self._optimizer, metrics)
-            for loss in losses:
-                compiled.mean_loss.add(loss, size)
+            compiled.mean_loss.add_several(losses, size)
             for number, output in enumerate(outputs[: len(losses)]):
                 targets = y[number * size : (number + 1) * size]
                 compiled.measure(targets, predictions(output, chain.readout), None)
