@@ -126,7 +126,7 @@ def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
     def checked(*args: Any, **kwargs: Any) -> Any:
         nonlocal free
         if not kwargs and len(args) <= free:
-            return function(*args)
+            return function(*args)  # type: ignore[call-arg]
         if not open_ended and kwargs and not kwargs.keys() <= known:
             made = function.__name__ == "__init__" and args
             where = type(args[0]).__name__ if made else function.__name__
