@@ -1,13 +1,13 @@
 """Named quantities of a step, returned at every step: which are asked for, and running a stack with them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nabi._record import record
 from nabi._shown import short
 from nabi.errors import ArgumentError, unknown_name
 from nabi.ir import Cell, Program, value_names
@@ -17,7 +17,7 @@ from nabi.scan import prepare_inputs, prepare_lowering
 __all__ = ["Asked", "StackValues", "asked_values", "check_names"]
 
 
-@record
+@dataclass(frozen=True, eq=False)
 class Asked:
     """What is asked for, for each direction of each layer in the order of a stack.
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nabi._record import record
 from nabi.ir import Program
 from nabi.kernels import Rows, remembered, rows_of_lengths, rows_of_mask
 
@@ -36,7 +35,7 @@ class Options:
 PLAIN = Options()
 
 
-@record
+@dataclass(frozen=True, eq=False)
 class Layout:
     """What says which steps are valid: at most one of `mask`, `batch_sizes` and `lengths`.
 
