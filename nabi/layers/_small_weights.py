@@ -1,6 +1,6 @@
 """Layers whose weight matrices are stored in fewer bits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -81,7 +81,8 @@ def kind_of_weights(root: torch.nn.Module) -> str | None:
     >>> kind_of_weights(layers.Dense(3))
     """
     # Not by `parameters`, which makes names first: every call of `fit` asks.
-    for weight in root._parameters.values():
+    weights: Iterable[object] = root._parameters.values()
+    for weight in weights:
         if isinstance(weight, SmallWeight):
             return weight.stored.kind
     for child in root._modules.values():
